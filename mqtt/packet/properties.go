@@ -1,0 +1,76 @@
+package packet
+
+// UserProperty is one User Property. They are ordered and may repeat [MQTT-3.3.2-17, MQTT-3.3.2-18].
+type UserProperty struct {
+	Key, Value string
+}
+
+// PropertySet says which properties are present, one bit per property.
+type PropertySet uint32
+
+// One bit for each property of MQTT 5, table 2-4, that is not a list. User Properties and Subscription Identifiers are present when
+// their slice is not empty.
+const (
+	PropPayloadFormat PropertySet = 1 << iota
+	PropMessageExpiry
+	PropContentType
+	PropResponseTopic
+	PropCorrelationData
+	PropSessionExpiry
+	PropAssignedClientID
+	PropServerKeepAlive
+	PropAuthMethod
+	PropAuthData
+	PropRequestProblemInfo
+	PropWillDelay
+	PropRequestResponseInfo
+	PropResponseInfo
+	PropServerReference
+	PropReasonString
+	PropReceiveMaximum
+	PropTopicAliasMaximum
+	PropTopicAlias
+	PropMaximumQoS
+	PropRetainAvailable
+	PropMaximumPacketSize
+	PropWildcardSubAvailable
+	PropSubIDAvailable
+	PropSharedSubAvailable
+)
+
+// Properties are the properties of any packet. A field counts only while its bit in Set is on; the Set... methods keep both
+// in step. The zero value has none.
+type Properties struct {
+	Set PropertySet
+
+	PayloadFormat        byte   // 0 bytes, 1 UTF-8
+	MessageExpiry        uint32 // seconds
+	ContentType          string
+	ResponseTopic        string
+	CorrelationData      []byte
+	SubscriptionIDs      []uint32 // 1 to 268,435,455; many only in PUBLISH
+	SessionExpiry        uint32   // seconds; 0xFFFFFFFF never
+	AssignedClientID     string
+	ServerKeepAlive      uint16 // seconds
+	AuthMethod           string
+	AuthData             []byte
+	RequestProblemInfo   byte
+	WillDelay            uint32 // seconds
+	RequestResponseInfo  byte
+	ResponseInfo         string
+	ServerReference      string
+	ReasonString         string
+	ReceiveMaximum       uint16
+	TopicAliasMaximum    uint16
+	TopicAlias           uint16
+	MaximumQoS           byte
+	RetainAvailable      byte
+	User                 []UserProperty
+	MaximumPacketSize    uint32 // bytes, whole packet
+	WildcardSubAvailable byte
+	SubIDAvailable       byte
+	SharedSubAvailable   byte
+}
+
+// Has reports whether every property of s is present.
+func (p *Properties) Has(s PropertySet) bool { return p.Set&s == s }
