@@ -1,0 +1,39 @@
+package session
+
+import "time"
+
+// Config is what the gateway allows a device, the same for the whole connection. What differs from the standard's defaults is advertised in
+// CONNACK [MQTT 5, 3.2.2.3].
+type Config struct {
+	// ReceiveMaximum bounds the QoS 1 and 2 PUBLISH packets of the device that have no answer yet; also the QoS 0 ones handed to the bus
+	// and not yet written. MQTT 5: above it 0x93. 3.1.1: reading stops.
+	ReceiveMaximum uint16
+	// InboundQoS2Max bounds the QoS 2 identifiers that a 3.1.1 device has not released with PUBREL.
+	InboundQoS2Max int
+	// MaximumPacketSize in bytes, whole packet; the reader enforces it, the machine advertises it.
+	MaximumPacketSize uint32
+	// TopicAliasMaximum for aliases the device sets; zero is none.
+	TopicAliasMaximum uint16
+	// OutboundAliasMaximum bounds the aliases we set towards the device, whatever it allows.
+	OutboundAliasMaximum uint16
+	// OutboundWindow bounds the QoS 1 and 2 PUBLISH packets under way to the device; the device's Receive Maximum can only lower it.
+	OutboundWindow uint16
+	// KeepAliveMax in seconds: a longer or no keep-alive is replaced by Server Keep Alive (MQTT 5; 3.1.1 devices are held to their own).
+	// Zero: no limit.
+	KeepAliveMax uint16
+	// SessionExpiryMax in seconds: longer ones are shortened and CONNACK says so.
+	SessionExpiryMax uint32
+	// SubscriptionsMax bounds the subscriptions of a session: above it 0x97.
+	SubscriptionsMax int
+	// ConnectTimeout: how long a connection may stay without CONNECT.
+	ConnectTimeout time.Duration
+	// LingerTime: how long the outcome of a QoS 2 PUBLISH is waited for after the connection ended, so that it can be recorded.
+	LingerTime time.Duration
+	// OrphanTime: how long after a resume the bus may take to deliver a message again before its packet identifier is closed.
+	OrphanTime time.Duration
+
+	// What the profile offers. False is advertised as not available and refused as advertised.
+	RetainAvailable bool
+	SharedAvailable bool
+	MaximumQoS      byte // 0, 1 or 2
+}

@@ -1,0 +1,103 @@
+package session
+
+import (
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+// Effect is something the shell shall do. Effects are carried out in the order of the list.
+//
+// There is no hidden barrier: what must wait for a Store, a Publish or a Subscribe comes out only after the event that answers it.
+type Effect interface{ effect() }
+
+type (
+	// SendPacket: write the packet to the device. The packet is not changed afterwards.
+	SendPacket struct{ Packet packet.Packet }
+	// OpenSession: authenticate, then claim the session. Answered by SessionOpened or SessionRefused.
+	OpenSession struct {
+		Connect  *packet.Connect
+		ClientID string // as sent, or the assigned one
+		Expiry   uint32 // seconds, as granted
+	}
+	// Publish: hand the message to the bus. Answered by PublishAnswered, also at QoS 0 (which takes room in the window until then).
+	Publish struct {
+		Token     uint64
+		Packet    *packet.Publish // topic resolved, no alias
+		MessageID string
+		Duplicate bool // the bus may have it already
+	}
+	// Subscribe: make the bus deliver. Every subscription in it is valid and allowed by the profile. Answered by Subscribed.
+	Subscribe struct {
+		ID            packet.ID
+		Subscriptions []packet.Subscription
+		SubID         uint32 // Subscription Identifier; zero is none
+		Properties    *packet.Properties
+	}
+	// Unsubscribe: the subscriptions are gone from the record; stop the bus. Answered by Unsubscribed.
+	Unsubscribe struct {
+		ID      packet.ID
+		Filters []string // only those that existed
+	}
+	// Store: write the ops, together and in order. Answered by Stored unless ID is zero. Only persistent sessions have any.
+	Store struct {
+		ID  uint64
+		Ops []Op
+	}
+	// Settle: answer a delivery of the session lane.
+	Settle struct {
+		Delivery uint64
+		Outcome  SettleOutcome
+		Reason   packet.ReasonCode     // SettleRejected: the device's reason, or ours
+		Text     string                // SettleRejected: the device's Reason String, or why we refuse
+		User     []packet.UserProperty // SettleRejected: the device's User Properties
+	}
+	// GrantCredit: let the session lane deliver n more messages.
+	GrantCredit struct{ N uint32 }
+	// SetDeadline: send DeadlineReached at this time. It replaces the one before. The zero time is none.
+	SetDeadline struct{ At time.Time }
+	// PauseReading: read no further packet from the device.
+	PauseReading struct{}
+	// ResumeReading: go on reading.
+	ResumeReading struct{}
+	// CloseConnection: flush what was sent, then close the transport. Answered by ConnectionLost.
+	CloseConnection struct {
+		Reason packet.ReasonCode // for log and metric; what the device could be told is already sent
+		Text   string
+		// ByDevice: the device sent DISCONNECT or went away.
+		ByDevice bool
+	}
+	// Finish is the last effect: nothing is under way any more. Release the session.
+	Finish struct {
+		// Opened: there is a session to release.
+		Opened bool
+		// End: the session ends with this connection.
+		End bool
+		// Will is the Will Message to publish, nil for none.
+		Will *packet.Will
+	}
+)
+
+func (SendPacket) effect()      {}
+func (OpenSession) effect()     {}
+func (Publish) effect()         {}
+func (Subscribe) effect()       {}
+func (Unsubscribe) effect()     {}
+func (Store) effect()           {}
+func (Settle) effect()          {}
+func (GrantCredit) effect()     {}
+func (SetDeadline) effect()     {}
+func (PauseReading) effect()    {}
+func (ResumeReading) effect()   {}
+func (CloseConnection) effect() {}
+func (Finish) effect()          {}
+
+// SettleOutcome is the outcome of a delivery to the device.
+type SettleOutcome uint8
+
+// The outcomes the machine gives.
+const (
+	SettleAccepted SettleOutcome = iota + 1
+	SettleRejected
+	SettleReleased
+)

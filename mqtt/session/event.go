@@ -1,0 +1,115 @@
+package session
+
+import (
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+// Event is something that happened; Step turns it into effects.
+type Event interface{ event() }
+
+type (
+	// ConnectionOpened is the first event: the transport is up, no packet has come.
+	ConnectionOpened struct {
+		// AssignedClientID is the client identifier to use should CONNECT carry none: the machine has no randomness of its own.
+		AssignedClientID string
+	}
+	// PacketReceived: the device sent a well-formed packet. While reading is paused the shell may still deliver up to ReadAhead
+	// packets; the machine keeps them in order.
+	PacketReceived struct{ Packet packet.Packet }
+	// PacketMalformed: the bytes were no valid packet, or too large.
+	PacketMalformed struct{ Err *packet.Error }
+	// SessionOpened answers OpenSession.
+	SessionOpened struct {
+		Present bool
+		State   State // what the store held; empty unless Present
+		// MessageIDPrefix makes message-ids unique: the machine appends a counter. It contains the session's incarnation and epoch.
+		MessageIDPrefix string
+	}
+	// SessionRefused answers OpenSession: no CONNACK with success will come.
+	SessionRefused struct {
+		Reason packet.ReasonCode // legal in CONNACK
+		Text   string            // safe for the device
+	}
+	// PublishAnswered answers Publish, once for each token. A transient failure is no answer: whoever publishes retries it.
+	PublishAnswered struct {
+		Token  uint64
+		Reason packet.ReasonCode // legal in PUBACK and PUBREC
+		Text   string            // Reason String for the device; may be empty
+	}
+	// Subscribed answers Subscribe: one reason for each of its subscriptions, in order. A failure leaves things as they were.
+	Subscribed struct {
+		ID      packet.ID
+		Reasons []packet.ReasonCode
+	}
+	// Unsubscribed answers Unsubscribe.
+	Unsubscribed struct{ ID packet.ID }
+	// Stored answers Store, in the order of the Store effects.
+	Stored struct {
+		ID  uint64
+		Err StoreError
+	}
+	// LaneAttached: the session lane is up and has no credit.
+	LaneAttached struct{}
+	// LaneDetached: the session lane is gone; its unsettled deliveries are back on the bus and will come again.
+	LaneDetached struct{}
+	// MessageArrived: the bus delivered a message for the device.
+	MessageArrived struct {
+		// Delivery names it to Settle; zero on the node lane, where nothing is settled.
+		Delivery uint64
+		Message  Message
+	}
+	// DeadlineReached: the time of the last SetDeadline has come. Early or late calls do no harm.
+	DeadlineReached struct{}
+	// ConnectionLost: the transport ended without our doing. Also the answer to CloseConnection.
+	ConnectionLost struct{}
+	// CloseRequested: the gateway wants the connection to end: takeover (0x8E), shutdown (0x8B), grace over (0x89), and so on.
+	CloseRequested struct {
+		Reason packet.ReasonCode // legal in DISCONNECT
+		Text   string
+		// NoWill keeps the Will back: a rolling restart fires none.
+		NoWill bool
+	}
+)
+
+func (ConnectionOpened) event() {}
+func (PacketReceived) event()   {}
+func (PacketMalformed) event()  {}
+func (SessionOpened) event()    {}
+func (SessionRefused) event()   {}
+func (PublishAnswered) event()  {}
+func (Subscribed) event()       {}
+func (Unsubscribed) event()     {}
+func (Stored) event()           {}
+func (LaneAttached) event()     {}
+func (LaneDetached) event()     {}
+func (MessageArrived) event()   {}
+func (DeadlineReached) event()  {}
+func (ConnectionLost) event()   {}
+func (CloseRequested) event()   {}
+
+// StoreError says why a Store failed.
+type StoreError uint8
+
+// The results of a Store.
+const (
+	StoreOK          StoreError = iota
+	StoreFenced                 // another connection owns the session
+	StoreUnavailable            // the store did not answer within the grace
+)
+
+// Message is an application message on its way to the device.
+type Message struct {
+	// Publish is the template: topic, payload, the message's own QoS, retain flag and properties. Dup, ID, Topic Alias, Subscription
+	// Identifiers and Message Expiry are the machine's business. It may be shared with other devices: the machine does not change it.
+	Publish *packet.Publish
+	// Identity is what the message is known by when the bus delivers it again.
+	Identity string
+	// FromSelf: this very session published it; see No Local.
+	FromSelf bool
+	// Expires is when the message is to be discarded; zero is never. It becomes the Message Expiry Interval that is left.
+	Expires time.Time
+	// Redelivered: the bus says that it was delivered before.
+	Redelivered bool
+}
