@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# Containers as a source of services. Names are fixed, so that a later call finds them again.
+
+RABBITMQ_IMAGE=rabbitmq:4.3
+REDIS_IMAGE=redis:8
+REDIS7_IMAGE=redis:7.0
+
+docker_answers() { command -v docker >/dev/null && timeout 10 docker info >/dev/null 2>&1; }
+
+container() { printf 'sluice-test-%s' "$1"; }
+
+container_runs() { [ "$(docker inspect -f '{{.State.Running}}' "$(container "$1")" 2>/dev/null)" = true ]; }
+
+container_exists() { docker inspect "$(container "$1")" >/dev/null 2>&1; }
+
+docker_run() {
+	local name=$1
+	shift
+	logged "$RUN/docker-$name.log" docker run -d --name "$(container "$name")" "$@" ||
+		die "Docker could not run $name" "see the lines above, or use Debian packages: SLUICE_SERVICES=debian"
+}
+
+docker_start() {
+	local name=$1
+	if container_exists "$name"; then
+		docker start "$(container "$name")" >/dev/null
+		return
+	fi
+	case $name in
+	rabbitmq)
+		rabbitmq_settings 0.0.0.0 5672 1883 >"$RUN/rabbitmq.conf"
+		rabbitmq_plugins >"$RUN/enabled_plugins"
+		docker_run rabbitmq -p "$HOST:$PORT_AMQP:5672" -p "$HOST:$PORT_MQTT:1883" --ulimit nofile=20000:20000 \
+			-v "$RUN/rabbitmq.conf:/etc/rabbitmq/rabbitmq.conf:ro" \
+			-v "$RUN/enabled_plugins:/etc/rabbitmq/enabled_plugins:ro" "$RABBITMQ_IMAGE"
+		;;
+	redis)
+		local options
+		redis_options redis
+		docker_run redis -p "$HOST:$PORT_REDIS:6379" "$REDIS_IMAGE" redis-server "${options[@]}"
+		;;
+	redis7)
+		local options
+		redis_options redis7
+		docker_run redis7 -p "$HOST:$PORT_REDIS7:6379" "$REDIS7_IMAGE" redis-server "${options[@]}"
+		;;
+	esac
+}
