@@ -15,7 +15,7 @@ default_permissions.write = .*
 anonymous_login_user = none
 log.console = true
 log.console.level = info
-log.console.use_colors = false
+log.console.use_colors = off
 log.file = false
 disk_free_limit.absolute = 100MB
 CONF
