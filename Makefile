@@ -1,0 +1,90 @@
+# `make` lists the targets. GO, P (packages tested side by side), FUZZTIME and RUN may be set on the command line.
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS   += --no-print-directory
+
+GO       ?= go
+P        ?= 2
+FUZZTIME ?= 10s
+TIMEOUT  ?= 30m
+RUN      ?=
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+
+GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+SERVICES      := scripts/services
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{ printf "  %-14s %s\n", $$1, $$2 }'
+
+.PHONY: build
+build: ## build bin/sluice, static
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '$(LDFLAGS)' -o bin/sluice ./cmd/sluice
+
+.PHONY: test
+test: check services-up ## everything: checks, then all tests with the race detector, against real services
+	@eval "$$($(SERVICES) env)"; \
+	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -p $(P) $(if $(RUN),-run '$(RUN)') ./...
+
+.PHONY: check
+check: toolchain fmt-check vet ## what needs no service: toolchain, gofmt, go vet
+
+.PHONY: toolchain
+toolchain: ## make sure that Go and a C compiler (for the race detector) are there
+	@scripts/toolchain
+
+.PHONY: fmt-check
+fmt-check: ## fail if gofmt would change a file
+	@unformatted=$$(git ls-files -z --cached --others --exclude-standard -- '*.go' | xargs -0 -r ls -d 2>/dev/null | xargs -r gofmt -l); \
+	if [ -n "$$unformatted" ]; then printf 'gofmt would change these; run: make fmt\n%s\n' "$$unformatted" >&2; exit 1; fi
+
+.PHONY: fmt
+fmt: ## format all Go files
+	gofmt -w $$(git ls-files --cached --others --exclude-standard -- '*.go')
+
+.PHONY: vet
+vet: ## go vet
+	$(GO) vet ./...
+
+.PHONY: lint
+lint: ## golangci-lint, pinned
+	$(GO) run $(GOLANGCI_LINT) run ./...
+
+.PHONY: fuzz
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@grep -rlE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' . | while read -r file; do \
+		for target in $$(sed -nE 's/^func (Fuzz[A-Za-z0-9_]*)\(.*/\1/p' "$$file"); do \
+			echo "--- $$target in $$(dirname "$$file")"; \
+			$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$(dirname "$$file")" </dev/null; \
+		done; \
+	done
+
+.PHONY: golden
+golden: ## write the golden files anew; read the diff before committing it
+	$(GO) test ./mqtt/session/... ./mapping/... -run Golden -rewrite
+	git diff --stat
+
+.PHONY: services-up
+services-up: ## start RabbitMQ, Redis and the third-party clients for the tests
+	@$(SERVICES) up
+
+.PHONY: services-down
+services-down: ## stop what services-up started
+	@$(SERVICES) down
+
+.PHONY: compose-up
+compose-up: ## three nodes behind HAProxy, with Redis and RabbitMQ, by docker compose
+	docker compose up --build --detach --wait
+	@echo 'MQTT on localhost:1883, HAProxy statistics on http://localhost:8404, RabbitMQ management on http://localhost:15672 (sluice/sluice)'
+
+.PHONY: compose-down
+compose-down: ## stop it and forget its data
+	docker compose down --volumes
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf bin dist
