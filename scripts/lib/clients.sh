@@ -33,6 +33,8 @@ missing_client_packages() {
 	find_node >/dev/null || echo nodejs
 	command -v npm >/dev/null || modules_ready || echo npm
 	find_python >/dev/null || echo python3-qpid-proton
+	# A Debian root brings a newer mosquitto than the machine has.
+	find_mosquitto pub >/dev/null || needs_debian_root || echo mosquitto-clients
 }
 
 wrap_mosquitto() {

@@ -25,10 +25,9 @@ origin() {
 	elif [ -s "$RUN/$1.origin" ]; then
 		cat "$RUN/$1.origin"
 	else
-		case ${SLUICE_SERVICES:-auto} in
+		case ${SLUICE_SERVICES:-} in
 		docker | debian) echo "$SLUICE_SERVICES" ;;
-		auto) if docker_answers; then echo docker; else echo debian; fi ;;
-		*) die "SLUICE_SERVICES is '$SLUICE_SERVICES'" "it may be docker or debian, or unset" ;;
+		*) if docker_answers; then echo docker; else echo debian; fi ;;
 		esac
 	fi
 }
@@ -72,8 +71,8 @@ service_launch() {
 	until_true 5 port_free "$name" || die "$name does not run here, but something answers on its port" \
 		"stop that, or move our ports: SLUICE_PORT_OFFSET=1000 (any number)"
 	say "starting $name ($from)"
-	printf '%s\n' "$from" >"$RUN/$name.origin"
 	if [ "$from" = docker ]; then docker_start "$name"; else "${name}_start"; fi
+	printf '%s\n' "$from" >"$RUN/$name.origin"
 }
 
 port_free() { ! port_open "$(url_port "$(service_url "$1")")"; }
@@ -159,7 +158,9 @@ all_up() {
 # The slow parts side by side: roots by debootstrap, packages by apt, modules by npm.
 prepare_all() {
 	rm -f "$RUN/apt.updated"
-	need_debootstrap && install_packages "to build Debian roots" debootstrap
+	if needs_debian_root && ! command -v debootstrap >/dev/null; then
+		install_packages "to build Debian roots" debootstrap
+	fi
 	local jobs=() name job failed=0
 	for name in rabbitmq redis7; do
 		service_prepare "$name" &
@@ -173,9 +174,8 @@ prepare_all() {
 	if [ -e "$ROOTS/forky/.sluice" ]; then wrap_mosquitto; fi
 }
 
-need_debootstrap() {
+needs_debian_root() {
 	local name
-	command -v debootstrap >/dev/null && return 1
 	for name in "${SERVICES[@]}"; do [ "$(origin "$name")" != debian ] || return 0; done
 	return 1
 }

@@ -27,13 +27,16 @@ rabbitmq_prepare() { debian_root forky sid rabbitmq-server redis-server mosquitt
 
 # The distribution port and epmd listen on loopback and on ports of ours too: a RabbitMQ of the machine keeps its own.
 rabbitmq_environment() {
+	# Without it the soft limit is 1,024 whatever the caller has, and past that the broker answers nobody.
+	local files=20000 hard
+	hard=$(ulimit -Hn)
+	[ "$hard" = unlimited ] || [ "$hard" -ge "$files" ] || files=$hard
 	RABBITMQ_ENVIRONMENT=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/var/lib/rabbitmq
 		NODENAME=rabbit@localhost RABBITMQ_NODENAME=rabbit@localhost RABBITMQ_DIST_PORT="$PORT_DIST"
 		ERL_EPMD_ADDRESS="$HOST" ERL_EPMD_PORT="$PORT_EPMD"
 		RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}"
 		RABBITMQ_CTL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}"
-		# Without it the soft limit is 1,024 whatever the caller has, and past that the broker answers nobody.
-		RABBITMQ_MAX_OPEN_FILES=20000
+		RABBITMQ_MAX_OPEN_FILES="$files"
 		# Changing the user clears the order to die with the process outside, so it is given again.
 		setpriv --reuid=rabbitmq --regid=rabbitmq --init-groups --pdeathsig KILL)
 }
