@@ -74,3 +74,32 @@ type Properties struct {
 
 // Has reports whether every property of s is present.
 func (p *Properties) Has(s PropertySet) bool { return p.Set&s == s }
+
+// Empty reports whether there is no property at all.
+func (p *Properties) Empty() bool {
+	return p.Set == 0 && len(p.User) == 0 && len(p.SubscriptionIDs) == 0
+}
+
+// Clear removes the properties of s.
+func (p *Properties) Clear(s PropertySet) { p.Set &^= s }
+
+// Reset removes all properties. The memory of User and SubscriptionIDs is kept for reuse.
+func (p *Properties) Reset() {
+	if p.Empty() {
+		// The fields behind absent bits may be stale, but they count for nothing.
+		p.User, p.SubscriptionIDs = p.User[:0], p.SubscriptionIDs[:0]
+		return
+	}
+	clear(p.User) // their strings would hold the last packet's buffer
+	*p = Properties{User: p.User[:0], SubscriptionIDs: p.SubscriptionIDs[:0]}
+}
+
+// AddUser appends a User Property. Order and repeats are kept.
+func (p *Properties) AddUser(key, value string) {
+	p.User = append(p.User, UserProperty{Key: key, Value: value})
+}
+
+// AddSubscriptionID appends a Subscription Identifier, 1 to 268,435,455.
+func (p *Properties) AddSubscriptionID(id uint32) {
+	p.SubscriptionIDs = append(p.SubscriptionIDs, id)
+}

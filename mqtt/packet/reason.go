@@ -52,18 +52,3 @@ const (
 
 // Failed reports whether the code is a failure.
 func (r ReasonCode) Failed() bool { return r >= 0x80 }
-
-// Error is why a packet was refused.
-type Error struct {
-	Reason ReasonCode // what MQTT 5 tells the device
-	Clause string     // the rule that was broken, such as "MQTT-2.2.1-3"
-	Detail string     // a sentence for a person
-}
-
-// Error gives the sentence and the clause.
-func (e *Error) Error() string {
-	if e.Clause == "" {
-		return e.Detail
-	}
-	return e.Detail + " [" + e.Clause + "]"
-}
