@@ -47,7 +47,7 @@ debian_root() {
 	root_ready "$suite" "$*" && return
 	is_root || die "Debian $suite with $* is not built yet, and that needs root" \
 		"run scripts/services up once as root, start a Docker engine, or name running services by SLUICE_TEST_RABBITMQ_URL and SLUICE_TEST_REDIS_URL"
-	unshare --mount --pid --fork true 2>/dev/null || die "root may not make namespaces here (a container without privileges?)" \
+	unshare --mount --pid --fork --propagation unchanged true 2>/dev/null || die "root may not make namespaces here (a container without privileges?)" \
 		"give it CAP_SYS_ADMIN (docker run --privileged), or name running services by SLUICE_TEST_RABBITMQ_URL and SLUICE_TEST_REDIS_URL"
 	say "building a Debian $suite root with $* in $ROOTS/$suite (about a minute, once)"
 	local new=$ROOTS/$suite.new
