@@ -59,6 +59,11 @@ debian_root() {
 	mv "$new" "$ROOTS/$suite"
 }
 
+# root_version SUITE PACKAGE: without Debian's epoch and revision.
+root_version() {
+	dpkg-query --admindir="$ROOTS/$1/var/lib/dpkg" -W -f '${source:Upstream-Version}' "$2" 2>/dev/null || echo '?'
+}
+
 build_root() {
 	local suite=$1 script=$2 new=$3 mirror
 	shift 3

@@ -35,14 +35,10 @@ docker_start() {
 			-v "$RUN/enabled_plugins:/etc/rabbitmq/enabled_plugins:ro" "$RABBITMQ_IMAGE"
 		;;
 	redis)
-		local options
-		redis_options redis
-		docker_run redis -p "$HOST:$PORT_REDIS:6379" "$REDIS_IMAGE" redis-server "${options[@]}"
+		docker_run redis -p "$HOST:$PORT_REDIS:6379" "$REDIS_IMAGE" redis-server "${REDIS_OPTIONS[@]}"
 		;;
 	redis7)
-		local options
-		redis_options redis7
-		docker_run redis7 -p "$HOST:$PORT_REDIS7:6379" "$REDIS7_IMAGE" redis-server "${options[@]}"
+		docker_run redis7 -p "$HOST:$PORT_REDIS7:6379" "$REDIS7_IMAGE" redis-server "${REDIS_OPTIONS[@]}"
 		;;
 	esac
 }

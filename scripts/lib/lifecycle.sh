@@ -203,6 +203,14 @@ services_down() {
 	say "all is down"
 }
 
+service_version() {
+	case $(origin "$1") in
+	debian) "${1}_version" ;;
+	docker) docker inspect -f '{{.Config.Image}}' "$(container "$1")" 2>/dev/null || echo '?' ;;
+	external) echo '?' ;;
+	esac
+}
+
 services_status() {
 	local name state failed=0
 	for name in "${SERVICES[@]}"; do
@@ -214,7 +222,7 @@ services_status() {
 			state="not answering"
 		fi
 		[ "$state" = ready ] || failed=1
-		printf '%-10s %-14s %-9s %s\n' "$name" "$state" "$(origin "$name")" "$(service_url "$name")"
+		printf '%-10s %-14s %-9s %-10s %s\n' "$name" "$state" "$(origin "$name")" "$(service_version "$name")" "$(service_url "$name")"
 	done
 	local missing
 	missing=$(missing_clients)

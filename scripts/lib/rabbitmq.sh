@@ -59,6 +59,8 @@ rabbitmq_terminate() {
 
 rabbitmq_forget() { rm -rf --one-file-system "$ROOTS"/forky/var/lib/rabbitmq/mnesia/*; }
 
+rabbitmq_version() { root_version forky rabbitmq-server; }
+
 rabbitmq_ready() { amqp_answers "$PORT_AMQP" && mqtt_answers "$PORT_MQTT"; }
 
 rabbitmq_ctl() {

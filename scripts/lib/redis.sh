@@ -8,16 +8,13 @@ redis_prepare() { rabbitmq_prepare; }
 redis7_prepare() { debian_root bookworm sid redis-server; }
 
 # As production should run it: append-only file, no eviction. DEBUG is for tests that make Redis slow.
-redis_options() {
-	options=(--appendonly yes --appendfsync everysec --save '' --maxmemory-policy noeviction --enable-debug-command yes)
-}
+REDIS_OPTIONS=(--appendonly yes --appendfsync everysec --save '' --maxmemory-policy noeviction --enable-debug-command yes)
 
 redis_start_one() {
-	local LOADER options
+	local LOADER
 	loader_words "$(redis_root "$1")" redis-server
-	redis_options "$1"
 	mkdir -p "$RUN/data-$1"
-	spawn "$1" "${LOADER[@]}" --bind "$HOST" --port "$(redis_port "$1")" --dir "$RUN/data-$1" --daemonize no "${options[@]}"
+	spawn "$1" "${LOADER[@]}" --bind "$HOST" --port "$(redis_port "$1")" --dir "$RUN/data-$1" --daemonize no "${REDIS_OPTIONS[@]}"
 }
 
 redis_start() { redis_start_one redis; }
@@ -26,6 +23,8 @@ redis_terminate() { kill -TERM "$1"; }
 redis7_terminate() { kill -TERM "$1"; }
 redis_forget() { rm -rf "$RUN/data-redis"; }
 redis7_forget() { rm -rf "$RUN/data-redis7"; }
+redis_version() { root_version forky redis-server; }
+redis7_version() { root_version bookworm redis-server; }
 redis_ready() { redis_answers "$PORT_REDIS"; }
 redis7_ready() { redis_answers "$PORT_REDIS7"; }
 
