@@ -1,0 +1,174 @@
+package mapping
+
+import (
+	"strings"
+
+	"sluice/amqp/message"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/topic"
+)
+
+// marks are the annotations that Downlink understands.
+type marks struct {
+	topic, exchange, routingKey   string
+	hasTopic, hasExchange, hasKey bool
+
+	qos            packet.QoS
+	hasQoS         bool
+	retain         bool
+	format         byte
+	hasFormat      bool
+	contentType    string
+	hasContentType bool
+	user           []packet.UserProperty // nil without the annotation
+
+	publisher         Publisher
+	fromDevice        bool
+	possibleDuplicate bool
+}
+
+// readAnnotations goes through the annotations once. Those it does not know are lost; those of ours with a wrong value are ignored and
+// declared, since a backend may have written them.
+func readAnnotations(annotations map[string]any, lost *losses) marks {
+	var m marks
+	for name, value := range annotations {
+		known, valid := m.readMQTT(name, value)
+		if !known {
+			known, valid = m.readProvenance(name, value)
+		}
+		switch {
+		case known && !valid:
+			lost.add(FieldAnnotation, name, ReasonInvalid)
+		case !known && !ofTheBus(name):
+			lost.add(FieldAnnotation, name, ReasonNoPlace)
+		}
+	}
+	m.exchange, m.hasExchange = plainText(annotations[annotationExchange])
+	m.routingKey, m.hasKey = plainText(annotations[annotationRoutingKey])
+	return m
+}
+
+func (m *marks) readMQTT(name string, value any) (known, valid bool) {
+	switch name {
+	case AnnotationTopic:
+		m.topic, valid = plainText(value)
+		valid = valid && topic.ValidateName(m.topic) == nil
+		m.hasTopic = valid
+	case AnnotationQoS:
+		var qos byte
+		qos, valid = smallInteger(value, 2)
+		m.qos, m.hasQoS = packet.QoS(qos), valid
+	case AnnotationRetain:
+		m.retain, valid = value.(bool)
+	case AnnotationPayloadFormat:
+		m.format, valid = smallInteger(value, 1)
+		m.hasFormat = valid
+	case AnnotationContentType:
+		m.contentType, valid = plainText(value)
+		valid = valid && mqttString(m.contentType) == ""
+		m.hasContentType = valid
+	case AnnotationUser:
+		m.user, valid = userList(value)
+	default:
+		return false, false
+	}
+	return true, valid
+}
+
+func (m *marks) readProvenance(name string, value any) (known, valid bool) {
+	switch name {
+	case AnnotationTenant:
+		m.publisher.Tenant, valid = plainText(value)
+	case AnnotationPrincipal:
+		m.publisher.Principal, valid = plainText(value)
+	case AnnotationClient:
+		m.publisher.ClientID, valid = plainText(value)
+		m.fromDevice = valid
+	case AnnotationNode:
+		m.publisher.Node, valid = plainText(value)
+	case AnnotationTime:
+		valid = true // the same as creation-time
+	case AnnotationPossibleDuplicate:
+		m.possibleDuplicate, valid = value.(bool)
+	default:
+		return false, false
+	}
+	return true, valid
+}
+
+// userList reads AnnotationUser.
+func userList(value any) ([]packet.UserProperty, bool) {
+	list, ok := value.([]any)
+	if !ok || len(list)%2 != 0 {
+		return nil, false
+	}
+	user := make([]packet.UserProperty, 0, len(list)/2)
+	for i := 0; i < len(list); i += 2 {
+		key, okKey := plainText(list[i])
+		val, okVal := plainText(list[i+1])
+		if !okKey || !okVal {
+			return nil, false
+		}
+		user = append(user, packet.UserProperty{Key: key, Value: val})
+	}
+	return user, true
+}
+
+// resolveTopic finds the topic name of a message: where the bus routed it, and in the device's own words if it carries them.
+//
+//  1. x-opt-mqtt-topic, if it agrees with the routing key. It may not where a message was copied with its annotations to another
+//     address; then the routing key decides, for it is what subscriptions were matched with.
+//  2. x-routing-key. The default exchange's is a queue name and says nothing.
+//  3. subject, then to: a bus without routing keys, or a message sent straight to a queue.
+func resolveTopic(m *message.Message, marks *marks, lost *losses) (string, error) {
+	key, routed := routedKey(m, marks)
+	if marks.hasTopic {
+		if !routed || isKeyOf(key, marks.topic) {
+			return marks.topic, nil
+		}
+		lost.add(FieldAnnotation, AnnotationTopic, ReasonStale)
+	}
+	var name, from string
+	switch {
+	case routed:
+		name, from = Topic(key), "routing key"
+	case m.Properties.Subject != "":
+		name, from = m.Properties.Subject, "subject"
+	case plainTo(m.Properties.To):
+		name, from = m.Properties.To, "to"
+	default:
+		return "", &Undeliverable{"amqp:invalid-field",
+			"The message names no topic: set the annotation x-opt-mqtt-topic, a routing key, subject or to."}
+	}
+	if err := topic.ValidateName(name); err != nil {
+		return "", &Undeliverable{"amqp:invalid-field", "The " + from + " of the message is no topic name for MQTT: " + err.(*topic.Error).Text + "."}
+	}
+	return name, nil
+}
+
+// routedKey is the routing key the message was routed with, if any: as the bus says, else as to says.
+func routedKey(m *message.Message, marks *marks) (string, bool) {
+	if marks.hasKey {
+		toQueue := marks.hasExchange && marks.exchange == ""
+		return marks.routingKey, marks.routingKey != "" && !toQueue
+	}
+	if a, ok := ParseAddress(m.Properties.To); ok && a.Key != "" {
+		return a.Key, true
+	}
+	return "", false
+}
+
+// plainTo reports whether a to may be a topic name itself, as backends on buses with plain addresses write it.
+func plainTo(to string) bool {
+	return to != "" && !strings.HasPrefix(to, exchangePrefix) && !strings.HasPrefix(to, queuePrefix)
+}
+
+// replyTopic maps the reply-to of a request back to the topic where a device can publish its answer.
+func replyTopic(replyTo string) (string, bool) {
+	a, ok := ParseAddress(replyTo)
+	if !ok || a.Exchange != Exchange {
+		return "", false
+	}
+	name := Topic(a.Key)
+	return name, topic.ValidateName(name) == nil
+}
