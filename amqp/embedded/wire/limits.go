@@ -14,6 +14,10 @@ const (
 	// all arrays together. Such elements need no bytes, so that the input cannot justify them. No peer known to us sends one.
 	MaxZeroWidth = 256
 
+	// preallocate is how many elements memory is taken for before they were seen. A count is no reason to take more: nested lists can all
+	// claim the same bytes.
+	preallocate = 32
+
 	// MaxSize is the longest value, in bytes, that is encoded: more cannot be framed, since a frame's size is an uint32 and a container's
 	// size counts itself.
 	MaxSize = 1<<31 - 1

@@ -1,0 +1,222 @@
+package wire
+
+import (
+	"encoding/binary"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"time"
+	"unicode/utf8"
+
+	"sluice/amqp/message"
+)
+
+// AppendValue appends v in its shortest form. The Go types it takes are listed in value.go; another one, a string that is not UTF-8, a
+// symbol that is not ASCII, an array of mixed types, nesting over MaxDepth or more than MaxElements are an *Error, and dst comes back as
+// it was.
+func AppendValue(dst []byte, v any) ([]byte, error) {
+	out, err := appendValue(dst, v, 0)
+	if err != nil {
+		return dst, err
+	}
+	if len(out)-len(dst) > MaxSize {
+		return dst, encodeError("the value takes %d bytes, over the limit of %d", len(out)-len(dst), MaxSize)
+	}
+	return out, nil
+}
+
+// AppendMap appends m as AppendValue does; a nil Map is an empty map.
+func AppendMap(dst []byte, m Map) ([]byte, error) { return AppendValue(dst, m) }
+
+func encodeError(format string, args ...any) error {
+	return &Error{Condition: CondInvalidField, Reason: fmt.Sprintf(format, args...), Offset: -1}
+}
+
+func appendValue(dst []byte, v any, depth int) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return AppendNull(dst), nil
+	case bool:
+		return AppendBool(dst, v), nil
+	case uint8:
+		return AppendUbyte(dst, v), nil
+	case uint16:
+		return AppendUshort(dst, v), nil
+	case uint32:
+		return AppendUint(dst, v), nil
+	case uint64:
+		return AppendUlong(dst, v), nil
+	case int32:
+		return AppendInt(dst, v), nil
+	case int64:
+		return AppendLong(dst, v), nil
+	case []any:
+		return appendList(dst, v, depth)
+	case Map:
+		return appendMap(dst, v, depth)
+	case map[string]any:
+		return appendMap(dst, StringMap(v), depth)
+	case Array:
+		return appendArray(dst, v, depth)
+	case message.Described:
+		return appendDescribed(dst, v, depth)
+	}
+	code, err := codeOf(v)
+	if err != nil {
+		return dst, err
+	}
+	return appendBody(append(dst, byte(code)), code, v, depth)
+}
+
+// codeOf picks the shortest code for the kinds that have no short integer form and hold no other values.
+func codeOf(v any) (Code, error) {
+	pick := func(n int, short, long Code) Code {
+		if n <= math.MaxUint8 {
+			return short
+		}
+		return long
+	}
+	switch v := v.(type) {
+	case int8:
+		return CodeByte, nil
+	case int16:
+		return CodeShort, nil
+	case float32:
+		return CodeFloat, nil
+	case float64:
+		return CodeDouble, nil
+	case Decimal32:
+		return CodeDecimal32, nil
+	case Decimal64:
+		return CodeDecimal64, nil
+	case Decimal128:
+		return CodeDecimal128, nil
+	case Char:
+		return CodeChar, nil
+	case time.Time:
+		return CodeTimestamp, nil
+	case message.UUID:
+		return CodeUUID, nil
+	case []byte:
+		return pick(len(v), CodeBinary8, CodeBinary32), nil
+	case string:
+		return pick(len(v), CodeString8, CodeString32), nil
+	case message.Symbol:
+		return pick(len(v), CodeSymbol8, CodeSymbol32), nil
+	case message.Opaque:
+		return 0, encodeError("a value of type %s is not known and cannot be sent on", v.Type)
+	}
+	return 0, encodeError("the Go type %T has no AMQP type", v)
+}
+
+// appendBody appends the bytes of v behind a constructor with the given code, as array elements need. The code is a full one, or the short
+// one of a variable-width kind. A v of another kind is an error.
+func appendBody(dst []byte, code Code, v any, depth int) ([]byte, error) {
+	switch v := v.(type) {
+	case nil:
+		return dst, mismatch(code, CodeNull, v)
+	case bool:
+		if v {
+			return append(dst, 1), mismatch(code, CodeBoolean, v)
+		}
+		return append(dst, 0), mismatch(code, CodeBoolean, v)
+	case uint8:
+		return append(dst, v), mismatch(code, CodeUbyte, v)
+	case uint16:
+		return binary.BigEndian.AppendUint16(dst, v), mismatch(code, CodeUshort, v)
+	case uint32:
+		return binary.BigEndian.AppendUint32(dst, v), mismatch(code, CodeUint, v)
+	case uint64:
+		return binary.BigEndian.AppendUint64(dst, v), mismatch(code, CodeUlong, v)
+	case int8:
+		return append(dst, byte(v)), mismatch(code, CodeByte, v)
+	case int16:
+		return binary.BigEndian.AppendUint16(dst, uint16(v)), mismatch(code, CodeShort, v)
+	case int32:
+		return binary.BigEndian.AppendUint32(dst, uint32(v)), mismatch(code, CodeInt, v)
+	case int64:
+		return binary.BigEndian.AppendUint64(dst, uint64(v)), mismatch(code, CodeLong, v)
+	case float32:
+		return binary.BigEndian.AppendUint32(dst, math.Float32bits(v)), mismatch(code, CodeFloat, v)
+	case float64:
+		return binary.BigEndian.AppendUint64(dst, math.Float64bits(v)), mismatch(code, CodeDouble, v)
+	case time.Time:
+		return binary.BigEndian.AppendUint64(dst, uint64(v.UnixMilli())), mismatch(code, CodeTimestamp, v)
+	}
+	return appendBlock(dst, code, v, depth)
+}
+
+// appendBlock is appendBody for the kinds that are copied as bytes, and for those that hold other values.
+func appendBlock(dst []byte, code Code, v any, depth int) ([]byte, error) {
+	switch v := v.(type) {
+	case Decimal32:
+		return append(dst, v[:]...), mismatch(code, CodeDecimal32, v)
+	case Decimal64:
+		return append(dst, v[:]...), mismatch(code, CodeDecimal64, v)
+	case Decimal128:
+		return append(dst, v[:]...), mismatch(code, CodeDecimal128, v)
+	case message.UUID:
+		return append(dst, v[:]...), mismatch(code, CodeUUID, v)
+	case Char:
+		if !utf8.ValidRune(rune(v)) {
+			return dst, encodeError("%#x is not a Unicode scalar value", uint32(v))
+		}
+		return binary.BigEndian.AppendUint32(dst, uint32(v)), mismatch(code, CodeChar, v)
+	case []byte:
+		return append(appendBodyLength(dst, code, len(v)), v...), mismatch(code, CodeBinary32, v)
+	case string:
+		if !utf8.ValidString(v) {
+			return dst, encodeError("a string of %d bytes is not UTF-8", len(v))
+		}
+		return append(appendBodyLength(dst, code, len(v)), v...), mismatch(code, CodeString32, v)
+	case message.Symbol:
+		if err := checkSymbol(v); err != nil {
+			return dst, err
+		}
+		return append(appendBodyLength(dst, code, len(v)), v...), mismatch(code, CodeSymbol32, v)
+	}
+	return appendNested(dst, code, v, depth)
+}
+
+func checkSymbol(v message.Symbol) error {
+	for i := range len(v) {
+		if v[i] >= utf8.RuneSelf {
+			return encodeError("the symbol %q is not ASCII", string(v))
+		}
+	}
+	return nil
+}
+
+// mismatch is an error when a value of kind got does not fit the code.
+func mismatch(code, got Code, v any) error {
+	if codes[code].full == got {
+		return nil
+	}
+	return encodeError("an array of %v holds a %T", codes[code].kind, v)
+}
+
+func appendBodyLength(dst []byte, code Code, n int) []byte {
+	if code.class() == classVariable8 {
+		return append(dst, byte(n))
+	}
+	return binary.BigEndian.AppendUint32(dst, uint32(n))
+}
+
+// StringMap gives m with string keys, sorted, so that the same map always gives the same bytes.
+func StringMap(m map[string]any) Map {
+	out := make(Map, 0, len(m))
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		out = append(out, Pair{Key: k, Value: m[k]})
+	}
+	return out
+}
+
+// SymbolMap gives m with symbol keys, sorted.
+func SymbolMap(m map[string]any) Map {
+	out := StringMap(m)
+	for i := range out {
+		out[i].Key = message.Symbol(out[i].Key.(string))
+	}
+	return out
+}
