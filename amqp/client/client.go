@@ -1,0 +1,207 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"sluice/amqp"
+	"sluice/amqp/message"
+	"sluice/amqp/topology"
+)
+
+// Client is a bus behind the network. It implements amqp.Bus.
+type Client struct {
+	options    Options
+	publishers []*publisher
+	pool       *pool
+	management *management
+	topology   topology.Family
+
+	// closing ends first: nothing new is begun. hard ends when Close's patience does, and cuts what is still under way.
+	closing, hard     context.Context
+	stopNow, stopHard context.CancelFunc
+	running           sync.WaitGroup // supervisors and receivers
+	receivers         sync.WaitGroup
+	receiversMu       sync.Mutex // orders receivers.Add before its Wait
+	receiversDone     chan struct{}
+	closeOnce         sync.Once
+	closed            chan struct{}
+	infoMu            sync.Mutex
+	info              amqp.Info
+	infoKnown         bool
+}
+
+var _ amqp.Bus = (*Client)(nil)
+
+// publisher is one publishing connection: a supervisor and its lanes.
+type publisher struct {
+	supervisor *supervisor
+	unsettled  []*lane
+	settled    []*lane
+}
+
+// Open starts a client. It returns at once: connecting goes on in the background for ever, and Ready tells how far it is. An error is a wrong
+// option; its text never shows a URL, since that may hold a password.
+func Open(o Options) (*Client, error) {
+	o.setDefaults()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	endpoints, err := parseEndpoints(o.URLs)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{options: o, closed: make(chan struct{}), receiversDone: make(chan struct{})}
+	c.hard, c.stopHard = context.WithCancel(context.Background())
+	c.closing, c.stopNow = context.WithCancel(c.hard)
+	supervise := func(name string, serve func(context.Context, *connection)) *supervisor {
+		return &supervisor{name: name, options: &c.options, endpoints: endpoints, log: o.Logger, serve: serve}
+	}
+	for i := range o.Connections {
+		c.startPublisher(i, supervise)
+	}
+	c.pool = newPool(c, supervise)
+	c.management = newManagement(c, supervise)
+	c.topology = topology.NewBindings(c.management, o.Exchange)
+	return c, nil
+}
+
+type supervise func(name string, serve func(context.Context, *connection)) *supervisor
+
+func (c *Client) startPublisher(i int, supervise supervise) {
+	p := &publisher{}
+	for j := range c.options.Lanes {
+		p.unsettled = append(p.unsettled, newLane(fmt.Sprintf("publish-%d/unsettled-%d", i, j), false, &c.options))
+		p.settled = append(p.settled, newLane(fmt.Sprintf("publish-%d/settled-%d", i, j), true, &c.options))
+	}
+	p.supervisor = supervise(fmt.Sprintf("publish-%d", i), func(ctx context.Context, conn *connection) {
+		c.learn(conn.info)
+		p.serve(ctx, conn, &c.options, c.closing.Done())
+	})
+	c.publishers = append(c.publishers, p)
+	c.supervise(p.supervisor)
+}
+
+// supervise runs a supervisor until Close.
+func (c *Client) supervise(s *supervisor) {
+	c.running.Go(func() { s.run(c.hard, c.closing) })
+}
+
+// serve runs all lanes over conn.
+func (p *publisher) serve(ctx context.Context, conn *connection, o *Options, stopping <-chan struct{}) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	var lanes, watching sync.WaitGroup
+	for _, l := range p.unsettled {
+		lanes.Go(func() { l.serve(ctx, conn, stopping) })
+	}
+	for _, l := range p.settled {
+		lanes.Go(func() { l.serve(ctx, conn, stopping) })
+	}
+	watching.Go(func() { watch(ctx, conn, p.unsettled, o.SendTimeout) })
+	lanes.Wait()
+	cancel()
+	watching.Wait()
+}
+
+func (c *Client) learn(info amqp.Info) {
+	c.infoMu.Lock()
+	defer c.infoMu.Unlock()
+	if !c.infoKnown {
+		c.info, c.infoKnown = info, true
+	}
+}
+
+// Info tells about the first bus that was connected.
+func (c *Client) Info() amqp.Info {
+	c.infoMu.Lock()
+	defer c.infoMu.Unlock()
+	info := c.info
+	info.MaxMessageSize = c.publishers[0].unsettled[0].maxMessageSize.Load()
+	return info
+}
+
+// Publish implements amqp.Bus. A shard stays on one lane for the life of the Client.
+//
+// When a link is lost, its sends in flight get Lost and those queued behind them get Busy, in this order, and the lane answers Busy until it
+// has another link. A caller that wants order kept re-sends from the first one that was not accepted. A message that cannot be encoded, or is
+// larger than the bus takes, is Rejected here.
+func (c *Client) Publish(shard uint32, m *message.Message, settled bool, done func(message.Outcome)) {
+	p := c.publishers[int(shard)%len(c.publishers)]
+	lanes := p.unsettled
+	if settled {
+		lanes = p.settled
+	}
+	lanes[int(shard)/len(c.publishers)%len(lanes)].publish(publication{message: m, done: done})
+}
+
+// Ready tells why the bus cannot be used right now: each lane has its link and the management pair is up, or the error says what is missing.
+func (c *Client) Ready(context.Context) error {
+	if c.closing.Err() != nil {
+		return failure("use the bus", "", errClosed)
+	}
+	for _, p := range c.publishers {
+		if err := p.supervisor.ready(); err != nil {
+			return err
+		}
+		for i := range p.unsettled {
+			if err := p.unsettled[i].ready(); err != nil {
+				return err
+			}
+			if err := p.settled[i].ready(); err != nil {
+				return err
+			}
+		}
+	}
+	return c.management.ready()
+}
+
+// EnsureInbox implements amqp.Bus.
+func (c *Client) EnsureInbox(ctx context.Context, inbox amqp.Inbox) error {
+	return c.topology.EnsureInbox(ctx, inbox)
+}
+
+// Subscribe implements amqp.Bus.
+func (c *Client) Subscribe(ctx context.Context, inbox string, patterns []string) error {
+	return c.topology.Subscribe(ctx, inbox, patterns)
+}
+
+// Unsubscribe implements amqp.Bus.
+func (c *Client) Unsubscribe(ctx context.Context, inbox string, patterns []string) error {
+	return c.topology.Unsubscribe(ctx, inbox, patterns)
+}
+
+// DeleteInbox implements amqp.Bus.
+func (c *Client) DeleteInbox(ctx context.Context, inbox string) error {
+	return c.topology.DeleteInbox(ctx, inbox)
+}
+
+// Close stops everything: queued sends get Busy, sends in flight are awaited until ctx ends and then get Lost, receivers detach. It returns
+// ctx's error if it had to cut something short.
+func (c *Client) Close(ctx context.Context) error {
+	c.closeOnce.Do(func() {
+		for _, p := range c.publishers {
+			for i := range p.unsettled {
+				p.unsettled[i].stop()
+				p.settled[i].stop()
+			}
+		}
+		c.stopNow()
+		c.pool.close()
+		go c.waitReceivers()
+		go func() {
+			c.running.Wait()
+			close(c.closed)
+		}()
+	})
+	select {
+	case <-c.closed:
+		c.stopHard()
+		return nil
+	case <-ctx.Done():
+	}
+	c.stopHard()
+	<-c.closed
+	return ctx.Err()
+}

@@ -1,0 +1,131 @@
+package client
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync/atomic"
+	"time"
+
+	goamqp "github.com/Azure/go-amqp"
+
+	"sluice/amqp"
+)
+
+// connection is one open AMQP connection.
+type connection struct {
+	conn    *goamqp.Conn
+	net     *netConn
+	address string
+	info    amqp.Info
+	attach  chan struct{} // bounds the attaches under way
+	killed  atomic.Pointer[error]
+}
+
+// dial opens TCP, TLS, SASL and AMQP within dialTimeout.
+func dial(ctx context.Context, o *Options, e endpoint, container string) (*connection, error) {
+	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
+	defer cancel()
+	raw, err := o.Dial(ctx, "tcp", e.address)
+	if err != nil {
+		return nil, err
+	}
+	if e.tls {
+		if raw, err = handshake(ctx, raw, o.TLS, e.host); err != nil {
+			return nil, err
+		}
+	}
+	c := &connection{net: newNetConn(raw), address: e.address, attach: make(chan struct{}, attachConcurrency)}
+	// The library takes the deadline for the socket during the handshake only; afterwards ctx is no longer looked at.
+	c.conn, err = goamqp.NewConn(ctx, c.net, &goamqp.ConnOptions{
+		ContainerID:  container,
+		HostName:     e.hostname,
+		IdleTimeout:  o.IdleTimeout,
+		MaxFrameSize: maxFrameSize,
+		MaxSessions:  maxSessions + 1, // never reached: slots are counted by us, the library would close the connection
+		SASLType:     e.sasl,
+		Properties:   map[string]any{"product": "Sluice"},
+	})
+	if err != nil {
+		c.net.abort(err)
+		<-c.net.flushed
+		return nil, err
+	}
+	properties := c.conn.Properties()
+	c.info.Product, _ = properties["product"].(string)
+	c.info.Version, _ = properties["version"].(string)
+	return c, nil
+}
+
+func handshake(ctx context.Context, raw net.Conn, config *tls.Config, host string) (net.Conn, error) {
+	if config == nil {
+		config = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	if config.ServerName == "" && !config.InsecureSkipVerify {
+		config = config.Clone()
+		config.ServerName = host
+	}
+	conn := tls.Client(raw, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	return conn, nil
+}
+
+// done is closed when the connection has ended.
+func (c *connection) done() <-chan struct{} { return c.conn.Done() }
+
+// alive reports whether the connection has not ended yet.
+func (c *connection) alive() bool {
+	select {
+	case <-c.done():
+		return false
+	default:
+		return true
+	}
+}
+
+// kill closes the socket at once, for a reason that err gives.
+func (c *connection) kill(err error) {
+	c.killed.CompareAndSwap(nil, &err)
+	c.net.abort(err)
+}
+
+// reason tells why the connection has ended.
+func (c *connection) reason() error {
+	if p := c.killed.Load(); p != nil {
+		return *p
+	}
+	if err := c.conn.Err(); err != nil {
+		return err
+	}
+	return errors.New("closed")
+}
+
+// within runs f, and kills the connection if f takes longer than attachTimeout. f's own context only ends with the connection's owner: a
+// deadline in it would be nothing that the library can take back.
+func (c *connection) within(what string, f func() error) error {
+	t := time.AfterFunc(attachTimeout, func() {
+		c.kill(fmt.Errorf("the bus did not answer a %s within %v", what, attachTimeout))
+	})
+	defer t.Stop()
+	return f()
+}
+
+// newSession begins a session that takes at most maxLinks links.
+func (c *connection) newSession() (s *goamqp.Session, err error) {
+	err = c.within("begin", func() error {
+		s, err = c.conn.NewSession(context.Background(), &goamqp.SessionOptions{MaxLinks: maxLinks + 1})
+		return err
+	})
+	return s, err
+}
+
+// maxSessions is how many sessions we may have here.
+func (c *connection) maxSessions() int { return int(min(maxSessions, c.net.peer().channelMax+1)) }
+
+// maxLinks is how many links we may have on each session.
+func (c *connection) maxLinks() int { return int(min(maxLinks, uint64(c.net.peer().handleMax)+1)) }

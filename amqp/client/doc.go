@@ -1,0 +1,28 @@
+// Package client is the bus over a network: it implements amqp.Bus with github.com/Azure/go-amqp.
+//
+// What lives here: connections and their supervision, shared sender links (lanes), receiving links spread over sessions and
+// connections, settlement, the management link pair, and the guards that keep the library's known traps away from the gateway.
+// What does not: which queues and bindings make an inbox (amqp/topology), the message itself (amqp/message), anything of MQTT.
+//
+// How the parts sit together:
+//
+//	Client ── supervisor ×Connections ── connection ── lane, lane, ...         publish.go, lane.go
+//	       ── pool ── supervisor ×n ──── connection ── slot (session) ── link  pool.go, receiver.go, settle.go
+//	       ── supervisor ───────────────── connection ── management pair       management.go
+//
+// A supervisor keeps one connection up for ever. A connection owns its net.Conn (netconn.go), which gathers small writes into few
+// system calls and passes every inbound frame through the frame guard (guard.go).
+//
+// Invariants:
+//   - Every Publish ends in exactly one outcome. Accepted is only ever told after the bus's own accepted, or, for a settled transfer,
+//     after the write.
+//   - Sends of one lane reach the bus in the order of Publish. When a link is lost, its sends in flight get Lost and what was
+//     queued behind them gets Busy: nothing younger may overtake what has to be sent again. The caller re-sends in its own order.
+//   - No deadline enters the library, since it would become the deadline of the whole socket. Time limits are watched from outside and
+//     enforced by closing the net.Conn.
+//   - No credit from the bus is backpressure, never an error: only a transfer that was written and stays unanswered for
+//     Options.SendTimeout costs the connection.
+//   - The library never decodes a message that came from the bus: the guard hands it over as opaque bytes, and decode.go reads them. A message
+//     that cannot be read is a Delivery with Malformed set, never a lost link and never a panic.
+//   - Every delivery is settled at most once, and only on the link on which it came.
+package client

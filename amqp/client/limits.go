@@ -1,0 +1,90 @@
+package client
+
+import "time"
+
+// Every bound of this package, with its reason. Options can change those that depend on the installation.
+const (
+	// defaultConnections: two publishing connections use two cores; one connection's goroutines are serial.
+	defaultConnections = 2
+	// maxConnections bounds Options.Connections: each costs a TLS session and four goroutines on both ends.
+	maxConnections = 64
+	// defaultLanes per publishing connection: RabbitMQ grants a sender 170 credits at a time, so that two links keep its pipe full
+	// where one waits for the renewal.
+	defaultLanes = 2
+	maxLanes     = 16
+	// defaultWindow is how many sends of one link may be unanswered. Beyond 1,000 throughput does not grow, memory does.
+	defaultWindow = 1024
+	maxWindow     = 1 << 16
+	// defaultQueue is how many sends may wait for a lane's link.
+	defaultQueue = 4096
+	maxQueue     = 1 << 20
+	// defaultSendTimeout: a written transfer that the bus has not answered by then is lost, and so is trust in the connection.
+	defaultSendTimeout = 20 * time.Second
+	// defaultIdleTimeout is after how much silence a connection counts as dead. We advertise half of it, as the standard asks.
+	defaultIdleTimeout = 10 * time.Second
+	// dialTimeout bounds TCP, TLS, SASL and open together.
+	dialTimeout = 10 * time.Second
+	// attachTimeout bounds begin, attach and detach. A bus that does not answer within it has lost the connection's trust.
+	attachTimeout = 30 * time.Second
+	// writeTimeout bounds one system call of the flusher. It is longer than a garbage collection or a short network stall.
+	writeTimeout = 15 * time.Second
+	// closeFlushTimeout bounds what is written after Close: the close performative.
+	closeFlushTimeout = 2 * time.Second
+
+	// maxFrameSize is what we advertise and the largest frame that the guard lets in, in bytes.
+	maxFrameSize = 64 << 10
+	// writeBuffer is how many bytes may wait for the flusher before Write blocks. It is a few frames: more would only hide a stalled bus.
+	writeBuffer = 256 << 10
+	// readBuffer is the size of one read from the socket.
+	readBuffer = 32 << 10
+	// maxValueDepth bounds the nesting of values in performatives, and so the guard's own stack. The deepest that the standard defines is 6.
+	maxValueDepth = 32
+	// maxDispositionSpan bounds the delivery-ids of one disposition frame. The library walks them one by one; no honest peer names more than
+	// are unsettled, and those are bounded by credit.
+	maxDispositionSpan = 1 << 20
+
+	// sessionRotation is after how many deliveries a session is replaced. The library's loops over delivery-ids never end at 2^32-1, so that
+	// ids must never get there.
+	sessionRotation = 1 << 30
+	// waitAttempts: Wait picks at random between an outcome that has come and a link that is gone. 2^-20 of such outcomes are missed, and
+	// a missed one is Lost, which is safe.
+	waitAttempts = 20
+	// idleProbe is how often an idle lane looks whether its link is still there.
+	idleProbe = time.Second
+
+	// backoffMin and backoffMax bound the wait between two attempts to connect, open or attach; the wait doubles, with jitter.
+	backoffMin = 100 * time.Millisecond
+	backoffMax = 5 * time.Second
+
+	// maxSessions and maxLinks are below RabbitMQ's 64 sessions per connection and 256 links per session, because going over is
+	// answered with the end of the connection. The peer's own channel-max and handle-max lower them further.
+	maxSessions = 60
+	maxLinks    = 200
+	// spreadLinks is how many links a session gets before another one is opened: the end of a session takes all its links down.
+	spreadLinks = 32
+	// defaultReceiveConnections are opened for receiving when the first receiver attaches, maxReceiveConnections when those are full.
+	defaultReceiveConnections = 2
+	maxReceiveConnections     = 64
+	// attachConcurrency bounds the attaches under way per connection: after a restart of the bus thousands of links come back at once.
+	attachConcurrency = 32
+	// maxCredit bounds the credit of one link, and so the messages that go-amqp may hold for it.
+	maxCredit = 1 << 14
+	// settleWorkers per receiving connection: each settlement waits for its write.
+	settleWorkers = 8
+	// settleBatch is how many settlements of one link are made before another link gets its turn.
+	settleBatch = 64
+
+	// managementPipeline is how many requests may be unanswered: RabbitMQ grants 8 credits.
+	managementPipeline = 8
+	// managementCredit is what we grant for answers. It is so far above the pipeline that it is renewed long before it could run out:
+	// a request that arrives while there is none ends the session.
+	managementCredit = 200
+	// managementQueue is how many requests may wait for the pipeline.
+	managementQueue = 1024
+	// managementWait is how long a request waits for a pair that is down before it fails with ErrUnavailable.
+	managementWait = 5 * time.Second
+	// managementTimeout is how long a request may stay unanswered. Declaring a queue is a cluster-wide write and slow under load.
+	managementTimeout = 30 * time.Second
+	// maxManagementRequest is the largest request, in bytes: it must fit one frame, or RabbitMQ's session crashes.
+	maxManagementRequest = 32 << 10
+)

@@ -1,0 +1,214 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	goamqp "github.com/Azure/go-amqp"
+
+	"sluice/amqp/message"
+)
+
+// pump sends what is queued over one link until that is lost (an error), used up (errRotated) or the lane stops (nil). When it returns, all
+// that it has taken from the queue has had its outcome.
+func (l *lane) pump(ctx context.Context, sender *goamqp.Sender, stopping <-chan struct{}) error {
+	// sending ends when the lane stops, also while it waits for credit; waiting for outcomes then goes on until ctx ends.
+	sending, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(ctx, cancel)()
+
+	p := &pumping{lane: l, sender: sender, sending: sending, dead: make(chan struct{}),
+		receipts: make(chan receipt, l.options.Window), waited: make(chan struct{})}
+	go func() {
+		select {
+		case <-stopping:
+			cancel()
+		case <-sending.Done():
+		}
+	}()
+	go p.awaitOutcomes(ctx)
+	err := p.run()
+	close(p.receipts)
+	<-p.waited
+	if err == nil || errors.Is(err, errRotated) {
+		if p.lost != nil { // lost while the last outcomes were awaited
+			err = p.lost
+		}
+	}
+	return err
+}
+
+// pumping is one link in use.
+type pumping struct {
+	lane     *lane
+	sender   *goamqp.Sender
+	sending  context.Context
+	receipts chan receipt  // written, in order; its capacity is the window
+	dead     chan struct{} // closed when an outcome could not be had any more
+	lost     error         // why; set before dead is closed
+	waited   chan struct{} // closed when every receipt has had its outcome
+}
+
+type receipt struct {
+	receipt goamqp.SendReceipt
+	done    func(message.Outcome)
+	written int64
+}
+
+func (p *pumping) run() error {
+	probe := time.NewTicker(idleProbe)
+	defer probe.Stop()
+	for sent := uint64(0); ; sent++ {
+		if sent >= p.lane.options.rotate {
+			return errRotated
+		}
+		next, err := p.next(probe.C)
+		if err != nil || next.message == nil {
+			return err
+		}
+		if err := p.send(next); err != nil {
+			return err
+		}
+	}
+}
+
+// next waits for a publication. It gives an empty one when the lane stops, and an error when the link is gone.
+func (p *pumping) next(probe <-chan time.Time) (publication, error) {
+	for {
+		if isClosed(p.dead) {
+			return publication{}, p.lost
+		}
+		next, ok, stopping := p.lane.pop()
+		if ok || stopping {
+			return next, nil
+		}
+		select {
+		case <-p.lane.wake:
+		case <-p.dead:
+		case <-p.sending.Done():
+			return publication{}, nil
+		case <-probe:
+			if err := p.linkError(); err != nil {
+				return publication{}, err
+			}
+		}
+	}
+}
+
+// probeMessage can be sent on no link: its delivery-tag is longer than the standard's 32 bytes.
+var probeMessage = &goamqp.Message{DeliveryTag: make([]byte, 33)}
+
+// linkError tells whether the link is gone, without sending anything. A sender has no other way of saying so: the library looks at the link
+// first and refuses the delivery-tag second.
+func (p *pumping) linkError() error {
+	var err error
+	if p.lane.settled {
+		err = p.sender.Send(context.Background(), probeMessage, nil)
+	} else {
+		_, err = p.sender.SendWithReceipt(context.Background(), probeMessage, nil)
+	}
+	if scopeOf(err) == inPlace {
+		return nil
+	}
+	return err
+}
+
+// send writes one message. Its outcome comes here only if it was not handed to the bus; an error means that the link is gone.
+func (p *pumping) send(next publication) error {
+	m, err := encodeMessage(next.message)
+	if err != nil {
+		next.done(message.Outcome{Kind: message.Rejected, Error: ourError(condEncode, "%v", err)})
+		return nil
+	}
+	if p.lane.settled {
+		return p.notSent(next, p.sender.Send(p.sending, m, nil))
+	}
+	r, err := p.sender.SendWithReceipt(p.sending, m, nil)
+	if err != nil {
+		return p.notSent(next, err)
+	}
+	p.lane.inflight.Add(1)
+	p.receipts <- receipt{receipt: r, done: next.done, written: time.Now().UnixNano()}
+	return nil
+}
+
+// notSent answers a send that left no receipt. For a settled send without error that is Accepted: written.
+func (p *pumping) notSent(next publication, err error) error {
+	if err == nil {
+		next.done(message.Outcome{Kind: message.Accepted})
+		return nil
+	}
+	if scopeOf(err) != inPlace {
+		// The library does not say whether the frame was written before the link went.
+		p.lane.refuse(err)
+		next.done(lost(err))
+		return err
+	}
+	if p.sending.Err() != nil {
+		next.done(busy(condClosed, "the bus client is closing"))
+		return nil
+	}
+	var e *goamqp.Error
+	if errors.As(err, &e) {
+		next.done(message.Outcome{Kind: message.Rejected, Error: errorOf(e)}) // larger than the link allows
+		return nil
+	}
+	next.done(message.Outcome{Kind: message.Rejected, Error: ourError(condEncode, "%v", err)})
+	return nil
+}
+
+// awaitOutcomes answers all receipts in the order of sending. The bus may settle out of order; then an outcome waits for those before it, by
+// at most the window.
+func (p *pumping) awaitOutcomes(ctx context.Context) {
+	defer close(p.waited)
+	for r := range p.receipts {
+		p.lane.waiting.Store(r.written)
+		state, err := await(ctx, &r.receipt)
+		p.lane.waiting.Store(0)
+		o := outcomeOf(state)
+		if err != nil {
+			o = lost(err)
+			if p.lost == nil {
+				p.lost = err
+				p.lane.refuse(err)
+				close(p.dead)
+			}
+		}
+		p.lane.inflight.Add(-1)
+		r.done(o)
+	}
+}
+
+// await gets a receipt's state. After the link is gone Wait picks at random between a state that has come and the error, so it is asked again.
+func await(ctx context.Context, r *goamqp.SendReceipt) (state goamqp.DeliveryState, err error) {
+	for range waitAttempts {
+		if state, err = r.Wait(ctx); err == nil {
+			return state, nil
+		}
+	}
+	return nil, err
+}
+
+// watch closes the connection when a lane's oldest transfer was written longer than SendTimeout ago and is not answered. Transfers that
+// wait for credit are not written and are not counted: a bus that grants none, as in a memory alarm, is waited for.
+func watch(ctx context.Context, c *connection, lanes []*lane, timeout time.Duration) {
+	tick := time.NewTicker(max(timeout/8, time.Millisecond))
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			for _, l := range lanes {
+				if since := l.waiting.Load(); since != 0 && now.UnixNano()-since > int64(timeout) {
+					c.kill(fmt.Errorf("lane %s: a transfer was not answered within %v", l.name, timeout))
+					return
+				}
+			}
+		case <-c.done():
+			return
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,73 @@
+package client
+
+import (
+	"fmt"
+	"strings"
+	"sync"
+	"testing"
+
+	"sluice/amqp"
+	"sluice/amqp/message"
+)
+
+func TestRabbitOutcomes(t *testing.T) {
+	c := open(t, Options{})
+	full := newInbox(t, c, amqp.Inbox{MaxLength: 1})
+	for _, tt := range []struct {
+		name, to string
+		want     message.OutcomeKind
+		cond     string
+	}{
+		{"routed", to(full), message.Accepted, ""},
+		{"queue full", to(full), message.Rejected, "amqp:resource-limit-exceeded"},
+		{"nobody subscribed", to(uniqueName(t)), message.Released, ""},
+		{"no such exchange", "/exchanges/nowhere/x", message.Rejected, "amqp:not-found"},
+		{"bad address", "somewhere", message.Rejected, "amqp:precondition-failed"},
+	} {
+		o := publish(t, c, 0, textMessage(tt.to, tt.name))
+		t.Logf("%s: %v %+v", tt.name, o.Kind, o.Error)
+		if o.Kind != tt.want {
+			t.Errorf("%s: outcome %v (%v), want %v", tt.name, o.Kind, o.Error, tt.want)
+		}
+	}
+}
+
+func TestRabbitInfo(t *testing.T) {
+	c := open(t, Options{})
+	if info := c.Info(); info.Product != "RabbitMQ" || !strings.HasPrefix(info.Version, "4.") || info.MaxMessageSize == 0 {
+		t.Errorf("Info %+v", info)
+	}
+}
+
+func TestRabbitPipelinedPublishesKeepOrder(t *testing.T) {
+	const n = 20000
+	c := open(t, Options{Queue: n})
+	name := newInbox(t, c, amqp.Inbox{})
+	r := &recorder{}
+	rcv := c.Attach(amqp.Source{Inbox: name, Settled: true, Credit: 1000}, r)
+	r.waitAttached(t, 1)
+	var wg sync.WaitGroup
+	wg.Add(n)
+	var mu sync.Mutex
+	failed := 0
+	for i := range n {
+		c.Publish(7, textMessage(to(name), fmt.Sprint(i)), false, func(o message.Outcome) {
+			if o.Kind != message.Accepted {
+				mu.Lock()
+				failed++
+				mu.Unlock()
+			}
+			wg.Done()
+		})
+	}
+	wg.Wait()
+	if failed > 0 {
+		t.Fatalf("%d of %d were not accepted", failed, n)
+	}
+	for i, got := range texts(r.waitDeliveries(t, n)) {
+		if got != fmt.Sprint(i) {
+			t.Fatalf("delivery %d is message %s", i, got)
+		}
+	}
+	closeReceiver(t, rcv)
+}

@@ -1,0 +1,295 @@
+package client
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	goamqp "github.com/Azure/go-amqp"
+
+	"sluice/amqp"
+	"sluice/amqp/message"
+)
+
+// receiver implements amqp.Receiver: one source, attached again and again.
+type receiver struct {
+	client  *Client
+	source  amqp.Source
+	handler amqp.Handler
+
+	ctx    context.Context // ends with Close, or the client's
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the link is down for good
+
+	current atomic.Pointer[link] // nil while detached
+	tag     uint64               // of the latest delivery; never starts again, so that a tag means one delivery for ever
+	creditM sync.Mutex
+	credit  int // granted by hand and not used on the current link
+}
+
+// Attach implements amqp.Bus. A failed attach is told to Detached as a loss is, without Attached before it; waiting for a connection is not,
+// nor is a missing inbox that Source.Prepare makes.
+func (c *Client) Attach(source amqp.Source, h amqp.Handler) amqp.Receiver {
+	r := &receiver{client: c, source: source, handler: h, done: make(chan struct{})}
+	r.ctx, r.cancel = context.WithCancel(c.closing)
+	if !c.addReceiver() {
+		r.cancel()
+		close(r.done)
+		return r
+	}
+	c.running.Go(func() {
+		defer c.receivers.Done()
+		defer close(r.done)
+		defer r.cancel()
+		r.run()
+	})
+	return r
+}
+
+// addReceiver counts a receiver, unless the client is closing.
+func (c *Client) addReceiver() bool {
+	c.receiversMu.Lock()
+	defer c.receiversMu.Unlock()
+	if c.closing.Err() != nil {
+		return false
+	}
+	c.receivers.Add(1)
+	return true
+}
+
+// IssueCredit implements amqp.Receiver. Credit beyond maxCredit unused is not granted.
+func (r *receiver) IssueCredit(n uint32) {
+	l := r.current.Load()
+	if l == nil || r.source.Credit > 0 {
+		return
+	}
+	r.creditM.Lock()
+	n = min(n, uint32(maxCredit-min(r.credit, maxCredit)))
+	r.credit += int(n)
+	r.creditM.Unlock()
+	if n > 0 {
+		_ = l.receiver.IssueCredit(n)
+	}
+}
+
+// Settle implements amqp.Receiver.
+func (r *receiver) Settle(tag uint64, o message.Outcome) {
+	if l := r.current.Load(); l != nil {
+		l.settle(tag, o)
+	}
+}
+
+// Close implements amqp.Receiver. It must not be called from within a Handler call, which it would wait for.
+func (r *receiver) Close(ctx context.Context) error {
+	r.cancel()
+	select {
+	case <-r.done:
+		return nil
+	case <-ctx.Done():
+		return failure("detach from inbox", r.source.Inbox, errors.Join(amqp.ErrUnavailable, ctx.Err()))
+	}
+}
+
+func (r *receiver) closed() bool { return r.ctx.Err() != nil }
+
+// run attaches until closed or told to give up.
+func (r *receiver) run() {
+	var wait backoff
+	missing := 0 // how often in a row the inbox was not there
+	for !r.closed() {
+		err := r.once(missing > 0, wait.reset)
+		if r.closed() {
+			return
+		}
+		if errors.Is(err, amqp.ErrNotFound) && r.source.Prepare != nil {
+			missing++
+			if missing == 1 {
+				continue // make it at once
+			}
+		} else if !errors.Is(err, errPrepare) {
+			missing = 0
+		}
+		if !r.handler.Detached(err) || r.closed() || !wait.wait(r.ctx, nil) {
+			return
+		}
+	}
+}
+
+var errPrepare = errors.New("the inbox could not be made")
+
+// once prepares the inbox if asked to, attaches, and receives until the link is lost. A not-found error means that the inbox was missing at
+// the attach; that of a link lost later is told apart, since Detached has to hear of it.
+func (r *receiver) once(prepare bool, attached func()) error {
+	if prepare {
+		if err := r.source.Prepare(r.ctx); err != nil {
+			return errors.Join(errPrepare, err)
+		}
+	}
+	pool := r.client.pool
+	s, err := pool.acquire(r.ctx)
+	if err != nil {
+		return failure("attach to inbox", r.source.Inbox, err)
+	}
+	defer pool.release(s)
+	l, err := r.attach(s)
+	if err != nil {
+		if scopeOf(err) == newSession {
+			pool.retire(s)
+		}
+		return failure("attach to inbox", r.source.Inbox, err)
+	}
+	attached()
+	err = r.receive(l)
+	if scopeOf(err) == newSession {
+		pool.retire(s)
+	}
+	return failure("receive from inbox", r.source.Inbox, err)
+}
+
+// attach makes the link. A close while it is under way is honoured afterwards: an attach that is given up midway would leave its handle taken.
+func (r *receiver) attach(s *slot) (*link, error) {
+	select {
+	case s.conn.attach <- struct{}{}:
+		defer func() { <-s.conn.attach }()
+	case <-s.conn.done():
+		return nil, s.conn.reason()
+	}
+	mode := goamqp.SenderSettleModeUnsettled
+	if r.source.Settled {
+		mode = goamqp.SenderSettleModeSettled
+	}
+	credit := int32(-1)
+	if r.source.Credit > 0 {
+		credit = int32(min(r.source.Credit, maxCredit))
+	}
+	l := &link{slot: s, unsettled: make(map[uint64]*goamqp.Message)}
+	err := s.conn.within("attach", func() (err error) {
+		l.receiver, err = s.session.NewReceiver(context.Background(), r.client.topology.Source(r.source.Inbox),
+			&goamqp.ReceiverOptions{Credit: credit, RequestedSenderSettleMode: &mode})
+		return err
+	})
+	return l, err
+}
+
+// receive hands deliveries over until the link is lost or r is closed. Either way the link is down when it returns.
+func (r *receiver) receive(l *link) error {
+	if r.closed() {
+		r.detach(l)
+		return r.ctx.Err()
+	}
+	r.creditM.Lock()
+	r.credit = 0
+	r.creditM.Unlock()
+	r.current.Store(l)
+	r.handler.Attached()
+	err := r.deliverAll(l)
+	if r.closed() || errors.Is(err, errRotated) {
+		r.detach(l)
+	}
+	r.current.Store(nil)
+	return err
+}
+
+func (r *receiver) deliverAll(l *link) error {
+	for {
+		m, err := l.receiver.Receive(r.ctx, nil)
+		if err != nil {
+			return err
+		}
+		r.creditM.Lock()
+		r.credit--
+		r.creditM.Unlock()
+		d := r.delivery(m)
+		if !r.source.Settled {
+			l.add(d.Tag, m)
+		}
+		if r.closed() {
+			return r.ctx.Err()
+		}
+		r.handler.Delivered(d)
+		if l.slot.deliveries.Add(1) >= r.client.options.rotate {
+			r.client.pool.retire(l.slot)
+			return errRotated
+		}
+	}
+}
+
+// delivery decodes m. The payload stays with the Delivery; m is kept for the settlement only.
+func (r *receiver) delivery(m *goamqp.Message) amqp.Delivery {
+	r.tag++
+	d := amqp.Delivery{Tag: r.tag}
+	in, err := decodeMessage(m.Data)
+	m.Data = nil
+	if err != nil {
+		d.Malformed = err
+		return d
+	}
+	d.Message = in.message
+	d.Redelivered = in.redelivered()
+	return d
+}
+
+// redelivered tells what the bus says. RabbitMQ sends first-acquirer true with the first delivery and false afterwards; other buses count.
+func (in *received) redelivered() bool {
+	if in.known && !in.firstAcquirer || in.message.Header.DeliveryCount > 0 {
+		return true
+	}
+	for _, name := range [...]string{"x-delivery-count", "x-acquired-count"} {
+		if positive(in.message.Annotations[name]) {
+			return true
+		}
+	}
+	return false
+}
+
+func positive(v any) bool {
+	switch v := v.(type) {
+	case uint8:
+		return v > 0
+	case uint16:
+		return v > 0
+	case uint32:
+		return v > 0
+	case uint64:
+		return v > 0
+	case int8:
+		return v > 0
+	case int16:
+		return v > 0
+	case int32:
+		return v > 0
+	case int64:
+		return v > 0
+	}
+	return false
+}
+
+// detach gives all unsettled deliveries back in the order in which they came, those included that the handler has not seen, and closes the
+// link. In that order, because a quorum queue puts messages back as they are returned; and released before the detach, because a loss of the link
+// counts as a delivery attempt there.
+func (r *receiver) detach(l *link) {
+	l.quiesce()
+	for _, tag := range slices.Sorted(maps.Keys(l.unsettled)) {
+		perform(l.receiver, &settlement{l.unsettled[tag], message.Outcome{Kind: message.Released}})
+	}
+	if !r.source.Settled {
+		for m := l.receiver.Prefetched(); m != nil; m = l.receiver.Prefetched() {
+			perform(l.receiver, &settlement{m, message.Outcome{Kind: message.Released}})
+		}
+	}
+	_ = l.slot.conn.within("detach", func() error { return l.receiver.Close(context.Background()) })
+}
+
+// receiversGone is closed when the client is closing and every receiver has detached.
+func (c *Client) receiversGone() <-chan struct{} { return c.receiversDone }
+
+// waitReceivers closes receiversDone once it may be closed. It is run by Close.
+func (c *Client) waitReceivers() {
+	c.receiversMu.Lock() // no receiver is added from here on: closing has ended
+	c.receiversMu.Unlock()
+	c.receivers.Wait()
+	close(c.receiversDone)
+}

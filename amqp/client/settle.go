@@ -1,0 +1,182 @@
+package client
+
+import (
+	"context"
+	"sync"
+
+	goamqp "github.com/Azure/go-amqp"
+
+	"sluice/amqp/message"
+)
+
+// settler makes the settlements of one connection with a few workers. go-amqp has no batched dispositions: each call waits until its frame is
+// written. A link is with one worker at a time, so that its settlements keep their order: releasing in delivery order depends on it.
+//
+// Its memory is bounded by the deliveries that are unsettled, and those by credit.
+type settler struct {
+	mu      sync.Mutex
+	cond    sync.Cond
+	ready   []*link // links with settlements to make, each at most once
+	stopped bool
+	workers sync.WaitGroup
+}
+
+func newSettler() *settler {
+	s := &settler{}
+	s.cond.L = &s.mu
+	for range settleWorkers {
+		s.workers.Go(s.work)
+	}
+	return s
+}
+
+func (s *settler) submit(l *link) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ready = append(s.ready, l)
+	s.cond.Signal()
+}
+
+// stop ends the workers; what is not settled by then belongs to a connection that is gone.
+func (s *settler) stop() {
+	s.mu.Lock()
+	s.stopped = true
+	s.cond.Broadcast()
+	s.mu.Unlock()
+	s.workers.Wait()
+	for _, l := range s.ready {
+		l.abandon()
+	}
+}
+
+func (s *settler) work() {
+	for {
+		s.mu.Lock()
+		for len(s.ready) == 0 && !s.stopped {
+			s.cond.Wait()
+		}
+		if s.stopped {
+			s.mu.Unlock()
+			return
+		}
+		l := s.ready[0]
+		s.ready[0] = nil
+		s.ready = s.ready[1:]
+		s.mu.Unlock()
+		if l.settleSome() {
+			s.submit(l)
+		}
+	}
+}
+
+// settlement is one to be made.
+type settlement struct {
+	message *goamqp.Message
+	outcome message.Outcome
+}
+
+// link is one attachment of a receiver: what lives as long as the go-amqp link.
+type link struct {
+	receiver *goamqp.Receiver
+	slot     *slot
+
+	mu        sync.Mutex
+	unsettled map[uint64]*goamqp.Message
+	pending   []settlement
+	scheduled bool
+	idle      chan struct{} // non-nil while someone waits for pending to be done; closed then
+	closing   bool          // settle no more
+}
+
+// add remembers a delivery until it is settled.
+func (l *link) add(tag uint64, m *goamqp.Message) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.unsettled[tag] = m
+}
+
+// settle queues a settlement; a tag that is not unsettled here is ignored.
+func (l *link) settle(tag uint64, o message.Outcome) {
+	l.mu.Lock()
+	m, ok := l.unsettled[tag]
+	if !ok || l.closing {
+		l.mu.Unlock()
+		return
+	}
+	delete(l.unsettled, tag)
+	l.pending = append(l.pending, settlement{m, o})
+	schedule := !l.scheduled
+	l.scheduled = true
+	l.mu.Unlock()
+	if schedule {
+		l.slot.settler.submit(l)
+	}
+}
+
+// settleSome makes up to settleBatch settlements and reports whether more are waiting.
+func (l *link) settleSome() (more bool) {
+	l.mu.Lock()
+	n := min(len(l.pending), settleBatch)
+	batch := l.pending[:n:n]
+	l.pending = l.pending[n:]
+	l.mu.Unlock()
+	for i := range batch {
+		perform(l.receiver, &batch[i])
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.pending) > 0 {
+		return true
+	}
+	l.finished()
+	return false
+}
+
+// abandon gives up what is pending: its connection has ended.
+func (l *link) abandon() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending = nil
+	l.finished()
+}
+
+// finished: nothing is pending. l.mu is held.
+func (l *link) finished() {
+	l.pending, l.scheduled = nil, false
+	if l.idle != nil {
+		close(l.idle)
+		l.idle = nil
+	}
+}
+
+// quiesce takes no more settlements and waits until those that were taken are made.
+func (l *link) quiesce() {
+	l.mu.Lock()
+	l.closing = true
+	if !l.scheduled {
+		l.mu.Unlock()
+		return
+	}
+	if l.idle == nil {
+		l.idle = make(chan struct{})
+	}
+	idle := l.idle
+	l.mu.Unlock()
+	<-idle
+}
+
+// perform makes one settlement. An error means that the link is gone, and with it the delivery: the bus has it back.
+func perform(r *goamqp.Receiver, s *settlement) {
+	ctx := context.Background() // without deadline: see the package's invariants
+	switch s.outcome.Kind {
+	case message.Accepted:
+		_ = r.AcceptMessage(ctx, s.message)
+	case message.Rejected:
+		_ = r.RejectMessage(ctx, s.message, errorTo(s.outcome.Error))
+	case message.Modified:
+		_ = r.ModifyMessage(ctx, s.message, &goamqp.ModifyMessageOptions{DeliveryFailed: s.outcome.DeliveryFailed,
+			UndeliverableHere: s.outcome.UndeliverableHere, Annotations: annotationsTo(s.outcome.Annotations)})
+	default: // Released, and what can only be a mistake of the caller: giving it back loses nothing
+		_ = r.ReleaseMessage(ctx, s.message)
+	}
+}

@@ -1,0 +1,125 @@
+package topology
+
+import (
+	"context"
+	"fmt"
+
+	"sluice/amqp"
+)
+
+// DefaultExchange is where RabbitMQ's own MQTT support publishes, so that its devices and ours hear each other.
+const DefaultExchange = "amq.topic"
+
+// bindings is the family of RabbitMQ 4 and of the embedded bus: an inbox is a queue, a pattern is a binding to one topic exchange. However many
+// bindings of a queue match, it gets one copy.
+type bindings struct {
+	requester Requester
+	exchange  string
+}
+
+// NewBindings gives the family "bindings". An empty exchange is DefaultExchange.
+func NewBindings(r Requester, exchange string) Family {
+	if exchange == "" {
+		exchange = DefaultExchange
+	}
+	return &bindings{requester: r, exchange: exchange}
+}
+
+// Source implements Family.
+func (b *bindings) Source(inbox string) string { return queuePath(inbox) }
+
+// EnsureInbox declares the queue: 201 when it is new, 200 when it was there with the same arguments.
+func (b *bindings) EnsureInbox(ctx context.Context, inbox amqp.Inbox) error {
+	if err := checkName(inbox.Name); err != nil {
+		return err
+	}
+	put := Request{Method: "PUT", Path: queuePath(inbox.Name), Body: queueBody(inbox)}
+	responses, err := b.requester.Do(ctx, []Request{put})
+	if err != nil {
+		return err
+	}
+	if responses[0].Status == 409 {
+		return b.conflict(ctx, inbox, responses[0])
+	}
+	return check(put, responses[0])
+}
+
+// conflict asks for what is there, so that the error names both argument sets.
+func (b *bindings) conflict(ctx context.Context, inbox amqp.Inbox, refused Response) error {
+	there := fmt.Sprintf("others (%v)", refused.Body)
+	responses, err := b.requester.Do(ctx, []Request{{Method: "GET", Path: queuePath(inbox.Name)}})
+	if err == nil && responses[0].Status == 200 {
+		if info, ok := responses[0].Body.(map[string]any); ok {
+			if args, ok := info["arguments"].(map[string]any); ok {
+				there = show(args)
+			}
+		}
+	}
+	return fmt.Errorf("%w: inbox %q is there with %s, wanted %s (version %d); remove it, or use another name",
+		amqp.ErrConflict, inbox.Name, there, show(queueArguments(inbox)), Version)
+}
+
+// Subscribe binds each pattern. Binding again is no error at the bus.
+func (b *bindings) Subscribe(ctx context.Context, inbox string, patterns []string) error {
+	requests := make([]Request, len(patterns))
+	for i, p := range patterns {
+		requests[i] = Request{Method: "POST", Path: "/bindings", Body: map[string]any{
+			"source": b.exchange, "destination_queue": inbox, "binding_key": p, "arguments": map[string]any{}}}
+	}
+	return b.all(ctx, requests, 0)
+}
+
+// Unsubscribe removes each binding. Bindings have no arguments, so that their path can be built without asking for it.
+func (b *bindings) Unsubscribe(ctx context.Context, inbox string, patterns []string) error {
+	requests := make([]Request, len(patterns))
+	for i, p := range patterns {
+		requests[i] = Request{Method: "DELETE", Path: bindingPath(b.exchange, inbox, p)}
+	}
+	return b.all(ctx, requests, 404)
+}
+
+// DeleteInbox removes the queue with its messages and bindings.
+func (b *bindings) DeleteInbox(ctx context.Context, inbox string) error {
+	return b.all(ctx, []Request{{Method: "DELETE", Path: queuePath(inbox)}}, 404)
+}
+
+// all performs requests and gives the first refusal; the status absent counts as success.
+func (b *bindings) all(ctx context.Context, requests []Request, absent int) error {
+	if len(requests) == 0 {
+		return nil
+	}
+	responses, err := b.requester.Do(ctx, requests)
+	if err != nil {
+		return err
+	}
+	for i, r := range responses {
+		if r.Status == absent {
+			continue
+		}
+		if err := check(requests[i], r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// check turns a status into an error that callers can act on.
+func check(q Request, r Response) error {
+	var kind error
+	switch {
+	case r.Status >= 200 && r.Status < 300:
+		return nil
+	case r.Status == 404:
+		kind = amqp.ErrNotFound
+	case r.Status == 409:
+		kind = amqp.ErrConflict
+	case r.Status >= 400 && r.Status < 500:
+		kind = amqp.ErrRefused
+	default:
+		kind = amqp.ErrUnavailable
+	}
+	if r.Body == nil {
+		return fmt.Errorf("%w: %s %s: status %d", kind, q.Method, q.Path, r.Status)
+	}
+	return fmt.Errorf("%w: %s %s: status %d: %v", kind, q.Method, q.Path, r.Status, r.Body)
+}
