@@ -17,27 +17,35 @@ import (
 //   - A write that was applied although its answer was lost is safe to repeat: every Op says what shall be, not what to add.
 //   - What Claim returned or a done(nil) confirmed is there for the next Claim, on any node.
 //   - Keys of one session share a Redis Cluster slot.
+//   - Time is the caller's: expiry is decided by the now of the call, to the millisecond. Nodes whose clocks differ by seconds see a
+//     session end by as much earlier or later, nothing else.
+//
+// A fence is used through the store that claimed it. What breaks a rule of this package (Key.Validate, ValidateWrite) gives ErrInvalid.
 type Store interface {
-	// Claim makes req.Owner the owner of the session and returns what the store holds of it. It creates the session when there is none, when
-	// the one there has expired, or when req.Clean asks for a new one: then Present is false, the incarnation is new and nothing of
-	// the old one remains. Whoever owned it before is told (Watch). It fails with ErrUnavailable when the store does not answer
-	// within ctx.
+	// Claim makes req.Node the owner of the session and returns what the store holds of it. It creates the session when there is none, when
+	// the one there has ended, or when req.Clean asks for a new one: then Present is false, the incarnation is new and nothing of
+	// the old one remains. A session of expiry zero ends with its connection, so a claim that finds one still owned replaces it too
+	// [MQTT-3.1.2-6]. req.Expiry becomes the session's expiry. Whoever owned it before is told (Watch). It fails with ErrUnavailable
+	// when the store does not answer within ctx and the grace, with ErrFull when there is no room for a new session.
 	Claim(ctx context.Context, req ClaimRequest) (Claimed, error)
 
 	// Write applies ops to a session. It does not block: done is called exactly once, from any goroutine and perhaps before Write returns,
-	// with nil once they are stored, ErrFenced, or ErrUnavailable after the grace the store was opened with (it retries until then).
-	// done must not block.
+	// with nil once they are stored, ErrFenced, ErrFull, or ErrUnavailable after the grace the store was opened with (it retries until
+	// then). A Write for which there is no room to wait gets ErrUnavailable at once, ahead of those that wait. done must not block.
 	Write(f Fence, ops []Op, done func(error))
 
 	// Release ends the ownership: the device is gone. With end, or when the session's expiry is zero, the session is removed; otherwise it
-	// expires its expiry interval after now. It waits for earlier Writes of the session.
+	// expires its expiry interval after now. It waits for earlier Writes of the session. The fence is spent then: a Write with it gives
+	// ErrFenced. Repeating a Release is no error and keeps the first now, but end still ends a session that was kept.
 	Release(ctx context.Context, f Fence, now time.Time, end bool) error
 
 	// Get reads a session without owning it. ErrNotFound when there is none or it has expired.
 	Get(ctx context.Context, key Key, now time.Time) (Session, error)
 
-	// Watch calls lost for each session that another Claim took from owners of this node, until ctx ends. It returns once the watch is live.
-	// A takeover can be missed while the store is out of reach: the fence still holds.
+	// Watch calls lost for each session that another Claim took from owners of this node, with the epoch of that Claim, until ctx ends. It
+	// returns once the watch is live. Claims on the same node count too: an owner whose epoch is below the one told has lost. lost must
+	// not block. Notices may be repeated, late or merged (the greatest epoch stays); a takeover can be missed while the store is out of
+	// reach: the fence still holds.
 	Watch(ctx context.Context, node string, lost func(Key, uint64)) error
 
 	// Ready reports why the store cannot be used right now, nil when it can.
@@ -87,7 +95,7 @@ type Session struct {
 	Owner       string // node id; empty when no connection owns it
 	Expiry      uint32
 	// ReleasedAt is when the last owner released it; zero while owned.
-	ReleasedAt time.Time
+	ReleasedAt time.Time // UTC, to the millisecond
 	// Inbox is the name of the session's inbox on the bus; empty when it has none.
 	Inbox         string
 	Subscriptions []Subscription // in the order they were first made
@@ -158,6 +166,8 @@ var (
 	ErrFenced = errors.New("sessionstore: fenced: another connection owns the session")
 	// ErrUnavailable: the store did not answer in time; whether the change was made is not known.
 	ErrUnavailable = errors.New("sessionstore: unavailable")
+	// ErrFull: the store or the session holds as much as it may; nothing was changed.
+	ErrFull = errors.New("sessionstore: full")
 	// ErrNotFound: no such session.
 	ErrNotFound = errors.New("sessionstore: no such session")
 )

@@ -1,0 +1,102 @@
+package memory
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"sluice/sessionstore"
+)
+
+// session is the stored form of a sessionstore.Session: records by what names them.
+type session struct {
+	epoch, incarnation uint64
+	owner              string
+	expiry             uint32
+	released           time.Time
+	inbox              string
+	subscriptions      map[string]subscription
+	made               uint64 // subscriptions ever made: the order of the next
+	inbound            map[uint16]sessionstore.Inbound
+	outbound           map[uint16]sessionstore.Outbound
+}
+
+type subscription struct {
+	sessionstore.Subscription
+	order uint64
+}
+
+// newSession makes an empty one. The epoch of the creating claim is its incarnation: neither is ever used twice.
+func newSession(epoch uint64) *session {
+	return &session{
+		incarnation:   epoch,
+		subscriptions: make(map[string]subscription),
+		inbound:       make(map[uint16]sessionstore.Inbound),
+		outbound:      make(map[uint16]sessionstore.Outbound),
+	}
+}
+
+// endsWithConnection: an owned session of expiry zero does not go on under another connection [MQTT-3.1.2-6].
+func (h *session) endsWithConnection() bool { return h.owner != "" && h.expiry == 0 }
+
+func (h *session) ended(now time.Time) bool {
+	return sessionstore.Session{Owner: h.owner, Expiry: h.expiry, ReleasedAt: h.released}.Ended(now)
+}
+
+// roomFor counts every subscription put as a new one: simple, and the same on each implementation.
+func (h *session) roomFor(ops []sessionstore.Op) bool {
+	puts := 0
+	for _, op := range ops {
+		if _, ok := op.(sessionstore.PutSubscription); ok {
+			puts++
+		}
+	}
+	return puts == 0 || len(h.subscriptions)+puts <= sessionstore.MaxSubscriptions
+}
+
+func (h *session) apply(op sessionstore.Op) {
+	switch op := op.(type) {
+	case sessionstore.PutSubscription:
+		order := h.made + 1
+		if old, ok := h.subscriptions[op.Subscription.Filter]; ok {
+			order = old.order
+		} else {
+			h.made = order
+		}
+		h.subscriptions[op.Subscription.Filter] = subscription{op.Subscription, order}
+	case sessionstore.DeleteSubscription:
+		delete(h.subscriptions, op.Filter)
+	case sessionstore.PutInbound:
+		h.inbound[op.Record.PacketID] = op.Record
+	case sessionstore.DeleteInbound:
+		delete(h.inbound, op.PacketID)
+	case sessionstore.PutOutbound:
+		h.outbound[op.Record.PacketID] = op.Record
+	case sessionstore.DeleteOutbound:
+		delete(h.outbound, op.PacketID)
+	case sessionstore.SetInbox:
+		h.inbox = op.Name
+	case sessionstore.SetExpiry:
+		h.expiry = op.Seconds
+	}
+}
+
+// read copies the session out, in the orders the contract names. Empty lists are nil.
+func (h *session) read(key sessionstore.Key) sessionstore.Session {
+	out := sessionstore.Session{
+		Key: key, Epoch: h.epoch, Incarnation: h.incarnation, Owner: h.owner,
+		Expiry: h.expiry, ReleasedAt: h.released, Inbox: h.inbox,
+	}
+	subscriptions := slices.SortedFunc(maps.Values(h.subscriptions), func(a, b subscription) int { return cmp.Compare(a.order, b.order) })
+	for _, sub := range subscriptions {
+		out.Subscriptions = append(out.Subscriptions, sub.Subscription)
+	}
+	out.Inbound = slices.SortedFunc(maps.Values(h.inbound), func(a, b sessionstore.Inbound) int {
+		return cmp.Compare(a.PacketID, b.PacketID)
+	})
+	out.Outbound = slices.SortedFunc(maps.Values(h.outbound), func(a, b sessionstore.Outbound) int {
+		return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.PacketID, b.PacketID))
+	})
+	return out
+}

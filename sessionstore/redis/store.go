@@ -1,0 +1,336 @@
+package redis
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	goredis "github.com/redis/go-redis/v9"
+	"go.uber.org/zap"
+
+	"sluice/sessionstore"
+)
+
+// Options of a Store; the zero value is usable.
+type Options struct {
+	// Prefix begins every key and channel, "sluice:" when empty. It must not hold a brace: those mark the hash tag.
+	Prefix string
+	// Grace is how long a step is repeated while Redis is out of reach, DefaultGrace when zero.
+	Grace time.Duration
+	// Logger gets the beginning and end of outages, and what Redis refuses. Nil logs nothing.
+	Logger *zap.Logger
+	// TLS replaces the default configuration of rediss:// URLs (own roots, client certificate). Without TLS in the URL it is not used.
+	TLS *tls.Config
+}
+
+// Store implements sessionstore.Store in Redis.
+type Store struct {
+	client goredis.UniversalClient
+	prefix string
+	grace  time.Duration
+	log    *zap.Logger
+	writer string // this instance, for sequence numbers
+
+	ctx    context.Context // until Close
+	cancel context.CancelFunc
+	seed   maphash.Seed
+	lanes  [lanes]*lane
+	seq    atomic.Uint64
+	outage outage
+
+	mu      sync.Mutex
+	closed  bool
+	running sync.WaitGroup
+}
+
+var _ sessionstore.Store = (*Store)(nil)
+
+// Open connects to the Redis that rawURL names (ParseURL lists the forms) and checks that it is usable. It tries until ctx ends, or for the
+// grace; Redis may go away later.
+func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
+	if opts.Prefix == "" {
+		opts.Prefix = "sluice:"
+	}
+	if opts.Grace <= 0 {
+		opts.Grace = DefaultGrace
+	}
+	if opts.Logger == nil {
+		opts.Logger = zap.NewNop()
+	}
+	if strings.ContainsAny(opts.Prefix, "{}") {
+		return nil, fmt.Errorf("redis: prefix %q: a brace would break the hash tag; leave it out", opts.Prefix)
+	}
+	client, err := newClient(rawURL, opts.TLS)
+	if err != nil {
+		return nil, err
+	}
+	s := &Store{
+		client: client, prefix: opts.Prefix, grace: opts.Grace, log: opts.Logger, writer: rand.Text(),
+		seed: maphash.MakeSeed(), outage: outage{log: opts.Logger},
+	}
+	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
+	for i := range s.lanes {
+		s.lanes[i] = newLane(s, i)
+		_ = s.start(s.lanes[i].run)
+	}
+	if err := s.check(ctx); err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// check waits for the server and looks at its version.
+func (s *Store) check(ctx context.Context) error {
+	if err := s.Ready(ctx); err != nil {
+		return err
+	}
+	info, err := s.client.Info(ctx, "server").Result()
+	if err != nil {
+		return nil // INFO may be forbidden; that the scripts ran is what counts
+	}
+	_, version, _ := strings.Cut(info, "redis_version:")
+	version, _, _ = strings.Cut(version, "\r\n")
+	first, _, _ := strings.Cut(version, ".")
+	if n, err := strconv.Atoi(first); err == nil && n < minVersion {
+		return fmt.Errorf("redis: the server is version %s; %d.0 or later is needed", version, minVersion)
+	}
+	return nil
+}
+
+// keys gives meta, subs, in, out and claim of a session. The braces make it one hash tag.
+func (s *Store) keys(key sessionstore.Key) []string {
+	head := s.prefix + "{" + key.String() + "}:"
+	return []string{head + "meta", head + "subs", head + "in", head + "out", head + "claim"}
+}
+
+func (s *Store) channel(node string) string { return s.prefix + "node:" + node + ":lost" }
+
+func (s *Store) laneOf(key sessionstore.Key) *lane {
+	return s.lanes[maphash.Comparable(s.seed, key)%lanes]
+}
+
+// attempt bounds one round trip.
+func (s *Store) attempt() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(s.ctx, min(attemptTime, s.grace))
+}
+
+// do runs a step in its session's order and waits for the answer: within ctx, and within the grace.
+func (s *Store) do(ctx context.Context, l *lane, st *step) (any, error) {
+	type result struct {
+		reply any
+		err   error
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, unavailable(err)
+	}
+	done := make(chan result, 1)
+	st.finish = func(reply any, err error) { done <- result{reply, err} }
+	st.deadline = time.Now().Add(s.grace)
+	if end, ok := ctx.Deadline(); ok && end.Before(st.deadline) {
+		st.deadline = end
+	}
+	if err := l.add(st, nil); err != nil {
+		return nil, unavailable(err)
+	}
+	select {
+	case r := <-done:
+		return r.reply, r.err
+	case <-ctx.Done():
+		st.abandoned.Store(true)
+		return nil, unavailable(ctx.Err())
+	}
+}
+
+// Claim: see sessionstore.Store.
+func (s *Store) Claim(ctx context.Context, req sessionstore.ClaimRequest) (sessionstore.Claimed, error) {
+	if err := req.Validate(); err != nil {
+		return sessionstore.Claimed{}, err
+	}
+	st := &step{key: req.Key, script: claimScript, size: len(req.Key.ClientID), args: []any{
+		rand.Text(), req.Node, boolArg(req.Clean), strconv.FormatUint(uint64(req.Expiry), 10), req.Now.UnixMilli(),
+		(s.grace + claimRepeat).Milliseconds(), s.prefix + "node:", req.Key.String(),
+	}}
+	reply, err := s.do(ctx, s.laneOf(req.Key), st)
+	if err != nil {
+		return sessionstore.Claimed{}, err
+	}
+	claimed, err := decodeClaimed(req.Key, reply)
+	if err != nil {
+		return sessionstore.Claimed{}, unavailable(err)
+	}
+	return claimed, nil
+}
+
+func decodeClaimed(key sessionstore.Key, reply any) (out sessionstore.Claimed, err error) {
+	parts, ok := reply.([]any)
+	if !ok || len(parts) != 5 {
+		return out, fmt.Errorf("%w: answer to a claim", errRecord)
+	}
+	present, _ := parts[0].(int64)
+	node, _ := parts[1].(string)
+	epoch, _ := parts[2].(string)
+	now, _ := parts[3].([]any)
+	before, _ := parts[4].([]any)
+	out.Present = present == 1
+	if node != "" {
+		out.Previous = &sessionstore.Owner{Node: node}
+		if out.Previous.Epoch, err = strconv.ParseUint(epoch, 10, 64); err != nil {
+			return out, fmt.Errorf("%w: previous epoch", errRecord)
+		}
+	}
+	if out.Session, err = decodeSession(key, now); err != nil {
+		return out, err
+	}
+	if len(before) > 0 {
+		gone, err := decodeSession(key, before)
+		if err != nil {
+			return out, err
+		}
+		out.Discarded = &gone
+	}
+	return out, nil
+}
+
+// Write: see sessionstore.Store.
+func (s *Store) Write(f sessionstore.Fence, ops []sessionstore.Op, done func(error)) {
+	if err := sessionstore.ValidateWrite(f, ops); err != nil {
+		done(err)
+		return
+	}
+	encoded, puts, size := encodeOps(ops)
+	w := &write{epoch: f.Epoch, ops: encoded, puts: puts}
+	st := &step{key: f.Key, script: applyScript, write: w, size: size + 256, deadline: time.Now().Add(s.grace)}
+	st.finish = func(reply any, err error) {
+		switch n, _ := reply.(int64); {
+		case err != nil:
+			done(err)
+		case n == 1:
+			done(nil)
+		case n == -1:
+			done(fmt.Errorf("%w: a session keeps at most %d subscriptions", sessionstore.ErrFull, sessionstore.MaxSubscriptions))
+		default:
+			done(sessionstore.ErrFenced)
+		}
+	}
+	// The number is given in queue order: two Writes of a session never swap it.
+	err := s.laneOf(f.Key).add(st, func() { w.seq = s.seq.Add(1) })
+	if err != nil {
+		done(unavailable(err))
+	}
+}
+
+// Release: see sessionstore.Store.
+func (s *Store) Release(ctx context.Context, f sessionstore.Fence, now time.Time, end bool) error {
+	if err := f.Key.Validate(); err != nil {
+		return err
+	}
+	st := releaseStep(f, now, end)
+	reply, err := s.do(ctx, s.laneOf(f.Key), st)
+	if err != nil {
+		return err
+	}
+	switch n, _ := reply.(int64); {
+	case n == 1:
+		return nil
+	case n == -1 && st.doubtful:
+		return nil // an attempt whose answer was lost removed it
+	}
+	return sessionstore.ErrFenced
+}
+
+func releaseStep(f sessionstore.Fence, now time.Time, end bool) *step {
+	return &step{key: f.Key, script: releaseScript, size: len(f.Key.ClientID), args: []any{
+		strconv.FormatUint(f.Epoch, 10), now.UnixMilli(), boolArg(end), backstopMargin.Milliseconds(),
+	}}
+}
+
+// Get: see sessionstore.Store. It sees the Writes that were queued before it here.
+func (s *Store) Get(ctx context.Context, key sessionstore.Key, now time.Time) (sessionstore.Session, error) {
+	if err := key.Validate(); err != nil {
+		return sessionstore.Session{}, err
+	}
+	st := &step{key: key, script: getScript, size: len(key.ClientID), args: []any{now.UnixMilli()}}
+	reply, err := s.do(ctx, s.laneOf(key), st)
+	if err != nil {
+		return sessionstore.Session{}, err
+	}
+	parts, _ := reply.([]any)
+	if len(parts) == 0 {
+		return sessionstore.Session{}, sessionstore.ErrNotFound
+	}
+	found, err := decodeSession(key, parts)
+	if err != nil {
+		return sessionstore.Session{}, unavailable(err)
+	}
+	return found, nil
+}
+
+// Ready sends a step that changes nothing through every lane: it fails where a Write would, also on a server that became a replica.
+func (s *Store) Ready(ctx context.Context) error {
+	results := make(chan error, lanes)
+	for _, l := range s.lanes {
+		// Epoch 0 is never given out.
+		probe := releaseStep(sessionstore.Fence{Key: sessionstore.Key{ClientID: "ready"}}, time.Time{}, false)
+		go func() {
+			_, err := s.do(ctx, l, probe)
+			results <- err
+		}()
+	}
+	var errs []error
+	for range lanes {
+		errs = append(errs, <-results)
+	}
+	err := errors.Join(errs...)
+	if err == nil {
+		return nil
+	}
+	if cause := s.outage.now(); cause != nil {
+		return unavailable(cause) // says more than that time ran out
+	}
+	return unavailable(err)
+}
+
+// start runs a goroutine that Close waits for.
+func (s *Store) start(run func()) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return unavailable(errClosed)
+	}
+	s.running.Go(run)
+	return nil
+}
+
+// Close stops everything; what waits gets ErrUnavailable. It must not be called from a callback.
+func (s *Store) Close() error {
+	s.mu.Lock()
+	already := s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if already {
+		return nil
+	}
+	s.cancel()
+	for _, l := range s.lanes {
+		l.close()
+	}
+	err := s.client.Close() // also ends a round trip under way
+	s.running.Wait()
+	return err
+}
+
+func boolArg(b bool) string {
+	if b {
+		return "1"
+	}
+	return "0"
+}

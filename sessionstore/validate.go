@@ -1,0 +1,64 @@
+package sessionstore
+
+import (
+	"fmt"
+	"time"
+)
+
+// Validate refuses a request that no implementation can serve, with ErrInvalid.
+func (r ClaimRequest) Validate() error {
+	if r.Node == "" {
+		return fmt.Errorf("%w: claim: the node id is empty", ErrInvalid)
+	}
+	if err := validString("claim: the node id", r.Node); err != nil {
+		return err
+	}
+	return r.Key.Validate()
+}
+
+// ValidateWrite refuses a Write that no implementation can apply, with ErrInvalid.
+func ValidateWrite(f Fence, ops []Op) error {
+	if err := f.Key.Validate(); err != nil {
+		return err
+	}
+	if len(ops) > MaxOps {
+		return fmt.Errorf("%w: write: %d ops, at most %d apply in one step", ErrInvalid, len(ops), MaxOps)
+	}
+	for i, op := range ops {
+		field, value, ok := longest(op)
+		if !ok {
+			return fmt.Errorf("%w: write: op %d (%T) is no op of this package", ErrInvalid, i, op)
+		}
+		if len(value) > MaxString {
+			return validString(fmt.Sprintf("write: op %d (%T): the %s", i, op, field), value)
+		}
+	}
+	return nil
+}
+
+// longest names the one field of an op that has no fixed size.
+func longest(op Op) (field, value string, ok bool) {
+	switch op := op.(type) {
+	case PutSubscription:
+		return "filter", op.Subscription.Filter, true
+	case DeleteSubscription:
+		return "filter", op.Filter, true
+	case PutInbound:
+		return "message-id", op.Record.MessageID, true
+	case PutOutbound:
+		return "identity", op.Record.Identity, true
+	case SetInbox:
+		return "inbox", op.Name, true
+	case DeleteInbound, DeleteOutbound, SetExpiry:
+		return "", "", true
+	}
+	return "", "", false
+}
+
+// Ended tells whether the session is over at now: released, and its expiry interval has passed. A session somebody owns never is.
+func (s Session) Ended(now time.Time) bool {
+	if s.Owner != "" || s.Expiry == NeverExpires {
+		return false
+	}
+	return !now.Before(s.ReleasedAt.Add(time.Duration(s.Expiry) * time.Second))
+}
