@@ -1,9 +1,6 @@
 package packet
 
-import (
-	"slices"
-	"strings"
-)
+import "slices"
 
 // layout is what the first pass over a packet finds: the lengths that must be written before what they count.
 type layout struct {
@@ -131,7 +128,7 @@ func checkWritableTopic(t Type, field, topic string) error {
 	if topic == "" {
 		return unwritable(t, "%s is empty [MQTT-4.7.3-1]", field)
 	}
-	if strings.ContainsAny(topic, "+#") {
+	if wildcardIn(topic) >= 0 {
 		return unwritable(t, "%s holds a wildcard [MQTT-3.3.2-2]", field)
 	}
 	return checkText(t, field, topic)

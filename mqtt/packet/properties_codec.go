@@ -131,7 +131,7 @@ func (d *propDef) check(n uint32, s string) string {
 			return d.name + " is 0; send at least 1, or leave it out"
 		}
 	case ruleTopicName:
-		if i := strings.IndexAny(s, "+#"); i >= 0 {
+		if i := wildcardIn(s); i >= 0 {
 			return fmt.Sprintf("%s holds the wildcard %q at byte %d", d.name, s[i], i)
 		}
 	}

@@ -23,11 +23,19 @@ func checkPublishFlags(flags byte) error {
 
 // checkTopicName refuses wildcards. That the name is not empty is for the caller, because of Topic Aliases.
 func checkTopicName(c *cursor, field, topic string) error {
-	if i := strings.IndexAny(topic, "+#"); i >= 0 {
+	if i := wildcardIn(topic); i >= 0 {
 		return refuse(TopicNameInvalid, c.clause("MQTT-3.3.2-2", "3.1.1 MQTT-3.3.2-2"),
 			"%s: %s holds the wildcard %q at byte %d", c.pkt, field, topic[i], i)
 	}
 	return nil
+}
+
+// wildcardIn gives the place of a wildcard, or -1. Looking for one byte at a time is several times faster than IndexAny.
+func wildcardIn(topic string) int {
+	if i := strings.IndexByte(topic, '#'); i >= 0 {
+		return i
+	}
+	return strings.IndexByte(topic, '+')
 }
 
 // decode sets each field of p except Properties, which it only fills: they are empty when it is called.
