@@ -1,0 +1,314 @@
+package mapping_test
+
+import (
+	"errors"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"sluice/amqp/message"
+	"sluice/mapping"
+	"sluice/mqtt/packet"
+)
+
+var someUUID = message.UUID{0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef}
+
+// backend is a message from an application that knows nothing of us, as RabbitMQ hands it out, with one thing changed.
+func backend(change func(*message.Message)) *message.Message {
+	m := &message.Message{
+		Header:      message.Header{Priority: message.DefaultPriority},
+		Annotations: map[string]any{"x-exchange": "amq.topic", "x-routing-key": "a.b"},
+		Properties:  message.Properties{MessageID: "m1"},
+		Data:        [][]byte{[]byte("x")},
+	}
+	if change != nil {
+		change(m)
+	}
+	return m
+}
+
+type downlinkRow struct {
+	title  string
+	change func(*message.Message)
+}
+
+func topicRows() []downlinkRow {
+	toQueue := func(m *message.Message) {
+		m.Annotations = map[string]any{"x-exchange": "", "x-routing-key": "sluice.q"}
+	}
+	bare := func(m *message.Message) { m.Annotations = nil }
+	return []downlinkRow{
+		{"plain backend message", nil},
+		{"MQTT plugin, QoS 1", func(m *message.Message) { m.Header.Durable, m.Properties = true, message.Properties{} }},
+		{"topic annotation that agrees", func(m *message.Message) {
+			m.Annotations["x-routing-key"], m.Annotations[mapping.AnnotationTopic] = "v1%2E2.b", "v1.2/b"
+		}},
+		{"topic annotation, stale", func(m *message.Message) { m.Annotations[mapping.AnnotationTopic] = "other" }},
+		{"topic annotation, invalid", func(m *message.Message) { m.Annotations[mapping.AnnotationTopic] = "a/+" }},
+		{"topic annotation, to a queue", func(m *message.Message) { toQueue(m); m.Annotations[mapping.AnnotationTopic] = "cmd/7" }},
+		{"subject, to a queue", func(m *message.Message) { toQueue(m); m.Properties.Subject = "cmd/7" }},
+		{"no topic, to a queue", toQueue},
+		{"foreign routing key", func(m *message.Message) { m.Annotations["x-routing-key"] = "50%.x y" }},
+		{"routing key with a wildcard", func(m *message.Message) { m.Annotations["x-routing-key"] = "a.#" }},
+		{"empty routing key, subject", func(m *message.Message) { m.Annotations["x-routing-key"] = ""; m.Properties.Subject = "s/1" }},
+		{"bus without annotations, to", func(m *message.Message) { bare(m); m.Properties.To = "/exchanges/amq.topic/a.v1%252E2" }},
+		{"bus without annotations, subject", func(m *message.Message) { bare(m); m.Properties.Subject = "s.1/x" }},
+		{"bus without annotations, plain to", func(m *message.Message) { bare(m); m.Properties.To = "plain/to" }},
+		{"bus without annotations, to a queue", func(m *message.Message) { bare(m); m.Properties.To = "/queues/q" }},
+		{"topic with U+0000", func(m *message.Message) { bare(m); m.Properties.Subject = "a\x00" }},
+		{"topic too long", func(m *message.Message) { bare(m); m.Properties.Subject = strings.Repeat("x", 65536) }},
+		{"topic not UTF-8", func(m *message.Message) { m.Annotations["x-routing-key"] = "a\xff" }},
+	}
+}
+
+func headerRows() []downlinkRow {
+	annotate := func(name string, v any) func(*message.Message) {
+		return func(m *message.Message) { m.Annotations[name] = v }
+	}
+	return []downlinkRow{
+		{"durable", func(m *message.Message) { m.Header.Durable = true }},
+		{"QoS annotation 2", annotate(mapping.AnnotationQoS, uint8(2))},
+		{"QoS annotation 0 beats durable", func(m *message.Message) { m.Header.Durable = true; m.Annotations[mapping.AnnotationQoS] = int64(0) }},
+		{"QoS annotation 3", annotate(mapping.AnnotationQoS, uint8(3))},
+		{"QoS annotation 256", annotate(mapping.AnnotationQoS, uint32(256))},
+		{"QoS annotation negative", annotate(mapping.AnnotationQoS, int32(-1))},
+		{"QoS annotation text", annotate(mapping.AnnotationQoS, "1")},
+		{"retain", annotate(mapping.AnnotationRetain, true)},
+		{"payload format", annotate(mapping.AnnotationPayloadFormat, uint8(1))},
+		{"priority", func(m *message.Message) { m.Header.Priority = 9 }},
+		{"ttl", func(m *message.Message) { m.Header.TTL = 1500 * time.Millisecond }},
+		{"absolute-expiry-time", func(m *message.Message) {
+			m.Properties.AbsoluteExpiry = noon.Add(time.Minute)
+			m.Header.TTL = time.Hour
+		}},
+		{"absolute-expiry-time past", func(m *message.Message) { m.Properties.AbsoluteExpiry = noon.Add(-time.Minute) }},
+		{"absolute-expiry-time far", func(m *message.Message) { m.Properties.AbsoluteExpiry = noon.AddDate(200, 0, 0) }},
+		{"annotations of the bus", func(m *message.Message) {
+			m.Header.FirstAcquirer, m.Header.DeliveryCount = true, 3
+			m.Annotations["x-delivery-count"], m.Annotations["x-acquired-count"] = int64(2), int64(2)
+			m.Annotations["x-opt-deaths"], m.Annotations["x-opt-rabbitmq-received-time"] = []any{}, noon
+		}},
+		{"annotation unknown", annotate("x-color", "red")},
+		{"provenance", func(m *message.Message) {
+			m.Annotations[mapping.AnnotationTenant], m.Annotations[mapping.AnnotationPrincipal] = "acme", "p"
+			m.Annotations[mapping.AnnotationClient], m.Annotations[mapping.AnnotationNode] = "c", "n"
+			m.Annotations[mapping.AnnotationTime], m.Properties.CreationTime = noon, noon
+			m.Annotations[mapping.AnnotationPossibleDuplicate] = true
+		}},
+		{"provenance of a wrong type", annotate(mapping.AnnotationClient, uint8(1))},
+	}
+}
+
+func propertyRows() []downlinkRow {
+	id := func(v any) func(*message.Message) { return func(m *message.Message) { m.Properties.MessageID = v } }
+	correlation := func(v any) func(*message.Message) { return func(m *message.Message) { m.Properties.CorrelationID = v } }
+	reply := func(to string) func(*message.Message) { return func(m *message.Message) { m.Properties.ReplyTo = to } }
+	return []downlinkRow{
+		{"message-id ulong", id(uint64(42))},
+		{"message-id uuid", id(someUUID)},
+		{"message-id binary", id([]byte{1, 2, 0xff})},
+		{"message-id long", id(strings.Repeat("i", 200))},
+		{"message-id absent", id(nil)},
+		{"content-type", func(m *message.Message) { m.Properties.ContentType = "text/plain" }},
+		{"content-type annotation", func(m *message.Message) { m.Annotations[mapping.AnnotationContentType] = "Größe" }},
+		{"content-type beats its annotation", func(m *message.Message) {
+			m.Properties.ContentType, m.Annotations[mapping.AnnotationContentType] = "text/plain", "Größe"
+		}},
+		{"reply-to topic", reply("/exchanges/amq.topic/re.v1%252E0")},
+		{"reply-to queue", reply("/queues/answers")},
+		{"reply-to other exchange", reply("/exchanges/x/re")},
+		{"reply-to with a wildcard", reply("/exchanges/amq.topic/re.%23")},
+		{"reply-to plain", reply("answers")},
+		{"correlation-id binary", correlation([]byte{0, 0xff})},
+		{"correlation-id string", correlation("abc")},
+		{"correlation-id ulong", correlation(uint64(math.MaxUint64))},
+		{"correlation-id uuid", correlation(someUUID)},
+		{"correlation-id too long", correlation(strings.Repeat("c", 65536))},
+		{"subject beside the topic", func(m *message.Message) { m.Properties.Subject = "alarm" }},
+		{"the other properties", func(m *message.Message) {
+			sequence := uint32(5)
+			m.Properties.UserID, m.Properties.ContentEncoding = []byte("guest"), "gzip"
+			m.Properties.CreationTime = noon.Add(-time.Second)
+			m.Properties.GroupID, m.Properties.GroupSequence, m.Properties.ReplyToGroupID = "g", &sequence, "rg"
+		}},
+		{"application-properties of all types", func(m *message.Message) {
+			m.ApplicationProperties = map[string]any{
+				"string": "ü", "symbol": message.Symbol("s"), "true": true, "false": false, "null": nil,
+				"ubyte": uint8(255), "ushort": uint16(65535), "uint": uint32(math.MaxUint32), "ulong": uint64(math.MaxUint64),
+				"byte": int8(-128), "short": int16(-1), "int": int32(-5), "long": int64(math.MinInt64),
+				"float": float32(0.1), "double": 0.1, "large": 1e300, "nan": math.NaN(), "inf": math.Inf(1), "-inf": math.Inf(-1),
+				"timestamp": noon.Add(678 * time.Millisecond), "uuid": someUUID, "binary": []byte{0, 0xff},
+				"list": []any{1}, "map": map[string]any{}, "described": message.Described{}, "opaque": message.Opaque{Type: "decimal32"},
+			}
+		}},
+		{"application-properties that are no MQTT text", func(m *message.Message) {
+			m.ApplicationProperties = map[string]any{"nul": "a\x00", "utf8": "\xff", "long": strings.Repeat("x", 65536), "k\x00": "v", "sluice-error": "x"}
+		}},
+		{"user properties in their order", func(m *message.Message) {
+			m.ApplicationProperties = map[string]any{"a": "1", "b": "2", "later": int32(3)}
+			m.Annotations[mapping.AnnotationUser] = []any{"b", "2", "a", "1", "b", "3"}
+		}},
+		{"user properties, stale list", func(m *message.Message) {
+			m.ApplicationProperties = map[string]any{"a": "changed", "b": "2"}
+			m.Annotations[mapping.AnnotationUser] = []any{"b", "2", "a", "1"}
+		}},
+		{"user properties, broken list", func(m *message.Message) {
+			m.ApplicationProperties = map[string]any{"a": "1"}
+			m.Annotations[mapping.AnnotationUser] = []any{"a", "1", "b"}
+		}},
+	}
+}
+
+func bodyRows() []downlinkRow {
+	value := func(v any) func(*message.Message) {
+		return func(m *message.Message) { m.Data, m.HasValue, m.Value = nil, true, v }
+	}
+	return []downlinkRow{
+		{"body absent", func(m *message.Message) { m.Data = nil }},
+		{"body of one empty data section", func(m *message.Message) { m.Data = [][]byte{{}} }},
+		{"body of three data sections", func(m *message.Message) { m.Data = [][]byte{[]byte("a"), {}, []byte("bc")} }},
+		{"body value string", value("grün")},
+		{"body value string that is no UTF-8", value("\xff")},
+		{"body value symbol", value(message.Symbol("s"))},
+		{"body value binary", value([]byte{0, 0xff})},
+		{"body value null", value(nil)},
+		{"body value int", value(int32(-7))},
+		{"body value boolean", value(true)},
+		{"body value timestamp", value(noon)},
+		{"body value list", value([]any{"a"})},
+		{"body value map", value(map[string]any{"a": 1})},
+		{"body value described", value(message.Described{})},
+		{"body value opaque", value(message.Opaque{Type: "decimal128"})},
+		{"body sequence", func(m *message.Message) { m.Data, m.Sequence = nil, [][]any{{"a"}} }},
+	}
+}
+
+// Every row of the way down in the package comment.
+func TestDownlinkGolden(t *testing.T) {
+	rows := slices.Concat(topicRows(), headerRows(), propertyRows(), bodyRows())
+	titles := make([]string, len(rows))
+	for i := range rows {
+		titles[i] = rows[i].title
+	}
+	golden(t, "downlink", titles, func(i int) string {
+		d, losses, err := mapping.Downlink(backend(rows[i].change), mapping.DownlinkOptions{Now: noon})
+		if err == nil {
+			return showDownlink(d) + showLosses(losses)
+		}
+		var undeliverable *mapping.Undeliverable
+		if !errors.As(err, &undeliverable) {
+			t.Errorf("error %v is no *Undeliverable", err)
+			return ""
+		}
+		return "UNDELIVERABLE " + undeliverable.Condition + " " + undeliverable.Reason + "\n"
+	})
+}
+
+func TestDownlinkFor311(t *testing.T) {
+	full := backend(func(m *message.Message) { m.Properties.ContentType = "text/plain" })
+	d, losses, err := mapping.Downlink(full, mapping.DownlinkOptions{Now: noon, Version: packet.V311})
+	if err != nil || d.Publish.Properties.Set != 0 || d.Publish.Properties.User != nil {
+		t.Errorf("%+v, %v", d.Publish.Properties, err)
+	}
+	if !slices.Contains(losses, mapping.Loss{Field: mapping.FieldAllProperties, Reason: mapping.ReasonNo311}) {
+		t.Errorf("losses %v do not declare it", losses)
+	}
+	plain := backend(func(m *message.Message) { m.Properties = message.Properties{} })
+	if _, losses, err := mapping.Downlink(plain, mapping.DownlinkOptions{Now: noon, Version: packet.V311}); err != nil || losses != nil {
+		t.Errorf("without properties: losses %v, %v", losses, err)
+	}
+}
+
+func TestMessageIDOfDeviceMessages(t *testing.T) {
+	m, _ := mapping.Uplink(telemetry())
+	d, _, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: noon, MessageID: true})
+	if err != nil || !slices.Equal(d.Publish.Properties.User, user(mapping.UserMessageID, "acme/c7/1/42")) {
+		t.Errorf("%v, %v", d.Publish.Properties.User, err)
+	}
+}
+
+// Whatever a backend sends, nothing disappears without a Loss, and the result is valid MQTT.
+func TestDownlinkDeclaresEverything(t *testing.T) {
+	value := rapid.OneOf(
+		rapid.Just[any](nil), rapid.Map(rapid.String(), func(s string) any { return s }),
+		rapid.Map(rapid.Int64(), func(i int64) any { return i }), rapid.Map(rapid.Bool(), func(b bool) any { return b }),
+		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 5), func(b []byte) any { return b }),
+		rapid.Just[any](someUUID), rapid.Just[any]([]any{"x"}), rapid.Just[any](message.Opaque{Type: "char"}),
+	)
+	names := rapid.SampledFrom([]string{"a", "b", "sluice-x", "x-opt-y", "n\x00", "", mapping.AnnotationUser, mapping.AnnotationQoS,
+		mapping.AnnotationTopic, mapping.AnnotationRetain, mapping.AnnotationClient, mapping.AnnotationContentType})
+	rapid.Check(t, func(t *rapid.T) {
+		m := backend(func(m *message.Message) {
+			m.Header.Priority = uint8(rapid.IntRange(0, 9).Draw(t, "priority"))
+			m.ApplicationProperties = rapid.MapOfN(names, value, 0, 4).Draw(t, "application")
+			for name, v := range rapid.MapOfN(names, value, 0, 4).Draw(t, "annotations") {
+				m.Annotations[name] = v
+			}
+			m.Properties.UserID = rapid.SliceOfN(rapid.Byte(), 0, 2).Draw(t, "user-id")
+			m.Properties.Subject = rapid.SampledFrom([]string{"", "s", "\x00"}).Draw(t, "subject")
+			m.Properties.ReplyTo = rapid.SampledFrom([]string{"", "r", "/exchanges/amq.topic/x"}).Draw(t, "reply")
+			m.Properties.CorrelationID = rapid.SampledFrom([]any{nil, "c", uint64(1), someUUID, []byte("c")}).Draw(t, "correlation")
+		})
+		d, losses, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: noon})
+		if err != nil {
+			t.Fatalf("a message with a routing key is undeliverable: %v", err)
+		}
+		declared := func(f mapping.Field, name string) bool {
+			return slices.ContainsFunc(losses, func(l mapping.Loss) bool { return l.Field == f && l.Name == name })
+		}
+		shown := func(key string) bool {
+			return slices.ContainsFunc(d.Publish.Properties.User, func(u packet.UserProperty) bool { return u.Key == key })
+		}
+		for key := range m.ApplicationProperties {
+			if !shown(key) && !declared(mapping.FieldApplication, key) {
+				t.Fatalf("application property %q is lost in silence", key)
+			}
+		}
+		for name := range m.Annotations {
+			ours := strings.HasPrefix(name, "x-opt-mqtt-") || strings.HasPrefix(name, "x-opt-sluice-")
+			if !ours && name != "x-exchange" && name != "x-routing-key" && !declared(mapping.FieldAnnotation, name) {
+				t.Fatalf("annotation %q is lost in silence", name)
+			}
+		}
+		q := &d.Publish.Properties
+		for field, kept := range map[mapping.Field]bool{
+			mapping.FieldUserID:        len(m.Properties.UserID) == 0,
+			mapping.FieldPriority:      m.Header.Priority == message.DefaultPriority,
+			mapping.FieldSubject:       m.Properties.Subject == "" || shown(mapping.UserSubject),
+			mapping.FieldReplyTo:       m.Properties.ReplyTo == "" || q.Has(packet.PropResponseTopic),
+			mapping.FieldCorrelationID: m.Properties.CorrelationID == nil || q.Has(packet.PropCorrelationData),
+		} {
+			if !kept && !declared(field, "") {
+				t.Fatalf("%s is lost in silence", field)
+			}
+		}
+		if d.Publish.QoS > 2 || strings.ContainsAny(d.Publish.Topic, "+#\x00") {
+			t.Fatalf("not valid in MQTT: %+v", d.Publish)
+		}
+	})
+}
+
+func BenchmarkDownlink(b *testing.B) {
+	m, _ := mapping.Uplink(telemetry())
+	m.Annotations["x-exchange"], m.Annotations["x-routing-key"] = "amq.topic", mapping.Key("plant/7/line/4/temperature")
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: noon}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkDownlinkBackend(b *testing.B) {
+	m := backend(func(m *message.Message) { m.ApplicationProperties = map[string]any{"a": "1", "b": int32(2)} })
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: noon}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

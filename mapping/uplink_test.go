@@ -1,0 +1,138 @@
+package mapping_test
+
+import (
+	"math"
+	"testing"
+	"time"
+
+	"sluice/amqp/message"
+	"sluice/mapping"
+	"sluice/mqtt/packet"
+)
+
+func user(pairs ...string) []packet.UserProperty {
+	var list []packet.UserProperty
+	for i := 0; i < len(pairs); i += 2 {
+		list = append(list, packet.UserProperty{Key: pairs[i], Value: pairs[i+1]})
+	}
+	return list
+}
+
+// Every row of the way up in the package comment.
+func TestUplinkGolden(t *testing.T) {
+	publish := func(p packet.Properties) *packet.Publish {
+		return &packet.Publish{Topic: "t", Payload: []byte("x"), Properties: p}
+	}
+	rows := []struct {
+		title string
+		in    mapping.UplinkMessage
+	}{
+		{"QoS 0, 3.1.1", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "plant/7/temp", Payload: []byte("21.5")}}},
+		{"QoS 1", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", QoS: 1, ID: 7, Payload: []byte("x")}}},
+		{"QoS 2, DUP", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", QoS: 2, ID: 7, Dup: true, Payload: []byte("x")}}},
+		{"RETAIN", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", Retain: true, Payload: []byte("x")}}},
+		{"possible duplicate", mapping.UplinkMessage{Publish: publish(packet.Properties{}), PossibleDuplicate: true}},
+		{"topic with awkward characters", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "/v1.2/a b/ü/*/50%/"}}},
+		{"empty payload", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t"}}},
+		{"payload bytes that are no text", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", Payload: []byte{0, 0xff, 0xc3}}}},
+		{"Payload Format 0", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropPayloadFormat})}},
+		{"Payload Format 1", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropPayloadFormat, PayloadFormat: 1})}},
+		{"Message Expiry", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry, MessageExpiry: 60})}},
+		{"Message Expiry at once", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry})}},
+		{"Message Expiry beyond what a ttl holds",
+			mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry, MessageExpiry: 4294968})}},
+		{"Message Expiry, longest",
+			mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry, MessageExpiry: math.MaxUint32})}},
+		{"Content Type", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType, ContentType: "text/plain; charset=utf-8"})}},
+		{"Content Type not ASCII", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType, ContentType: "Größe"})}},
+		{"Content Type empty", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType})}},
+		{"Response Topic", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropResponseTopic, ResponseTopic: "re/v1.0/c 7"})}},
+		{"Response Topic invalid", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropResponseTopic, ResponseTopic: "re/+"})}},
+		{"Correlation Data", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropCorrelationData, CorrelationData: []byte{0, 1, 0xff}})}},
+		{"Correlation Data empty", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropCorrelationData})}},
+		{"User Property", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("a", "1", "b", "ü")})}},
+		{"User Property, order of their own", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("b", "1", "a", "2")})}},
+		{"User Property repeated", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("a", "1", "a", "2", "a", "1")})}},
+		{"User Property reserved",
+			mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("x-opt-sluice-client", "boss", "a", "1", "sluice-error", "no")})}},
+		{"User Property reserved only", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("sluice-msgid", "1")})}},
+		{"Subscription Identifier", mapping.UplinkMessage{Publish: publish(packet.Properties{SubscriptionIDs: []uint32{3}})}},
+		{"absent property values do not count", mapping.UplinkMessage{Publish: publish(packet.Properties{ContentType: "stale", MessageExpiry: 9})}},
+	}
+	titles := make([]string, len(rows))
+	for i := range rows {
+		titles[i] = rows[i].title
+	}
+	golden(t, "uplink", titles, func(i int) string {
+		in := rows[i].in
+		in.From, in.MessageID, in.Received = device, "acme/c7/1/42", noon.Add(678*time.Millisecond+900*time.Microsecond)
+		m, losses := mapping.Uplink(in)
+		return showMessage(m) + showLosses(losses)
+	})
+}
+
+func TestUplinkWithoutIdentity(t *testing.T) {
+	m, _ := mapping.Uplink(mapping.UplinkMessage{
+		Publish: &packet.Publish{Topic: "t"}, From: mapping.NewProvenance("", "", "c", ""), MessageID: "1", Received: noon,
+	})
+	for _, name := range []string{mapping.AnnotationTenant, mapping.AnnotationPrincipal, mapping.AnnotationNode} {
+		if v, ok := m.Annotations[name]; ok {
+			t.Errorf("%s is %v, want it absent", name, v)
+		}
+	}
+	if m.Annotations[mapping.AnnotationClient] != "c" {
+		t.Errorf("client is %v", m.Annotations[mapping.AnnotationClient])
+	}
+}
+
+func TestUplinkSharesPayload(t *testing.T) {
+	payload := make([]byte, 100)
+	m, _ := mapping.Uplink(mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", Payload: payload}, MessageID: "1", Received: noon})
+	if len(m.Data) != 1 || &m.Data[0][0] != &payload[0] {
+		t.Error("the payload was copied")
+	}
+}
+
+func telemetry() mapping.UplinkMessage {
+	return mapping.UplinkMessage{
+		Publish: &packet.Publish{
+			Topic: "plant/7/line/4/temperature", QoS: 1, ID: 9, Payload: []byte("21.5"),
+		},
+		From: device, MessageID: "acme/c7/1/42", Received: noon,
+	}
+}
+
+// uplinkAllocations is what one message may cost: itself, the map (2), to, and an interface value each for message-id, topic and time.
+const uplinkAllocations = 7
+
+func TestUplinkAllocations(t *testing.T) {
+	in := telemetry()
+	var m *message.Message
+	if n := testing.AllocsPerRun(100, func() { m, _ = mapping.Uplink(in) }); n > uplinkAllocations || m == nil {
+		t.Errorf("%v allocations, want at most %d", n, uplinkAllocations)
+	}
+}
+
+func BenchmarkUplink(b *testing.B) {
+	in := telemetry()
+	b.ReportAllocs()
+	for b.Loop() {
+		mapping.Uplink(in)
+	}
+}
+
+func BenchmarkUplinkUserProperties(b *testing.B) {
+	in := telemetry()
+	in.Publish.Properties.User = user("unit", "C", "sensor", "4", "sensor", "5")
+	b.ReportAllocs()
+	for b.Loop() {
+		mapping.Uplink(in)
+	}
+}
+
+func BenchmarkKey(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		mapping.Key("plant/7/line/4/temperature")
+	}
+}
