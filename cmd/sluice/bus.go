@@ -1,0 +1,74 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice/amqp/client"
+	"sluice/gateway/config"
+	"sluice/gateway/node"
+)
+
+const (
+	// reachWait bounds the wait for a bus that a command needs now.
+	reachWait = 5 * time.Second
+	// reachPause is the pause between looks whether it is there.
+	reachPause = 50 * time.Millisecond
+	// leaveWait bounds what a command still tells the bus when it ends.
+	leaveWait = 3 * time.Second
+)
+
+// busURLs is where the bus of the configuration is; for the embedded one, where another process of this configuration runs it.
+func busURLs(cfg *config.Config) []string {
+	if len(cfg.BusURLs) > 0 {
+		return cfg.BusURLs
+	}
+	return []string{node.EmbeddedURL(cfg, cfg.EmbeddedListen)}
+}
+
+// openBus connects to the bus and waits until it can be used.
+func openBus(ctx context.Context, cfg *config.Config) (*client.Client, error) {
+	bus, err := node.OpenBus(cfg, busURLs(cfg), zap.NewNop())
+	if err != nil {
+		return nil, err
+	}
+	if err := reach(ctx, bus); err != nil {
+		closeBus(bus)
+		return nil, unreachable(cfg, err)
+	}
+	return bus, nil
+}
+
+func reach(ctx context.Context, bus *client.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, reachWait)
+	defer cancel()
+	for {
+		err := bus.Ready(ctx)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(reachPause):
+		}
+	}
+}
+
+func unreachable(cfg *config.Config, err error) error {
+	if len(cfg.BusURLs) > 0 {
+		return fmt.Errorf("bus.url: the bus cannot be used: %w", err)
+	}
+	host, p, _ := net.SplitHostPort(cfg.EmbeddedListen)
+	return fmt.Errorf("no embedded bus on %s port %s: start one with `sluice serve`, or set bus.url to the bus you use: %w", host, p, err)
+}
+
+func closeBus(bus *client.Client) {
+	ctx, cancel := context.WithTimeout(context.Background(), leaveWait)
+	defer cancel()
+	_ = bus.Close(ctx)
+}

@@ -1,0 +1,116 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.uber.org/zap"
+
+	"sluice/gateway/config"
+	"sluice/gateway/node"
+	"sluice/mqtt/transport"
+)
+
+func checkCommand() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:   "check",
+		Short: "Check a configuration, try bus and store, say what serve would do",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := s.load(cmd)
+			if err != nil {
+				return err
+			}
+			return check(cmd.Context(), cfg, cmd.OutOrStdout())
+		},
+	}
+	s.register(cmd)
+	return cmd
+}
+
+func check(ctx context.Context, cfg *config.Config, out io.Writer) error {
+	fmt.Fprintf(out, "node      %s\n", cfg.NodeID)
+	steps := []struct {
+		name string
+		run  func(context.Context, *config.Config) (string, error)
+	}{
+		{"devices", checkListeners}, {"bus", checkBus}, {"sessions", checkStore},
+	}
+	failed := 0
+	for _, step := range steps {
+		said, err := step.run(ctx, cfg)
+		if err != nil {
+			failed++
+			said = "FAILED: " + err.Error()
+		}
+		fmt.Fprintf(out, "%-9s %s\n", step.name, strings.ReplaceAll(said, "\n", "\n          "))
+	}
+	if failed > 0 {
+		return errors.New("the configuration is well-formed, but serve would not work with it now")
+	}
+	fmt.Fprintln(out, "all well: sluice serve would work with this configuration")
+	return nil
+}
+
+func checkListeners(_ context.Context, cfg *config.Config) (string, error) {
+	var said []string
+	for _, l := range []struct{ address, key, what string }{
+		{cfg.TCPListen, "mqtt.tcp.listen", "MQTT over TCP"}, {cfg.TLSListen, "mqtt.tls.listen", "MQTT over TLS"}, {cfg.AdminListen, "admin.listen", "admin"},
+	} {
+		if l.address == "" {
+			continue
+		}
+		opened, err := transport.Listen(l.address, l.key)
+		if err != nil {
+			return "", err
+		}
+		_ = opened.Close()
+		said = append(said, l.what+" on "+l.address)
+	}
+	if cfg.TLSListen != "" {
+		if _, err := transport.TLSConfig(cfg.TLSCert, cfg.TLSKey); err != nil {
+			return "", err
+		}
+	}
+	return strings.Join(said, ", "), nil
+}
+
+func checkBus(ctx context.Context, cfg *config.Config) (string, error) {
+	if len(cfg.BusURLs) == 0 {
+		l, err := transport.Listen(cfg.EmbeddedListen, "bus.embedded.listen")
+		if err != nil {
+			return "", err
+		}
+		_ = l.Close()
+		return "embedded, on " + cfg.EmbeddedListen + ": NO MESSAGE IS KEPT (set bus.url)", nil
+	}
+	bus, err := openBus(ctx, cfg)
+	if err != nil {
+		return "", err
+	}
+	defer closeBus(bus)
+	info := bus.Info()
+	return strings.TrimSpace(fmt.Sprintf("reached: %s %s", info.Product, info.Version)), nil
+}
+
+func checkStore(ctx context.Context, cfg *config.Config) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, reachWait)
+	defer cancel()
+	store, err := node.OpenStore(ctx, cfg, zap.NewNop())
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = store.Close() }()
+	if err := store.Ready(ctx); err != nil {
+		return "", fmt.Errorf("sessions.url: the store cannot be used: %w", err)
+	}
+	if cfg.SessionsURL == "" {
+		return "in memory: SESSIONS END WITH THE PROCESS, no other node sees them (set sessions.url)", nil
+	}
+	return "reached", nil
+}

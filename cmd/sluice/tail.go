@@ -1,0 +1,200 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/spf13/cobra"
+
+	"sluice/amqp"
+	"sluice/amqp/message"
+	"sluice/mapping"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/topic"
+)
+
+const (
+	// tailBacklog bounds the messages that wait to be printed; the reader of a slow terminal loses the newest.
+	tailBacklog = 1000
+	// tailExpires: how long, in milliseconds, the inbox of a tail that was killed stays on the bus.
+	tailExpires = 60_000
+	// tailLength bounds the messages the bus keeps for a tail that does not keep up.
+	tailLength = 10_000
+	// payloadShown is how much of a payload is printed, in bytes.
+	payloadShown = 1024
+)
+
+func tailCommand() *cobra.Command {
+	var s settings
+	var count int
+	cmd := &cobra.Command{
+		Use:   "tail [FILTER]",
+		Short: "Print what arrives on the bus",
+		Long: "Attaches to the bus as a backend would and prints each message whose topic matches FILTER (an MQTT topic filter, default #):\n" +
+			"address, topic, QoS, properties, payload. It takes a copy: nobody else misses a message.",
+		Example: "  sluice tail 'sensors/#'\n  sluice tail 'sensors/+/temperature' --set bus.url=amqp://user:pass@rabbitmq:5672",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := s.load(cmd)
+			if err != nil {
+				return err
+			}
+			filter := "#"
+			if len(args) == 1 {
+				filter = args[0]
+			}
+			if err := topic.ValidateFilter(filter); err != nil {
+				return fmt.Errorf("FILTER %q: %w", filter, err)
+			}
+			bus, err := openBus(cmd.Context(), cfg)
+			if err != nil {
+				return err
+			}
+			defer closeBus(bus)
+			return tail(cmd.Context(), bus, filter, count, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	s.register(cmd)
+	cmd.Flags().IntVarP(&count, "count", "n", 0, "stop after this many messages; 0 goes on until interrupted")
+	return cmd
+}
+
+func tail(ctx context.Context, bus amqp.Bus, filter string, count int, out, info io.Writer) error {
+	inbox := amqp.Inbox{Name: "sluice.tail." + strings.ToLower(rand.Text()), Expires: tailExpires, MaxLength: tailLength, DropOldest: true}
+	if err := bus.EnsureInbox(ctx, inbox); err != nil {
+		return err
+	}
+	defer func() {
+		leave, cancel := context.WithTimeout(context.Background(), leaveWait)
+		defer cancel()
+		_ = bus.DeleteInbox(leave, inbox.Name)
+	}()
+	if err := bus.Subscribe(ctx, inbox.Name, []string{mapping.Pattern(filter)}); err != nil {
+		return err
+	}
+	h := &tailHandler{messages: make(chan *message.Message, tailBacklog), attached: make(chan struct{}, 1), lost: make(chan error, 1)}
+	r := bus.Attach(amqp.Source{Inbox: inbox.Name, Settled: true, Credit: tailBacklog}, h)
+	defer func() {
+		leave, cancel := context.WithTimeout(context.Background(), leaveWait)
+		defer cancel()
+		_ = r.Close(leave)
+	}()
+	for n := 0; count == 0 || n < count; {
+		select {
+		case m := <-h.messages:
+			n++
+			printMessage(out, m)
+		case <-h.attached:
+			fmt.Fprintf(info, "listening to %s on the bus (press Ctrl-C to end)\n", filter)
+		case err := <-h.lost:
+			return fmt.Errorf("the bus is gone: %w", err)
+		case <-ctx.Done():
+			return nil
+		}
+	}
+	return nil
+}
+
+// tailHandler passes messages on. It does not come back after a loss: a tail that silently missed something would mislead.
+type tailHandler struct {
+	messages chan *message.Message
+	attached chan struct{}
+	lost     chan error
+}
+
+func (h *tailHandler) Attached() { h.attached <- struct{}{} }
+
+func (h *tailHandler) Delivered(d amqp.Delivery) {
+	if d.Malformed != nil {
+		return
+	}
+	select {
+	case h.messages <- d.Message:
+	default:
+	}
+}
+
+func (h *tailHandler) Detached(err error) bool {
+	select {
+	case h.lost <- err:
+	default:
+	}
+	return false
+}
+
+// printMessage writes one message: a line with where and what, indented lines for the rest.
+func printMessage(out io.Writer, m *message.Message) {
+	d, losses, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: time.Now(), MessageID: true})
+	var b strings.Builder
+	if err != nil {
+		fmt.Fprintf(&b, "%s  (not deliverable over MQTT: %v)\n", address(m), err)
+	} else {
+		fmt.Fprintf(&b, "%s  qos=%d  %d bytes\n", d.Publish.Topic, d.Publish.QoS, len(d.Publish.Payload))
+		line(&b, "address", address(m))
+	}
+	line(&b, "message-id", text(m.Properties.MessageID))
+	line(&b, "content-type", m.Properties.ContentType)
+	line(&b, "reply-to", m.Properties.ReplyTo)
+	line(&b, "correlation-id", text(m.Properties.CorrelationID))
+	if m.Header.TTL > 0 {
+		line(&b, "ttl", m.Header.TTL.String())
+	}
+	for _, k := range slices.Sorted(maps.Keys(m.Annotations)) {
+		line(&b, "@"+k, text(m.Annotations[k]))
+	}
+	for _, k := range slices.Sorted(maps.Keys(m.ApplicationProperties)) {
+		line(&b, k, text(m.ApplicationProperties[k]))
+	}
+	for _, l := range losses {
+		line(&b, "(not carried to MQTT)", l.String())
+	}
+	if err == nil {
+		line(&b, "payload", payload(d.Publish))
+	}
+	_, _ = io.WriteString(out, b.String())
+}
+
+func line(b *strings.Builder, name, value string) {
+	if value != "" {
+		fmt.Fprintf(b, "    %s: %s\n", name, value)
+	}
+}
+
+func address(m *message.Message) string {
+	if m.Properties.To != "" {
+		return m.Properties.To
+	}
+	exchange, _ := m.Annotations["x-exchange"].(string)
+	key, _ := m.Annotations["x-routing-key"].(string)
+	return mapping.To(exchange, key)
+}
+
+func payload(p packet.Publish) string {
+	b, more := p.Payload, ""
+	if len(b) > payloadShown {
+		b, more = b[:payloadShown], fmt.Sprintf(" ... (%d bytes)", len(p.Payload))
+	}
+	return text(b) + more
+}
+
+func text(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case []byte:
+		if utf8.Valid(v) && !strings.ContainsFunc(string(v), func(r rune) bool { return r < ' ' && r != '\n' && r != '\t' }) {
+			return string(v)
+		}
+		return fmt.Sprintf("0x%x", v)
+	case time.Time:
+		return v.UTC().Format(time.RFC3339Nano)
+	}
+	return fmt.Sprint(v)
+}

@@ -1,0 +1,142 @@
+package bridge
+
+import (
+	"fmt"
+	"time"
+
+	"sluice/mapping"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+)
+
+// Bridge joins one device to its links. It is not safe for use by several goroutines.
+type Bridge struct {
+	cfg     Config
+	machine *session.Machine
+	from    mapping.Provenance
+	self    mapping.Publisher // as our own messages come back
+	willID  string
+
+	uplink uplink
+	lanes  lanes
+
+	machineDeadline time.Time // what the machine asked for last
+	toldDeadline    time.Time // what the shell was told last
+
+	queue   []session.Event  // events for the machine that came up while its effects were being carried out
+	scratch []session.Effect // reused between steps
+}
+
+// New returns a bridge that has seen no event.
+func New(cfg Config) *Bridge {
+	return &Bridge{cfg: cfg, machine: session.New(cfg.Session), lanes: newLanes()}
+}
+
+// Machine gives the session machine, for its read-only accessors.
+func (b *Bridge) Machine() *session.Machine { return b.machine }
+
+// Step takes one event and appends the effects it has to out.
+func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
+	switch ev := ev.(type) {
+	case Opened:
+		out = b.opened(now, ev, out)
+	case OutcomeArrived:
+		out = b.outcomeArrived(now, ev, out)
+	case DeliveryArrived:
+		out = b.deliveryArrived(now, ev, out)
+	case FanoutArrived:
+		b.tell(session.MessageArrived{Message: b.inbound(ev.Message, false)})
+	case LanesChanged:
+		out = b.lanesChanged(ev, out)
+	case LanesFailed:
+		b.lanesFailed(ev.Result)
+	case session.DeadlineReached:
+		// The machine asks anew for what it still waits for.
+		b.machineDeadline, b.toldDeadline = time.Time{}, time.Time{}
+		out = b.retryDue(now, out)
+		b.tell(ev)
+	case session.ConnectionLost:
+		b.uplink.forget()
+		b.tell(ev)
+	case session.Event:
+		b.tell(ev)
+	default:
+		panic(fmt.Sprintf("bridge: unknown event %T", ev))
+	}
+	out = b.drain(now, out)
+	return b.deadline(out)
+}
+
+func (b *Bridge) tell(ev session.Event) { b.queue = append(b.queue, ev) }
+
+// drain runs the machine over the queued events. Its effects may queue more (a refusal that is known at once, say), which come after.
+func (b *Bridge) drain(now time.Time, out []Effect) []Effect {
+	for i := 0; i < len(b.queue); i++ {
+		effects := b.machine.Step(now, b.queue[i], b.scratch[:0])
+		for j, e := range effects {
+			out = b.translate(now, e, out)
+			effects[j] = nil
+		}
+		b.scratch = effects
+	}
+	clear(b.queue)
+	b.queue = b.queue[:0]
+	return out
+}
+
+func (b *Bridge) translate(now time.Time, e session.Effect, out []Effect) []Effect {
+	switch e := e.(type) {
+	case session.Publish:
+		return b.publish(now, e, out)
+	case session.Settle:
+		return b.settle(e, out)
+	case session.Subscribe:
+		return b.subscribe(e, out)
+	case session.Unsubscribe:
+		return b.unsubscribe(e, out)
+	case session.SetDeadline:
+		b.machineDeadline = e.At
+		return out
+	case session.Finish:
+		return append(out, b.finish(now, e))
+	}
+	return append(out, e)
+}
+
+func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
+	b.from = ev.Provenance
+	b.self = ev.Publisher
+	b.willID = ev.MessageIDPrefix + "will"
+	b.tell(session.SessionOpened{Present: ev.Present, State: ev.State, MessageIDPrefix: ev.MessageIDPrefix})
+	out = b.drain(now, out)
+	return b.lanes.resume(ev.State.Subscriptions, out)
+}
+
+func (b *Bridge) finish(now time.Time, e session.Finish) Finish {
+	f := Finish{Opened: e.Opened, End: e.End}
+	if e.Will != nil {
+		f.Will, _ = mapping.Uplink(mapping.UplinkMessage{Publish: willPublish(e.Will), From: b.from, MessageID: b.willID, Received: now})
+		f.WillSettled = e.Will.QoS == 0
+		f.WillDelay = e.Will.Properties.WillDelay
+	}
+	return f
+}
+
+func willPublish(w *packet.Will) *packet.Publish {
+	p := &packet.Publish{Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Properties: w.Properties}
+	p.Properties.Set &^= packet.PropWillDelay
+	return p
+}
+
+// deadline tells the shell the earlier of the machine's deadline and our own, when it has changed.
+func (b *Bridge) deadline(out []Effect) []Effect {
+	at := b.machineDeadline
+	if retry := b.uplink.retryAt; !retry.IsZero() && (at.IsZero() || retry.Before(at)) {
+		at = retry
+	}
+	if at.Equal(b.toldDeadline) {
+		return out
+	}
+	b.toldDeadline = at
+	return append(out, session.SetDeadline{At: at})
+}

@@ -1,0 +1,15 @@
+// Package bridge joins one device to its links: it owns the device's MQTT session machine and stands between it and the bus. It is
+// pure: events in, effects out, time as an argument.
+//
+// What it adds to mqtt/session:
+//
+//   - uplink.go: a PUBLISH becomes a message of the bus (mapping), its outcome becomes the answer (mapping.Classify). A transient outcome is
+//     no answer: the ledger holds the message, tries again in order, and gives up only when the grace is over.
+//   - downlink.go: a message of the bus becomes a PUBLISH; what the machine settles becomes an outcome.
+//   - lanes.go: a subscription is put on the session lane (QoS 1 and 2) or on the node lane (QoS 0).
+//
+// Invariants (bridge_test.go): a success goes to the machine only for accepted, or for released where the table says so (P1). Each
+// delivery of the session lane is settled at most once. The ledger holds no more than the machine's window.
+//
+// The shell in package gateway carries the effects out. Nothing here knows of sockets, the store's contract or the AMQP client.
+package bridge

@@ -1,0 +1,97 @@
+package bridge
+
+import (
+	"errors"
+	"time"
+
+	"sluice/amqp/message"
+	"sluice/mapping"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+)
+
+// deliveryArrived maps a message of the session lane. One that cannot become a PUBLISH is rejected with its reason, never ignored: it
+// would come back for ever.
+func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect) []Effect {
+	if ev.Malformed != nil {
+		return undeliverable(ev.Tag, "amqp:decode-error", ev.Malformed.Error(), out)
+	}
+	m, _, err := mapping.Downlink(ev.Message, mapping.DownlinkOptions{Now: now})
+	if err != nil {
+		condition, reason := "amqp:decode-error", err.Error()
+		var u *mapping.Undeliverable
+		if errors.As(err, &u) {
+			condition, reason = u.Condition, u.Reason
+		}
+		return undeliverable(ev.Tag, condition, reason, out)
+	}
+	b.tell(session.MessageArrived{Delivery: ev.Tag, Message: b.inbound(&m, ev.Redelivered)})
+	return out
+}
+
+func undeliverable(tag uint64, condition, why string, out []Effect) []Effect {
+	return append(out,
+		Report{Kind: DeliveryUndeliverable, Detail: why},
+		SettleDelivery{Tag: tag, Outcome: message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: condition, Description: why}}})
+}
+
+func (b *Bridge) inbound(m *mapping.DownlinkMessage, redelivered bool) session.Message {
+	return session.Message{
+		Publish:     &m.Publish,
+		Identity:    m.Identity,
+		FromSelf:    m.Publisher.ClientID == b.self.ClientID && m.Publisher.Principal == b.self.Principal && m.Publisher.Tenant == b.self.Tenant,
+		Expires:     m.Expires,
+		Redelivered: redelivered,
+	}
+}
+
+// settle turns the machine's settlement into an outcome. A rejection carries what the device said in the error's info
+// (requirements 6).
+func (b *Bridge) settle(e session.Settle, out []Effect) []Effect {
+	o := message.Outcome{Kind: message.Accepted}
+	switch e.Outcome {
+	case session.SettleReleased:
+		o.Kind = message.Released
+	case session.SettleRejected:
+		o.Kind = message.Rejected
+		o.Error = rejection(e)
+		out = append(out, Report{Kind: DeliveryRefused, Reason: e.Reason, Detail: e.Text})
+	}
+	return append(out, SettleDelivery{Tag: e.Delivery, Outcome: o})
+}
+
+func rejection(e session.Settle) *message.Error {
+	info := map[string]any{"mqtt-reason-code": uint8(e.Reason)}
+	if e.Text != "" {
+		info["mqtt-reason-string"] = e.Text
+	}
+	if len(e.User) > 0 {
+		list := make([]any, 0, 2*len(e.User))
+		for _, p := range e.User {
+			list = append(list, p.Key, p.Value)
+		}
+		info["mqtt-user-properties"] = list
+	}
+	text := e.Text
+	if text == "" {
+		text = "the device refused the message: " + e.Reason.String()
+	}
+	return &message.Error{Condition: rejectCondition(e.Reason), Description: text, Info: info}
+}
+
+// rejectCondition is the AMQP condition nearest to a reason code of PUBACK and PUBREC, or to our own 0x95.
+func rejectCondition(r packet.ReasonCode) string {
+	switch r {
+	case packet.NotAuthorized:
+		return "amqp:unauthorized-access"
+	case packet.TopicNameInvalid:
+		return "amqp:invalid-field"
+	case packet.QuotaExceeded:
+		return "amqp:resource-limit-exceeded"
+	case packet.PayloadFormatInvalid:
+		return "amqp:decode-error"
+	case packet.PacketTooLarge:
+		return "amqp:link:message-size-exceeded"
+	}
+	return "amqp:precondition-failed"
+}

@@ -1,0 +1,202 @@
+package bridge
+
+import (
+	"time"
+
+	"sluice/amqp/message"
+	"sluice/mapping"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+)
+
+// uplink is the ledger of what the device published and the bus has not finally answered, in the order it was published. Its length is
+// bounded by the machine's windows.
+//
+// A transient outcome begins a hold: nothing new is sent, and one message at a time, the oldest that waits, is tried again after a
+// growing pause: the probe. Its success ends the hold and sends the others, in order. Outcomes of messages sent before the hold began
+// are taken as they come.
+type uplink struct {
+	entries   []*upEntry
+	holding   bool
+	holdSince time.Time
+	probe     uint64 // token of the attempt under way, zero when none is
+	backoff   time.Duration
+	retryAt   time.Time // zero: no attempt is due
+}
+
+type upEntry struct {
+	token     uint64
+	topic     string
+	qos       packet.QoS
+	message   *message.Message
+	sent      bool      // the bus has it and has not answered
+	heldSince time.Time // when it first met a transient outcome itself
+}
+
+func (u *uplink) find(token uint64) int {
+	for i, e := range u.entries {
+		if e.token == token {
+			return i
+		}
+	}
+	return -1
+}
+
+func (u *uplink) remove(i int) {
+	copy(u.entries[i:], u.entries[i+1:])
+	u.entries[len(u.entries)-1] = nil
+	u.entries = u.entries[:len(u.entries)-1]
+}
+
+// forget drops what was not sent, once the device is gone: at QoS 1 it will send it again, and it has not been told anything. QoS 2
+// stays, since its record waits for the outcome.
+func (u *uplink) forget() {
+	kept := u.entries[:0]
+	for _, e := range u.entries {
+		if e.sent || e.qos == 2 {
+			kept = append(kept, e)
+		}
+	}
+	clear(u.entries[len(kept):])
+	u.entries = kept
+}
+
+func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effect {
+	m, losses := mapping.Uplink(mapping.UplinkMessage{
+		Publish:           e.Packet,
+		From:              b.from,
+		MessageID:         e.MessageID,
+		Received:          now,
+		PossibleDuplicate: e.Duplicate,
+	})
+	for _, l := range losses {
+		out = append(out, Report{Kind: PublishLoss, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Detail: l.String()})
+	}
+	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, message: m}
+	u := &b.uplink
+	u.entries = append(u.entries, entry)
+	if !u.holding {
+		return b.send(entry, out)
+	}
+	if entry.qos == 0 && now.Sub(u.holdSince) >= b.cfg.QoS0Hold {
+		return b.drop(len(u.entries)-1, "the bus takes nothing at the moment", out)
+	}
+	return out
+}
+
+func (b *Bridge) send(e *upEntry, out []Effect) []Effect {
+	e.sent = true
+	return append(out, SendMessage{Token: e.token, Message: e.message, Settled: e.qos == 0})
+}
+
+func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) []Effect {
+	u := &b.uplink
+	i := u.find(ev.Token)
+	if i < 0 || !u.entries[i].sent {
+		return out // forgotten meanwhile, or a second outcome against the bus's contract
+	}
+	e := u.entries[i]
+	e.sent = false
+	wasProbe := u.holding && u.probe == e.token
+	if e.qos == 0 && ev.Outcome.Kind == message.Lost {
+		// At most once: a transfer that may have been written is not written again.
+		out = b.drop(i, detail(ev.Outcome), out)
+		return b.probeFailed(now, wasProbe, out)
+	}
+	answer := mapping.Classify(ev.Outcome, mapping.OutcomeRule{})
+	if answer.Class == mapping.Hold {
+		return b.hold(now, i, wasProbe, ev.Outcome, out)
+	}
+	u.remove(i)
+	out = append(out, Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason, Detail: detail(ev.Outcome)})
+	b.tell(session.PublishAnswered{Token: e.token, Reason: answer.Reason, Text: answer.Text})
+	if wasProbe {
+		return b.release(out)
+	}
+	return out
+}
+
+// hold keeps the message for another attempt, or gives up on the connection when the grace is over.
+func (b *Bridge) hold(now time.Time, i int, wasProbe bool, o message.Outcome, out []Effect) []Effect {
+	u := &b.uplink
+	e := u.entries[i]
+	if e.heldSince.IsZero() {
+		e.heldSince = now
+	}
+	if e.qos > 0 && now.Sub(e.heldSince) >= b.cfg.Grace {
+		b.tell(session.CloseRequested{Reason: packet.ServerBusy, Text: "the message bus did not take the message in time; it was not acknowledged"})
+	}
+	if !u.holding {
+		u.holding, u.holdSince, u.probe = true, now, 0
+		u.backoff = retryFirst
+		u.retryAt = now.Add(u.backoff)
+		return append(out, Report{Kind: PublishHeld, Topic: e.topic, QoS: e.qos, Detail: detail(o)})
+	}
+	if e.qos == 0 && now.Sub(u.holdSince) >= b.cfg.QoS0Hold {
+		out = b.drop(i, detail(o), out)
+	}
+	return b.probeFailed(now, wasProbe, out)
+}
+
+// probeFailed plans the next attempt, later than the last one.
+func (b *Bridge) probeFailed(now time.Time, wasProbe bool, out []Effect) []Effect {
+	u := &b.uplink
+	if !wasProbe {
+		return out
+	}
+	u.probe = 0
+	u.backoff = min(2*u.backoff, retryMax)
+	u.retryAt = now.Add(u.backoff)
+	return out
+}
+
+// drop answers a QoS 0 message that the bus did not get.
+func (b *Bridge) drop(i int, why string, out []Effect) []Effect {
+	e := b.uplink.entries[i]
+	b.uplink.remove(i)
+	b.tell(session.PublishAnswered{Token: e.token, Reason: packet.Success})
+	return append(out, Report{Kind: PublishDropped, Topic: e.topic, QoS: e.qos, Detail: why})
+}
+
+// release ends the hold: the bus works, all that waits is sent in order.
+func (b *Bridge) release(out []Effect) []Effect {
+	u := &b.uplink
+	u.holding, u.probe, u.retryAt = false, 0, time.Time{}
+	out = append(out, Report{Kind: PublishResumed})
+	for _, e := range u.entries {
+		if !e.sent {
+			out = b.send(e, out)
+		}
+	}
+	return out
+}
+
+// retryDue tries the oldest message that waits. QoS 0 messages do not wait longer than QoS0Hold.
+func (b *Bridge) retryDue(now time.Time, out []Effect) []Effect {
+	u := &b.uplink
+	if u.retryAt.IsZero() || now.Before(u.retryAt) {
+		return out
+	}
+	u.retryAt = time.Time{}
+	if now.Sub(u.holdSince) >= b.cfg.QoS0Hold {
+		for i := len(u.entries) - 1; i >= 0; i-- {
+			if e := u.entries[i]; e.qos == 0 && !e.sent {
+				out = b.drop(i, "the bus takes nothing at the moment", out)
+			}
+		}
+	}
+	for _, e := range u.entries {
+		if !e.sent {
+			u.probe = e.token
+			return b.send(e, out)
+		}
+	}
+	return b.release(out)
+}
+
+func detail(o message.Outcome) string {
+	if o.Error == nil {
+		return o.Kind.String()
+	}
+	return o.Kind.String() + ": " + o.Error.Error()
+}

@@ -1,0 +1,93 @@
+package config
+
+import "time"
+
+// Config is the configuration, checked. The keys are named in keys.
+type Config struct {
+	NodeID string
+
+	TCPListen        string // empty: off
+	TLSListen        string // empty: off
+	TLSCert, TLSKey  string
+	MaxPacketSize    int
+	ReceiveMaximum   int
+	Window           int
+	TopicAliasMax    int
+	KeepAliveMax     int
+	ConnectTimeout   time.Duration
+	WriteTimeout     time.Duration
+	BusURLs          []string // empty: the embedded bus
+	BusConnections   int
+	BusGrace         time.Duration
+	EmbeddedListen   string
+	EmbeddedUser     string
+	EmbeddedPassword string
+	SessionsURL      string // empty: memory
+	SessionsExpiry   time.Duration
+	SessionsQueue    int
+	MaxConnections   int
+	MaxSubscriptions int
+	AdminListen      string // empty: off
+	LogLevel         string
+	LogFormat        string
+	ShutdownTimeout  time.Duration
+}
+
+// key is one configuration key.
+type key struct {
+	name  string
+	value any    // the default, as a person would write it
+	doc   string // what it does, in a sentence or two
+	set   setter // checks a value and puts it in its place
+}
+
+// keys is the table of all keys, bound to c.
+func keys(c *Config) []key {
+	return []key{
+		{"mqtt.tcp.listen", "127.0.0.1:1883", "Where devices connect over plain TCP: host:port, port 0 takes a free one, off for none.", address(&c.TCPListen, offAllowed)},
+		{"mqtt.tls.listen", "off", "Where devices connect over TLS (1.2 or 1.3): host:port, or off. Needs mqtt.tls.cert and mqtt.tls.key.", address(&c.TLSListen, offAllowed)},
+		{"mqtt.tls.cert", "", "File with the certificate chain of the TLS listener, PEM.", text(&c.TLSCert)},
+		{"mqtt.tls.key", "", "File with the private key of the TLS listener, PEM.", text(&c.TLSKey)},
+		{"mqtt.max_packet_size", 262144, "Largest packet a device may send, in bytes. Refused from its header above that.", integer(&c.MaxPacketSize, 128, 268435455)},
+		{"mqtt.receive_maximum", 100, "QoS 1 and 2 messages a device may have sent without an answer. MQTT 5 devices are told, others are read more slowly.", integer(&c.ReceiveMaximum, 1, 65535)},
+		{"mqtt.window", 20, "QoS 1 and 2 messages under way to a device. Its own Receive Maximum can only lower it.", integer(&c.Window, 1, 65535)},
+		{"mqtt.topic_alias_maximum", 16, "Topic aliases a device may use, and the most we use towards it.", integer(&c.TopicAliasMax, 0, 65535)},
+		{"mqtt.keep_alive_max", 0, "Longest keep-alive in seconds; MQTT 5 devices that ask for more, or for none, are told this one. 0 is no limit.", integer(&c.KeepAliveMax, 0, 65535)},
+		{"mqtt.connect_timeout", "10s", "How long a connection may take to send CONNECT, and to finish its TLS handshake.", duration(&c.ConnectTimeout, 100*time.Millisecond, 10*time.Minute)},
+		{"mqtt.write_timeout", "30s", "How long a device may read nothing of what it is sent before it is disconnected.", duration(&c.WriteTimeout, 100*time.Millisecond, time.Hour)},
+		{"bus.url", "", "The AMQP 1.0 bus: amqp://user:password@host:5672 or amqps://...; several, separated by commas or as a list, are fail-over hosts. Empty runs the embedded bus, which keeps nothing.", busURLs(&c.BusURLs)},
+		{"bus.connections", 2, "AMQP connections for publishing.", integer(&c.BusConnections, 1, 64)},
+		{"bus.grace", "30s", "How long an outage of bus or store is kept from the devices: nothing is acknowledged meanwhile and nobody is disconnected.", duration(&c.BusGrace, 0, time.Hour)},
+		{"bus.embedded.listen", "127.0.0.1:5672", "Where the embedded bus listens for AMQP 1.0 clients: host:port, port 0 takes a free one.", address(&c.EmbeddedListen, required)},
+		{"bus.embedded.user", "", "User name of the embedded bus. Empty accepts any credentials, which is allowed on a loopback address only.", text(&c.EmbeddedUser)},
+		{"bus.embedded.password", "", "Password that goes with bus.embedded.user.", text(&c.EmbeddedPassword)},
+		{"sessions.url", "", "Where sessions are kept: redis://host:6379, rediss://..., redis+cluster://h1:6379,h2:6379, redis+sentinel://h1:26379,h2:26379/name. Empty keeps them in memory: they end with the process.", storeURL(&c.SessionsURL)},
+		{"sessions.expiry_max", "168h", "Longest time a session outlives its connection. MQTT 5 devices that ask for more are told; MQTT 3.1.1 sessions get this one.", duration(&c.SessionsExpiry, 0, 10*365*24*time.Hour)},
+		{"sessions.queue_max", 100000, "Messages the bus keeps for a session; beyond it new ones are refused to their sender. 0 is no bound.", integer(&c.SessionsQueue, 0, 1<<31-1)},
+		{"limits.connections", 100000, "Connections of this node; one more is closed at once.", integer(&c.MaxConnections, 1, 1<<31-1)},
+		{"limits.subscriptions", 1000, "Subscriptions of a session; one more is answered with 0x97.", integer(&c.MaxSubscriptions, 1, 1<<20)},
+		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz and /metrics are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},
+		{"node.id", "", "Name of this node, unique among all nodes. Empty takes the host name with a random suffix.", nodeID(&c.NodeID)},
+		{"log.level", "info", "debug, info, warn or error.", oneOf(&c.LogLevel, "debug", "info", "warn", "error")},
+		{"log.format", "auto", "console, json, or auto: console on a terminal, JSON elsewhere.", oneOf(&c.LogFormat, "auto", "console", "json")},
+		{"shutdown.timeout", "20s", "How long a stop may take to tell the devices, give deliveries back to the bus and release sessions.", duration(&c.ShutdownTimeout, 0, time.Hour)},
+	}
+}
+
+// crossChecks are the rules that concern more than one key; each gives a fault or "".
+func (c *Config) crossChecks() []string {
+	var faults []string
+	if c.TCPListen == "" && c.TLSListen == "" {
+		faults = append(faults, "mqtt.tcp.listen and mqtt.tls.listen are both off: no device could connect; set one of them to host:port")
+	}
+	if c.TLSListen != "" && (c.TLSCert == "" || c.TLSKey == "") {
+		faults = append(faults, "mqtt.tls.listen is "+c.TLSListen+" but mqtt.tls.cert and mqtt.tls.key are not both set; name the PEM files of the certificate and its key")
+	}
+	if c.EmbeddedUser == "" && len(c.BusURLs) == 0 && !loopback(c.EmbeddedListen) {
+		faults = append(faults, "bus.embedded.listen is "+c.EmbeddedListen+", which others can reach, and bus.embedded.user is empty; set bus.embedded.user and bus.embedded.password, or listen on 127.0.0.1")
+	}
+	if (c.EmbeddedUser == "") != (c.EmbeddedPassword == "") {
+		faults = append(faults, "bus.embedded.user and bus.embedded.password go together; set both or neither")
+	}
+	return faults
+}

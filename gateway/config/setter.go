@@ -1,0 +1,168 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// setter checks a value as it came from file, environment or flag and stores it. The error says what is wrong and what would be right; the
+// key and the value are put before it.
+type setter func(value any) error
+
+type presence bool
+
+const (
+	required   presence = false
+	offAllowed presence = true
+)
+
+func text(dst *string) setter {
+	return func(v any) error {
+		s, ok := v.(string)
+		if !ok {
+			return fmt.Errorf("is not a text; put it in quotes")
+		}
+		*dst = s
+		return nil
+	}
+}
+
+func integer(dst *int, low, high int) setter {
+	return func(v any) error {
+		n, err := strconv.Atoi(strings.TrimSpace(fmt.Sprint(v)))
+		if err != nil || n < low || n > high {
+			return fmt.Errorf("is not a whole number from %d to %d", low, high)
+		}
+		*dst = n
+		return nil
+	}
+}
+
+func duration(dst *time.Duration, low, high time.Duration) setter {
+	return func(v any) error {
+		s := strings.TrimSpace(fmt.Sprint(v))
+		d, err := time.ParseDuration(s)
+		if err != nil {
+			return fmt.Errorf("is not a time with its unit; write it like 500ms, 30s, 5m or 2h")
+		}
+		if d < low || d > high {
+			return fmt.Errorf("is not between %v and %v", low, high)
+		}
+		*dst = d
+		return nil
+	}
+}
+
+func oneOf(dst *string, allowed ...string) setter {
+	return func(v any) error {
+		s := fmt.Sprint(v)
+		if !slices.Contains(allowed, s) {
+			return fmt.Errorf("is none of %s", strings.Join(allowed, ", "))
+		}
+		*dst = s
+		return nil
+	}
+}
+
+func address(dst *string, p presence) setter {
+	return func(v any) error {
+		s := fmt.Sprint(v)
+		// YAML reads a bare off as the boolean false.
+		if p == offAllowed && (s == "off" || s == "" || s == "false") {
+			*dst = ""
+			return nil
+		}
+		_, port, err := net.SplitHostPort(s)
+		if err != nil {
+			return fmt.Errorf("is not an address; write host:port, such as 127.0.0.1:1883")
+		}
+		if n, err := strconv.Atoi(port); err != nil || n < 0 || n > 65535 {
+			return fmt.Errorf("has no port from 0 to 65535")
+		}
+		*dst = s
+		return nil
+	}
+}
+
+func busURLs(dst *[]string) setter {
+	return func(v any) error {
+		var list []string
+		switch v := v.(type) {
+		case string:
+			list = strings.Split(v, ",")
+		case []any:
+			for _, e := range v {
+				list = append(list, fmt.Sprint(e))
+			}
+		case []string:
+			list = v
+		default:
+			return fmt.Errorf("is neither a URL nor a list of URLs")
+		}
+		var urls []string
+		for _, s := range list {
+			if s = strings.TrimSpace(s); s == "" {
+				continue
+			}
+			if err := checkURL(s, "amqp", "amqps"); err != nil {
+				return err
+			}
+			urls = append(urls, s)
+		}
+		*dst = urls
+		return nil
+	}
+}
+
+func storeURL(dst *string) setter {
+	return func(v any) error {
+		s := strings.TrimSpace(fmt.Sprint(v))
+		if s != "" {
+			if err := checkURL(s, "redis", "rediss", "redis+cluster", "rediss+cluster", "redis+sentinel", "rediss+sentinel"); err != nil {
+				return err
+			}
+		}
+		*dst = s
+		return nil
+	}
+}
+
+func checkURL(s string, schemes ...string) error {
+	u, err := url.Parse(s)
+	if err != nil {
+		// url.Parse's own error would repeat the URL, password and all.
+		return fmt.Errorf("is not a URL; write it like %s://user:password@host:port, with special characters percent-encoded", schemes[0])
+	}
+	if !slices.Contains(schemes, u.Scheme) {
+		return fmt.Errorf("does not begin with %s://", strings.Join(schemes, ":// or "))
+	}
+	if u.Host == "" {
+		return fmt.Errorf("names no host; write it like %s://host:port", schemes[0])
+	}
+	return nil
+}
+
+func nodeID(dst *string) setter {
+	return func(v any) error {
+		s := fmt.Sprint(v)
+		if len(s) > 128 || strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r > '~' || r == '/' }) {
+			return fmt.Errorf("is not a name of at most 128 printable ASCII characters without spaces and slashes")
+		}
+		*dst = s
+		return nil
+	}
+}
+
+func loopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		return false
+	}
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

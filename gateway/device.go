@@ -1,0 +1,242 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice/gateway/bridge"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+	"sluice/mqtt/transport"
+	"sluice/sessionstore"
+)
+
+// device is the shell around the bridge of one connection. It decides nothing.
+//
+// Events come from the connection's reader, the bus, the store and the timer, each on a goroutine of its own. Whoever posts an event to an
+// idle device handles it, and all that come meanwhile, on the spot: one goroutine at a time, in order, and none for a device with nothing to do
+// besides its reader.
+type device struct {
+	gw     *Gateway
+	conn   net.Conn
+	log    *zap.Logger
+	writer *transport.Writer
+
+	// ctx ends with the device; operations on the bus end with it.
+	ctx    context.Context
+	cancel context.CancelFunc
+	// done is closed when nothing of the device is under way any more and its session is released.
+	done chan struct{}
+
+	mu        sync.Mutex
+	wake      sync.Cond // for the reader
+	inbox     []bridge.Event
+	running   bool
+	paused    bool // the machine said PauseReading
+	finished  bool
+	lostEpoch uint64 // the newest epoch another connection is known to have
+	epoch     uint64 // ours; zero before the claim
+
+	// Only the goroutine that handles events touches these.
+	bridge   *bridge.Bridge
+	effects  []bridge.Effect
+	spare    []bridge.Event
+	timer    *time.Timer
+	deadline time.Time
+	armed    time.Time
+	fence    sessionstore.Fence // epoch zero before the claim
+	lane     *sessionLane       // nil before the claim
+	laneOps  opQueue
+	shard    uint32 // one device, one link: its order is kept
+
+	nodeFilters filterSet // what the node lane brings this device
+}
+
+func newDevice(gw *Gateway, conn net.Conn) *device {
+	d := &device{
+		gw:     gw,
+		conn:   conn,
+		log:    gw.log.With(zap.String("remote", conn.RemoteAddr().String())),
+		bridge: bridge.New(gw.opt.Bridge),
+		done:   make(chan struct{}),
+	}
+	d.wake.L = &d.mu
+	d.ctx, d.cancel = context.WithCancel(gw.ctx)
+	d.writer = transport.NewWriter(conn, gw.opt.WriteTimeout, writeLow, d.writerLow)
+	return d
+}
+
+// serve reads until the connection ends. It returns when the device is done.
+func (d *device) serve() {
+	d.post(session.ConnectionOpened{AssignedClientID: newClientID()})
+	d.read()
+	d.post(session.ConnectionLost{})
+	<-d.done
+}
+
+func (d *device) read() {
+	defer d.conn.Close()
+	max := int(d.gw.opt.Bridge.Session.MaximumPacketSize)
+	r := packet.NewReader(d.conn, min(max, connectPacketMax))
+	for d.waitReadable() {
+		p, err := r.ReadPacket()
+		if err != nil {
+			d.readFailed(err)
+			return
+		}
+		if c, ok := p.(*packet.Connect); ok {
+			r.SetVersion(c.Version)
+			r.SetMaxPacketSize(max)
+		}
+		d.post(session.PacketReceived{Packet: p})
+	}
+}
+
+func (d *device) readFailed(err error) {
+	var refused *packet.Error
+	if !errors.As(err, &refused) {
+		return
+	}
+	d.post(session.PacketMalformed{Err: refused})
+	// The answer is on its way. Closing with bytes unread would reset the connection and take the answer with it.
+	_ = d.conn.SetReadDeadline(time.Now().Add(discardWait))
+	_, _ = io.CopyN(io.Discard, d.conn, discardBytes)
+}
+
+// waitReadable blocks while the device may not be read from. It is false when the device is finished.
+func (d *device) waitReadable() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for !d.finished && (d.paused || len(d.inbox) >= readAhead || d.writer.Buffered() > writeHigh) {
+		d.wake.Wait()
+	}
+	return !d.finished
+}
+
+// writerLow runs when the device has read enough of what waited for it.
+func (d *device) writerLow() {
+	d.wakeReader()
+	d.post(writerDrained{})
+}
+
+func (d *device) wakeReader() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.wake.Broadcast()
+}
+
+// writerDrained is an event of the shell alone: credit that was held back can be given.
+type writerDrained struct{}
+
+// post hands an event to the device. It may be called from any goroutine, and from the handling of an effect.
+func (d *device) post(ev bridge.Event) {
+	d.mu.Lock()
+	if d.finished {
+		d.mu.Unlock()
+		return
+	}
+	d.inbox = append(d.inbox, ev)
+	if d.running {
+		d.mu.Unlock()
+		return
+	}
+	d.running = true
+	d.mu.Unlock()
+	d.run()
+}
+
+// postQoS0 hands a QoS 0 delivery to the device unless it is too far behind; then it is dropped.
+func (d *device) postQoS0(ev bridge.FanoutArrived) {
+	d.mu.Lock()
+	behind := len(d.inbox) >= inboxQoS0Max
+	d.mu.Unlock()
+	if behind || d.writer.Buffered() > writeHigh {
+		d.gw.metrics.deliveriesDropped.Inc()
+		return
+	}
+	d.post(ev)
+}
+
+// run handles events until there are none.
+func (d *device) run() {
+	defer d.recovered()
+	for handled := 0; ; {
+		d.mu.Lock()
+		if len(d.inbox) == 0 || d.finished {
+			d.running = false
+			d.wake.Broadcast()
+			d.mu.Unlock()
+			return
+		}
+		if handled >= turnEvents {
+			d.mu.Unlock()
+			go d.run()
+			return
+		}
+		batch := d.inbox
+		d.inbox = d.spare[:0]
+		d.mu.Unlock()
+		for i, ev := range batch {
+			batch[i] = nil
+			d.handle(ev)
+		}
+		handled += len(batch)
+		d.spare = batch[:0]
+	}
+}
+
+func (d *device) handle(ev bridge.Event) {
+	now := time.Now()
+	switch e := ev.(type) {
+	case claimed:
+		d.fence, d.lane, d.shard = e.fence, e.lane, shardOf(e.fence.Key)
+		ev = e.opened
+	case writerDrained:
+		d.lane.grantHeld()
+		return
+	case timerFired:
+		if !d.deadlineDue(now) {
+			return
+		}
+		ev = session.DeadlineReached{}
+	}
+	effects := d.bridge.Step(now, ev, d.effects[:0])
+	for i, e := range effects {
+		effects[i] = nil
+		d.perform(e)
+	}
+	d.effects = effects[:0]
+}
+
+// recovered keeps a broken invariant of one device from ending the node: that device is closed and counted.
+func (d *device) recovered() {
+	cause := recover()
+	if cause == nil {
+		return
+	}
+	d.gw.metrics.devicePanics.Inc()
+	d.log.Error("a bug: the device's state machine failed; its connection is closed", zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
+	_ = d.conn.Close()
+	d.finish(bridge.Finish{Opened: d.fence.Epoch != 0})
+}
+
+// lost tells the device that a connection with a higher epoch owns its session.
+func (d *device) lost(epoch uint64) {
+	d.mu.Lock()
+	d.lostEpoch = max(d.lostEpoch, epoch)
+	taken := d.epoch != 0 && d.lostEpoch > d.epoch
+	d.mu.Unlock()
+	if taken {
+		d.post(takenOver)
+	}
+}
+
+// takenOver ends a connection whose session another one has.
+var takenOver = session.CloseRequested{Reason: packet.SessionTakenOver, Text: "another connection of this client took the session over"}

@@ -1,0 +1,70 @@
+package gateway
+
+import (
+	"sync"
+
+	"sluice/sessionstore"
+)
+
+// directory knows which connection of this node has which session. Who owns a session among all nodes is the store's word alone.
+type directory struct {
+	mu      sync.Mutex
+	devices map[sessionstore.Key]*device
+	all     map[*device]sessionstore.Key // each connection with the session it is in; zero before CONNECT
+}
+
+func newDirectory() *directory {
+	return &directory{devices: map[sessionstore.Key]*device{}, all: map[*device]sessionstore.Key{}}
+}
+
+// admit notes a connection. It is false when there are max of them already.
+func (r *directory) admit(d *device, max int) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.all) >= max {
+		return false
+	}
+	r.all[d] = sessionstore.Key{}
+	return true
+}
+
+// enter puts d in the place of the session's connection and gives the one it displaces.
+func (r *directory) enter(key sessionstore.Key, d *device) (displaced *device) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	displaced = r.devices[key]
+	r.devices[key] = d
+	r.all[d] = key
+	return displaced
+}
+
+// leave forgets a connection; another one that took its place stays.
+func (r *directory) leave(d *device) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if key := r.all[d]; r.devices[key] == d {
+		delete(r.devices, key)
+	}
+	delete(r.all, d)
+}
+
+// lost passes on the store's word that another connection owns a session.
+func (r *directory) lost(key sessionstore.Key, epoch uint64) {
+	r.mu.Lock()
+	d := r.devices[key]
+	r.mu.Unlock()
+	if d != nil {
+		d.lost(epoch)
+	}
+}
+
+// connections gives all connections.
+func (r *directory) connections() []*device {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := make([]*device, 0, len(r.all))
+	for d := range r.all {
+		out = append(out, d)
+	}
+	return out
+}

@@ -1,0 +1,16 @@
+// Package gateway is a node: it joins devices (mqtt) to the bus (amqp) and keeps their sessions in the store (sessionstore).
+//
+// It is the shell around the pure parts. The rules are in mqtt/session (what MQTT says), mapping (what becomes of a message) and
+// gateway/bridge (which joins the two for one device). Here are the goroutines, the sockets and the clock:
+//
+//	device.go       one connection: events in, one at a time, effects out (effects.go)
+//	open.go         CONNECT: displace, claim, resume
+//	finish.go       the end of a connection: release, Will
+//	lanes.go        subscriptions on their way to the bus
+//	sessionlane.go  the receiver of one session (QoS 1 and 2)
+//	nodelane.go     the receiver of the node (QoS 0), fanned out here
+//	directory.go    which connection of this node has which session
+//	admin.go        health, readiness, metrics
+//
+// gateway/config reads the configuration; gateway/e2e runs the whole against real parts.
+package gateway

@@ -1,0 +1,172 @@
+package gateway
+
+import (
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice/amqp/message"
+	"sluice/gateway/bridge"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+)
+
+// perform carries out one effect. It never blocks: what takes time runs elsewhere and comes back as an event.
+func (d *device) perform(e bridge.Effect) {
+	switch e := e.(type) {
+	case session.SendPacket:
+		d.send(e.Packet)
+	case session.OpenSession:
+		go d.open(e)
+	case bridge.SendMessage:
+		d.publish(e)
+	case session.Store:
+		d.store(e)
+	case bridge.SettleDelivery:
+		d.lane.settle(e.Tag, e.Outcome)
+	case session.GrantCredit:
+		d.lane.grant(e.N)
+	case bridge.ChangeLanes:
+		d.laneOps.add(func() { d.changeLanes(e) })
+	case bridge.ResumeLanes:
+		d.resumeLanes(e)
+	case session.SetDeadline:
+		d.setDeadline(e.At)
+	case session.PauseReading:
+		d.setPaused(true)
+	case session.ResumeReading:
+		d.setPaused(false)
+	case session.CloseConnection:
+		d.close(e)
+	case bridge.Finish:
+		d.finish(e)
+	case bridge.Report:
+		d.report(e)
+	default:
+		panic(fmt.Sprintf("gateway: unknown effect %T", e))
+	}
+}
+
+func (d *device) send(p packet.Packet) {
+	switch p := p.(type) {
+	case *packet.Publish:
+		d.gw.metrics.sent(p.QoS)
+	case *packet.Connack:
+		d.gw.metrics.connects.WithLabelValues(p.Reason.String()).Inc()
+	}
+	if err := d.writer.Append(p, d.bridge.Machine().Version()); err != nil {
+		d.log.Debug("packet not sent", zap.Uint8("type", uint8(p.Type())), zap.Error(err))
+	}
+}
+
+func (d *device) publish(e bridge.SendMessage) {
+	token := e.Token
+	d.gw.opt.Bus.Publish(d.shard, e.Message, e.Settled, func(o message.Outcome) {
+		d.post(bridge.OutcomeArrived{Token: token, Outcome: o})
+	})
+}
+
+func (d *device) store(e session.Store) {
+	id := e.ID
+	d.gw.opt.Store.Write(d.fence, storeOps(e.Ops), func(err error) {
+		result := storeResult(err)
+		switch {
+		case id != 0:
+			d.post(session.Stored{ID: id, Err: result})
+		case result == session.StoreFenced:
+			d.post(takenOver)
+		case result == session.StoreUnavailable:
+			d.post(storeGone)
+		}
+	})
+}
+
+// storeGone ends a connection whose state could not be stored within the grace.
+var storeGone = session.CloseRequested{Reason: packet.ServerBusy, Text: "the session store did not answer in time"}
+
+func (d *device) setPaused(paused bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.paused = paused
+	if !paused {
+		d.wake.Broadcast()
+	}
+}
+
+// setDeadline keeps one timer per device. A deadline that moves back, as the keep-alive's does with each packet, costs nothing: the timer
+// fires at the old time and is set again.
+func (d *device) setDeadline(at time.Time) {
+	d.deadline = at
+	if at.IsZero() || !d.armed.IsZero() && !at.Before(d.armed) {
+		return
+	}
+	d.arm()
+}
+
+func (d *device) arm() {
+	d.armed = d.deadline
+	if d.timer == nil {
+		d.timer = time.AfterFunc(time.Until(d.armed), func() { d.post(timerFired{}) })
+		return
+	}
+	d.timer.Reset(time.Until(d.armed))
+}
+
+// timerFired is an event of the shell alone: perhaps the deadline has moved meanwhile.
+type timerFired struct{}
+
+// deadlineDue reports whether the deadline has come, and sets the timer again when it has not.
+func (d *device) deadlineDue(now time.Time) bool {
+	d.armed = time.Time{}
+	if d.deadline.IsZero() {
+		return false
+	}
+	if now.Before(d.deadline) {
+		d.arm()
+		return false
+	}
+	// The machine sets a new deadline when it wants one.
+	d.deadline = time.Time{}
+	return true
+}
+
+func (d *device) close(e session.CloseConnection) {
+	level := zap.InfoLevel
+	if e.ByDevice {
+		level = zap.DebugLevel
+	}
+	d.log.Log(level, "connection closed", zap.String("client", d.bridge.Machine().ClientID()), zap.Stringer("reason", e.Reason),
+		zap.String("detail", e.Text), zap.Bool("by_device", e.ByDevice))
+	d.gw.metrics.disconnects.WithLabelValues(e.Reason.String()).Inc()
+	d.writer.CloseAfterFlush()
+	d.setPaused(false)
+}
+
+func (d *device) report(r bridge.Report) {
+	m := d.gw.metrics
+	fields := []zap.Field{zap.String("client", d.bridge.Machine().ClientID()), zap.String("topic", r.Topic), zap.Uint8("qos", uint8(r.QoS)), zap.String("detail", r.Detail)}
+	switch r.Kind {
+	case bridge.PublishAnswered:
+		m.received(r.QoS, r.Reason)
+		if r.Reason.Failed() {
+			d.log.Warn("publish refused", append(fields, zap.Stringer("reason", r.Reason))...)
+		}
+	case bridge.PublishHeld:
+		m.holds.Inc()
+		d.log.Debug("publish held: the bus has a passing problem", fields...)
+	case bridge.PublishResumed: // the log tells of the hold; its end is seen in the answers
+	case bridge.PublishDropped:
+		m.publishesDropped.Inc()
+		d.log.Debug("QoS 0 publish dropped: the bus did not take it", fields...)
+	case bridge.PublishLoss:
+		m.losses.Inc()
+		d.log.Debug("metadata not carried over", fields...)
+	case bridge.DeliveryUndeliverable:
+		m.undeliverable.Inc()
+		d.log.Warn("message of the bus cannot be delivered over MQTT; rejected", fields...)
+	case bridge.DeliveryRefused:
+		m.deliveriesRefused.WithLabelValues(r.Reason.String()).Inc()
+		d.log.Info("delivery refused", append(fields, zap.Stringer("reason", r.Reason))...)
+	}
+}

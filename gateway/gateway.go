@@ -1,0 +1,183 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+
+	"sluice/amqp"
+	"sluice/gateway/bridge"
+	"sluice/mqtt/transport"
+	"sluice/sessionstore"
+)
+
+// Options are what a gateway is made of. All fields are required unless they say otherwise.
+type Options struct {
+	NodeID   string
+	Bus      amqp.Bus
+	Store    sessionstore.Store
+	Logger   *zap.Logger
+	Registry *prometheus.Registry
+	Bridge   bridge.Config
+
+	// ConnectionsMax bounds the connections of this node; one more is closed at once.
+	ConnectionsMax int
+	// HandshakeTimeout bounds a TLS handshake.
+	HandshakeTimeout time.Duration
+	// WriteTimeout bounds the sending of up to 64 KiB to a device; a device that does not read for so long is disconnected.
+	WriteTimeout time.Duration
+	// InboxExpires is how long, in milliseconds, a session's inbox outlives its last receiver on the bus: longer than the longest session
+	// expiry. Zero is for ever.
+	InboxExpires uint64
+	// InboxLength bounds the messages of a session's inbox; beyond it the bus refuses the newest. Zero is no bound of ours.
+	InboxLength uint64
+}
+
+// Listener is where devices connect.
+type Listener struct {
+	net.Listener
+	TLS *tls.Config // nil: plain TCP
+}
+
+// Gateway is one node.
+type Gateway struct {
+	opt       Options
+	log       *zap.Logger
+	metrics   *metrics
+	directory *directory
+	nodes     *nodeLane
+	wills     *wills
+
+	ctx    context.Context // ends when the gateway is closed
+	cancel context.CancelFunc
+	work   sync.WaitGroup // connections and background work
+
+	mu        sync.Mutex
+	listeners []net.Listener
+	stopping  bool
+}
+
+// New returns a gateway that watches for takeovers and listens nowhere yet. It fails when the store cannot be watched.
+func New(ctx context.Context, opt Options) (*Gateway, error) {
+	gw := &Gateway{opt: opt, log: opt.Logger, directory: newDirectory()}
+	gw.ctx, gw.cancel = context.WithCancel(context.Background())
+	gw.metrics = newMetrics(opt.Registry)
+	gw.nodes = newNodeLane(gw)
+	gw.wills = newWills(gw)
+	if err := gw.watch(ctx); err != nil {
+		gw.cancel()
+		return nil, fmt.Errorf("sessions.url: cannot watch for takeovers: %w", err)
+	}
+	return gw, nil
+}
+
+// watch starts the store's watch; ctx bounds only its start.
+func (gw *Gateway) watch(ctx context.Context) error {
+	started := make(chan error, 1)
+	go func() { started <- gw.opt.Store.Watch(gw.ctx, gw.opt.NodeID, gw.directory.lost) }()
+	select {
+	case err := <-started:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Serve accepts devices on l until Shutdown. It may be called for several listeners.
+func (gw *Gateway) Serve(l Listener) error {
+	gw.mu.Lock()
+	if gw.stopping {
+		gw.mu.Unlock()
+		return errors.Join(net.ErrClosed, l.Close())
+	}
+	gw.listeners = append(gw.listeners, l)
+	gw.mu.Unlock()
+	return transport.Accept(l, func(c net.Conn) { gw.serve(c, l.TLS) }, func(err error) {
+		gw.log.Warn("a connection could not be accepted", zap.Error(err))
+	})
+}
+
+func (gw *Gateway) serve(conn net.Conn, cfg *tls.Config) {
+	if !gw.begin() {
+		_ = conn.Close()
+		return
+	}
+	defer gw.work.Done()
+	secured, err := transport.Handshake(conn, cfg, gw.opt.HandshakeTimeout)
+	if err != nil {
+		gw.metrics.handshakeFailures.Inc()
+		gw.log.Debug("no TLS with a device", zap.String("remote", conn.RemoteAddr().String()), zap.Error(err))
+		_ = conn.Close()
+		return
+	}
+	d := newDevice(gw, secured)
+	if !gw.directory.admit(d, gw.opt.ConnectionsMax) {
+		gw.metrics.shed.Inc()
+		gw.log.Warn("connection refused: limits.connections is reached", zap.Int("limit", gw.opt.ConnectionsMax))
+		_ = secured.Close()
+		return
+	}
+	gw.metrics.connections.Inc()
+	defer gw.metrics.connections.Dec()
+	d.serve()
+}
+
+// begin counts a piece of work that Shutdown waits for; it is false once the gateway is stopping.
+func (gw *Gateway) begin() bool {
+	gw.mu.Lock()
+	defer gw.mu.Unlock()
+	if gw.stopping {
+		return false
+	}
+	gw.work.Add(1)
+	return true
+}
+
+// background runs f on a goroutine that Shutdown waits for. While stopping it still runs: what is left over is finished, or given up when
+// gw.ctx ends.
+func (gw *Gateway) background(f func()) {
+	gw.work.Add(1)
+	go func() {
+		defer gw.work.Done()
+		f()
+	}()
+}
+
+// deleteInbox removes an inbox that nobody needs, in the background. What cannot be removed within the grace expires on the bus.
+func (gw *Gateway) deleteInbox(name string) {
+	gw.background(func() {
+		ctx, cancel := context.WithTimeout(gw.ctx, gw.opt.Bridge.Grace)
+		defer cancel()
+		err := retryUntil(ctx, func(ctx context.Context) error { return gw.opt.Bus.DeleteInbox(ctx, name) })
+		if err != nil {
+			gw.log.Warn("an inbox nobody needs stays on the bus until it expires", zap.String("inbox", name), zap.Error(err))
+		}
+	})
+}
+
+// Ready reports why the node should get no devices: the bus or the store is out of reach, or it is stopping.
+func (gw *Gateway) Ready(ctx context.Context) error {
+	gw.mu.Lock()
+	stopping := gw.stopping
+	gw.mu.Unlock()
+	if stopping {
+		return errors.New("stopping")
+	}
+	if err := gw.opt.Bus.Ready(ctx); err != nil {
+		return fmt.Errorf("bus: %w", err)
+	}
+	if err := gw.opt.Store.Ready(ctx); err != nil {
+		return fmt.Errorf("store: %w", err)
+	}
+	return nil
+}
+
+// Connections is the number of devices connected to this node.
+func (gw *Gateway) Connections() int { return len(gw.directory.connections()) }

@@ -1,0 +1,43 @@
+package gateway
+
+import "time"
+
+// Bounds that are not configuration. Each says what grows without it.
+const (
+	// readAhead bounds the packets read from a device and not yet handled. It is no more than session.ReadAhead, which the machine keeps
+	// room for while reading is paused.
+	readAhead = 8
+	// writeHigh is how many bytes may wait for a device that does not read. Above it nothing more is read from the device, no credit is given
+	// to its session lane and QoS 0 deliveries are dropped; below writeLow all of that goes on.
+	writeHigh = 256 << 10
+	writeLow  = 64 << 10
+	// inboxQoS0Max bounds the events waiting for a device beyond which QoS 0 deliveries are dropped.
+	inboxQoS0Max = 512
+	// turnEvents is how many events one goroutine handles for a device before it lets another go on, so that a bus connection's goroutine is not
+	// held by one busy device.
+	turnEvents = 64
+	// takeoverWait is how long a new connection waits for the one it displaces on this node to record what is under way. After it the epoch
+	// alone decides.
+	takeoverWait = 3 * time.Second
+	// claimWait bounds a Claim; after it CONNECT is answered with 0x88.
+	claimWait = 10 * time.Second
+	// closeWait bounds the ordered release of a session lane.
+	closeWait = 5 * time.Second
+	// connectPacketMax is the largest first packet: a stranger may not make us take more memory.
+	connectPacketMax = 64 << 10
+	// discardBytes and discardWait bound what is still read from a device whose connection we end, so that it gets to read our DISCONNECT before
+	// the reset.
+	discardBytes = 1 << 20
+	discardWait  = 2 * time.Second
+	// retryFirst and retryMax are the pauses between attempts of a topology operation or a Will.
+	retryFirst = 50 * time.Millisecond
+	retryMax   = 2 * time.Second
+	// nodeLaneCredit is the credit of the node lane: transfers are settled, so this bounds what the client library queues.
+	nodeLaneCredit = 1000
+	// nodeInboxExpires: how long the node lane's inbox outlives a node that died, in milliseconds.
+	nodeInboxExpires = 60_000
+	// nodeInboxLength: QoS 0 messages kept on the bus for a node that does not keep up; the oldest go first.
+	nodeInboxLength = 100_000
+	// delayedWillsMax bounds the Wills that wait for their delay on this node.
+	delayedWillsMax = 10_000
+)

@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+
+	"sluice/mqtt/packet"
+)
+
+// metrics are what an operator sees of the node. Labels have few values, known beforehand: never a client id or a topic.
+type metrics struct {
+	connections       prometheus.Gauge
+	connects          *prometheus.CounterVec
+	disconnects       *prometheus.CounterVec
+	handshakeFailures prometheus.Counter
+	shed              prometheus.Counter
+	publishes         *prometheus.CounterVec
+	publishesDropped  prometheus.Counter
+	holds             prometheus.Counter
+	losses            prometheus.Counter
+	deliveries        *prometheus.CounterVec
+	deliveriesDropped prometheus.Counter
+	deliveriesRefused *prometheus.CounterVec
+	undeliverable     prometheus.Counter
+	wills             prometheus.Counter
+	devicePanics      prometheus.Counter
+}
+
+func newMetrics(r *prometheus.Registry) *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		c := prometheus.NewCounter(prometheus.CounterOpts{Namespace: "sluice", Name: name, Help: help})
+		r.MustRegister(c)
+		return c
+	}
+	vec := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "sluice", Name: name, Help: help}, labels)
+		r.MustRegister(c)
+		return c
+	}
+	connections := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "sluice", Name: "connections", Help: "Devices connected to this node."})
+	r.MustRegister(connections)
+	return &metrics{
+		connections:       connections,
+		connects:          vec("connects_total", "CONNECT packets answered, by the reason code of CONNACK.", "reason"),
+		disconnects:       vec("disconnects_total", "Connections ended, by reason code.", "reason"),
+		handshakeFailures: counter("tls_handshake_failures_total", "TLS handshakes that failed."),
+		shed:              counter("connections_shed_total", "Connections closed at once because limits.connections was reached."),
+		publishes:         vec("publishes_total", "PUBLISH packets from devices that got their final answer, by QoS and reason code.", "qos", "reason"),
+		publishesDropped:  counter("publishes_dropped_total", "QoS 0 PUBLISH packets that the bus did not take."),
+		holds:             counter("publish_holds_total", "Times a device's uplink was held because of a passing problem of the bus."),
+		losses:            counter("mapping_losses_total", "Pieces of metadata of devices' messages that AMQP could not carry."),
+		deliveries:        vec("deliveries_total", "PUBLISH packets sent to devices, by QoS.", "qos"),
+		deliveriesDropped: counter("deliveries_dropped_total", "QoS 0 deliveries dropped because the device does not read fast enough."),
+		deliveriesRefused: vec("deliveries_refused_total", "Deliveries rejected to the bus, by reason code.", "reason"),
+		undeliverable:     counter("deliveries_undeliverable_total", "Messages of the bus that cannot become a PUBLISH."),
+		wills:             counter("wills_total", "Will Messages published."),
+		devicePanics:      counter("device_panics_total", "Connections ended by a bug in their state machine. Anything above zero is to be reported."),
+	}
+}
+
+var qosLabel = [...]string{"0", "1", "2"}
+
+func (m *metrics) sent(q packet.QoS) { m.deliveries.WithLabelValues(qosLabel[q]).Inc() }
+
+func (m *metrics) received(q packet.QoS, r packet.ReasonCode) {
+	m.publishes.WithLabelValues(qosLabel[q], r.String()).Inc()
+}

@@ -1,0 +1,237 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"go.uber.org/zap"
+
+	"sluice/amqp/client"
+	"sluice/gateway"
+	"sluice/gateway/bridge"
+	"sluice/gateway/config"
+	"sluice/mqtt/session"
+	"sluice/mqtt/transport"
+	"sluice/sessionstore"
+)
+
+const (
+	// startWait bounds reaching the store when the node starts. The bus may come later: the client tries for ever.
+	startWait = 10 * time.Second
+	// closeBusWait bounds the wait for outcomes still under way when the bus is closed.
+	closeBusWait = 5 * time.Second
+	// lingerTime: see session.Config.LingerTime. Less than the shutdown timeout, so that a stop records outcomes.
+	lingerTime = 5 * time.Second
+	// orphanTime: see session.Config.OrphanTime. Longer than a bus takes to give a dead node's deliveries back.
+	orphanTime = 30 * time.Second
+	// inboxMargin is how much longer the bus keeps an inbox than the store keeps its session.
+	inboxMargin = time.Hour
+	// inboundQoS2Max: see session.Config.InboundQoS2Max.
+	inboundQoS2Max = 1000
+	// qos0Hold: see bridge.Config.QoS0Hold.
+	qos0Hold = time.Second
+)
+
+// Node is a running node.
+type Node struct {
+	cfg      *config.Config
+	log      *zap.Logger
+	gateway  *gateway.Gateway
+	bus      *client.Client
+	store    sessionstore.Store
+	embedded *embeddedBus // nil with a real bus
+	admin    *http.Server
+	serving  sync.WaitGroup
+
+	// The addresses listened on, chosen ports filled in; empty where off.
+	TCP, TLS, Admin, EmbeddedBus string
+}
+
+// Start opens everything the configuration names. After an error nothing is left running.
+func Start(ctx context.Context, cfg *config.Config, log *zap.Logger) (_ *Node, err error) {
+	n := &Node{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			n.abandon()
+		}
+	}()
+	// Listeners first: a taken port is the commonest fault and should not cost a wait for the bus.
+	listeners, admin, err := n.listen()
+	if err != nil {
+		return nil, err
+	}
+	if err := n.connect(ctx); err != nil {
+		closeAll(listeners, admin)
+		return nil, err
+	}
+	registry := prometheus.NewRegistry()
+	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	start, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	n.gateway, err = gateway.New(start, n.options(registry))
+	if err != nil {
+		closeAll(listeners, admin)
+		return nil, err
+	}
+	n.serve(listeners, admin)
+	return n, nil
+}
+
+// listen opens the ports.
+func (n *Node) listen() (listeners []gateway.Listener, admin net.Listener, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(listeners, admin)
+		}
+	}()
+	if n.cfg.TCPListen != "" {
+		l, err := transport.Listen(n.cfg.TCPListen, "mqtt.tcp.listen")
+		if err != nil {
+			return listeners, admin, err
+		}
+		n.TCP = l.Addr().String()
+		listeners = append(listeners, gateway.Listener{Listener: l})
+	}
+	if n.cfg.TLSListen != "" {
+		tlsConfig, err := transport.TLSConfig(n.cfg.TLSCert, n.cfg.TLSKey)
+		if err != nil {
+			return listeners, admin, err
+		}
+		l, err := transport.Listen(n.cfg.TLSListen, "mqtt.tls.listen")
+		if err != nil {
+			return listeners, admin, err
+		}
+		n.TLS = l.Addr().String()
+		listeners = append(listeners, gateway.Listener{Listener: l, TLS: tlsConfig})
+	}
+	if n.cfg.AdminListen != "" {
+		admin, err = transport.Listen(n.cfg.AdminListen, "admin.listen")
+		if err != nil {
+			return listeners, admin, err
+		}
+		n.Admin = admin.Addr().String()
+	}
+	return listeners, admin, nil
+}
+
+func closeAll(listeners []gateway.Listener, admin net.Listener) {
+	for _, l := range listeners {
+		_ = l.Close()
+	}
+	if admin != nil {
+		_ = admin.Close()
+	}
+}
+
+// connect opens the bus and the store.
+func (n *Node) connect(ctx context.Context) (err error) {
+	urls := n.cfg.BusURLs
+	if len(urls) == 0 {
+		n.embedded, err = startEmbedded(n.cfg, n.log)
+		if err != nil {
+			return err
+		}
+		n.EmbeddedBus = n.embedded.address
+		urls = []string{EmbeddedURL(n.cfg, n.EmbeddedBus)}
+	}
+	if n.bus, err = OpenBus(n.cfg, urls, n.log); err != nil {
+		return err
+	}
+	start, cancel := context.WithTimeout(ctx, startWait)
+	defer cancel()
+	n.store, err = OpenStore(start, n.cfg, n.log)
+	return err
+}
+
+func (n *Node) options(registry *prometheus.Registry) gateway.Options {
+	c := n.cfg
+	return gateway.Options{
+		NodeID:   c.NodeID,
+		Bus:      n.bus,
+		Store:    n.store,
+		Logger:   n.log,
+		Registry: registry,
+		Bridge: bridge.Config{
+			Session: session.Config{
+				ReceiveMaximum:       uint16(c.ReceiveMaximum),
+				InboundQoS2Max:       inboundQoS2Max,
+				MaximumPacketSize:    uint32(c.MaxPacketSize),
+				TopicAliasMaximum:    uint16(c.TopicAliasMax),
+				OutboundAliasMaximum: uint16(c.TopicAliasMax),
+				OutboundWindow:       uint16(c.Window),
+				KeepAliveMax:         uint16(c.KeepAliveMax),
+				SessionExpiryMax:     uint32(c.SessionsExpiry / time.Second),
+				SubscriptionsMax:     c.MaxSubscriptions,
+				ConnectTimeout:       c.ConnectTimeout,
+				LingerTime:           lingerTime,
+				OrphanTime:           orphanTime,
+				MaximumQoS:           2,
+			},
+			Grace:    c.BusGrace,
+			QoS0Hold: qos0Hold,
+		},
+		ConnectionsMax:   c.MaxConnections,
+		HandshakeTimeout: c.ConnectTimeout,
+		WriteTimeout:     c.WriteTimeout,
+		InboxExpires:     uint64((c.SessionsExpiry + inboxMargin) / time.Millisecond),
+		InboxLength:      uint64(c.SessionsQueue),
+	}
+}
+
+func (n *Node) serve(listeners []gateway.Listener, admin net.Listener) {
+	for _, l := range listeners {
+		n.serving.Go(func() {
+			if err := n.gateway.Serve(l); err != nil && !errors.Is(err, net.ErrClosed) {
+				n.log.Error("listener ended", zap.String("address", l.Addr().String()), zap.Error(err))
+			}
+		})
+	}
+	if admin == nil {
+		return
+	}
+	n.admin = &http.Server{Handler: n.gateway.AdminHandler(), ReadHeaderTimeout: 5 * time.Second}
+	n.serving.Go(func() {
+		if err := n.admin.Serve(admin); !errors.Is(err, http.ErrServerClosed) {
+			n.log.Error("admin server ended", zap.Error(err))
+		}
+	})
+}
+
+// Ready reports why the node should get no devices, nil when it should.
+func (n *Node) Ready(ctx context.Context) error { return n.gateway.Ready(ctx) }
+
+// Stop takes the node apart: devices are told, deliveries given back, sessions kept, within ctx.
+func (n *Node) Stop(ctx context.Context) error {
+	err := n.gateway.Shutdown(ctx)
+	if err != nil {
+		err = fmt.Errorf("not everything was finished in time: %w", err)
+	}
+	if n.admin != nil {
+		_ = n.admin.Close()
+	}
+	n.serving.Wait()
+	n.abandon()
+	return err
+}
+
+// abandon closes what was opened.
+func (n *Node) abandon() {
+	if n.bus != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), closeBusWait)
+		defer cancel()
+		_ = n.bus.Close(ctx)
+	}
+	if n.store != nil {
+		_ = n.store.Close()
+	}
+	if n.embedded != nil {
+		n.embedded.stop()
+	}
+}

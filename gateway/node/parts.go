@@ -1,0 +1,82 @@
+package node
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/url"
+	"sync"
+
+	"go.uber.org/zap"
+
+	"sluice/amqp/client"
+	"sluice/amqp/embedded"
+	"sluice/gateway/config"
+	"sluice/mqtt/transport"
+	"sluice/sessionstore"
+	"sluice/sessionstore/memory"
+	"sluice/sessionstore/redis"
+)
+
+// OpenBus opens the client of the bus. It connects in the background.
+func OpenBus(cfg *config.Config, urls []string, log *zap.Logger) (*client.Client, error) {
+	bus, err := client.Open(client.Options{URLs: urls, ContainerID: "sluice-" + cfg.NodeID, Logger: log, Connections: cfg.BusConnections})
+	if err != nil {
+		return nil, fmt.Errorf("bus.url: %w", err)
+	}
+	return bus, nil
+}
+
+// OpenStore opens the session store.
+func OpenStore(ctx context.Context, cfg *config.Config, log *zap.Logger) (sessionstore.Store, error) {
+	if cfg.SessionsURL == "" {
+		return memory.New(memory.Options{}), nil
+	}
+	store, err := redis.Open(ctx, cfg.SessionsURL, redis.Options{Grace: cfg.BusGrace, Logger: log})
+	if err != nil {
+		return nil, fmt.Errorf("sessions.url: %w", err)
+	}
+	return store, nil
+}
+
+// embeddedBus is the broker that runs when no bus is configured.
+type embeddedBus struct {
+	broker  *embedded.Broker
+	address string
+	serving sync.WaitGroup
+}
+
+func startEmbedded(cfg *config.Config, log *zap.Logger) (*embeddedBus, error) {
+	l, err := transport.Listen(cfg.EmbeddedListen, "bus.embedded.listen")
+	if err != nil {
+		return nil, err
+	}
+	e := &embeddedBus{
+		broker:  embedded.New(embedded.Options{Logger: log, User: cfg.EmbeddedUser, Password: cfg.EmbeddedPassword}),
+		address: l.Addr().String(),
+	}
+	e.serving.Go(func() {
+		if err := e.broker.Serve(l); err != nil {
+			log.Error("the embedded bus ended", zap.Error(err))
+		}
+	})
+	return e, nil
+}
+
+// EmbeddedURL is how the embedded bus that listens on address is reached from this machine.
+func EmbeddedURL(cfg *config.Config, address string) string {
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && (host == "" || net.ParseIP(host).IsUnspecified()) {
+		host = "127.0.0.1"
+	}
+	u := url.URL{Scheme: "amqp", Host: net.JoinHostPort(host, port)}
+	if cfg.EmbeddedUser != "" {
+		u.User = url.UserPassword(cfg.EmbeddedUser, cfg.EmbeddedPassword)
+	}
+	return u.String()
+}
+
+func (e *embeddedBus) stop() {
+	e.broker.Close()
+	e.serving.Wait()
+}

@@ -1,0 +1,155 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"strconv"
+	"strings"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice/amqp"
+	"sluice/gateway/bridge"
+	"sluice/mapping"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+	"sluice/sessionstore"
+)
+
+// lowerBase32 writes binary as text that fits client identifiers, queue names and message-ids.
+var lowerBase32 = base32.NewEncoding("abcdefghijklmnopqrstuvwxyz234567").WithPadding(base32.NoPadding)
+
+// newClientID makes an identifier for a device that has none: 130 random bits.
+func newClientID() string {
+	var b [17]byte
+	_, _ = rand.Read(b[:]) // never fails (crypto/rand)
+	return "sluice-" + lowerBase32.EncodeToString(b[:])[:26]
+}
+
+// anonymous is the principal of every device until there is authentication. Credentials that are sent are not looked at, so they name
+// nobody.
+const (
+	defaultTenant = "default"
+	anonymous     = "anonymous"
+)
+
+// open answers session.OpenSession: it makes this connection the owner of the session.
+func (d *device) open(e session.OpenSession) {
+	key := sessionstore.Key{Tenant: defaultTenant, Principal: anonymous, ClientID: e.ClientID}
+	d.displace(key)
+	ctx, cancel := context.WithTimeout(d.ctx, claimWait)
+	defer cancel()
+	answer, err := d.gw.opt.Store.Claim(ctx, sessionstore.ClaimRequest{
+		Key: key, Node: d.gw.opt.NodeID, Clean: e.Connect.CleanStart, Expiry: e.Expiry, Now: time.Now(),
+	})
+	if err != nil {
+		d.log.Warn("session not opened", zap.String("client", e.ClientID), zap.Error(err))
+		d.post(session.SessionRefused{Reason: packet.ServerUnavailable, Text: "the session store is out of reach; try again"})
+		return
+	}
+	s := &answer.Session
+	if old := answer.Discarded; old != nil && old.Inbox != "" {
+		d.gw.deleteInbox(old.Inbox)
+	}
+	d.post(claimed{
+		fence: sessionstore.Fence{Key: key, Epoch: s.Epoch},
+		lane:  &sessionLane{d: d, inbox: inboxOf(key, s.Incarnation), made: s.Inbox != ""},
+		opened: bridge.Opened{
+			Present:         answer.Present,
+			State:           sessionState(s),
+			MessageIDPrefix: messageIDPrefix(key, s),
+			Provenance:      mapping.NewProvenance(key.Tenant, key.Principal, key.ClientID, d.gw.opt.NodeID),
+			Publisher:       mapping.Publisher{Tenant: key.Tenant, Principal: key.Principal, ClientID: key.ClientID, Node: d.gw.opt.NodeID},
+		},
+	})
+	d.own(s.Epoch)
+}
+
+// claimed is bridge.Opened with what the shell needs to know of the session.
+type claimed struct {
+	fence  sessionstore.Fence
+	lane   *sessionLane
+	opened bridge.Opened
+}
+
+// displace takes the place of a connection that this node has for the session, and gives it a little time to record what is under way. The
+// epoch would fence it anyway; what it can still record saves the device a duplicate.
+func (d *device) displace(key sessionstore.Key) {
+	old := d.gw.directory.enter(key, d)
+	if old == nil {
+		return
+	}
+	old.post(takenOver)
+	t := time.NewTimer(takeoverWait)
+	defer t.Stop()
+	select {
+	case <-old.done:
+	case <-t.C:
+	case <-d.ctx.Done():
+	}
+}
+
+// own notes our epoch. Word of a newer one may have come before.
+func (d *device) own(epoch uint64) {
+	d.mu.Lock()
+	d.epoch = epoch
+	taken := d.lostEpoch > epoch
+	d.mu.Unlock()
+	if taken {
+		d.post(takenOver)
+	}
+}
+
+// fingerprint is a short name of a session that tells nothing about it.
+func fingerprint(key sessionstore.Key) string {
+	h := sha256.New()
+	for _, part := range []string{key.Tenant, key.Principal, key.ClientID} {
+		h.Write([]byte(strconv.Itoa(len(part)) + ":" + part))
+	}
+	return lowerBase32.EncodeToString(h.Sum(nil)[:15])
+}
+
+// messageIDPrefix makes the message-ids of a connection unique: session, incarnation, epoch. A QoS 2 message keeps the id it was first given, so
+// the epoch in it does no harm after a takeover.
+func messageIDPrefix(key sessionstore.Key, s *sessionstore.Session) string {
+	return fingerprint(key) + "-" + strconv.FormatUint(s.Incarnation, 36) + "-" + strconv.FormatUint(s.Epoch, 36) + "-"
+}
+
+// inboxOf names the inbox of one incarnation of a session. A new incarnation has another inbox, so that removing the old one late takes
+// nothing from the new.
+func inboxOf(key sessionstore.Key, incarnation uint64) string {
+	return "sluice.session." + readable(key.ClientID) + "." + fingerprint(key) + "." + strconv.FormatUint(incarnation, 36)
+}
+
+// readable keeps of a client id what a queue name may hold, for the operator's eye; the fingerprint beside it tells sessions apart.
+func readable(id string) string {
+	const most = 64
+	if len(id) > most {
+		id = id[:most]
+	}
+	return inboxName(id)
+}
+
+// inboxName replaces what amqp.Inbox.Name may not hold.
+func inboxName(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r > ' ' && r < 0x7F && !strings.ContainsRune("/%?#\\\"'", r) {
+			return r
+		}
+		return '_'
+	}, s)
+}
+
+func shardOf(key sessionstore.Key) uint32 {
+	sum := sha256.Sum256([]byte(key.Tenant + "\x00" + key.Principal + "\x00" + key.ClientID))
+	return uint32(sum[0]) | uint32(sum[1])<<8 | uint32(sum[2])<<16 | uint32(sum[3])<<24
+}
+
+// sessionInbox is the inbox of a session as the bus is asked for it. Its arguments are the same for every session, since a bus
+// cannot change them later: the session's own expiry is the store's business, this one is the safety net behind it.
+func (gw *Gateway) sessionInbox(name string) amqp.Inbox {
+	return amqp.Inbox{Name: name, Expires: gw.opt.InboxExpires, MaxLength: gw.opt.InboxLength, SingleActive: true}
+}

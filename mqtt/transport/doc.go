@@ -1,0 +1,7 @@
+// Package transport carries MQTT packets over a network connection: listeners for TCP and TLS, and a writer that never makes its
+// caller wait.
+//
+// It decides nothing about MQTT. Reading is packet.Reader's work, on the goroutine of the connection. Writing goes through Writer: packets are
+// appended to a buffer, and a goroutine that lives only while the buffer has something in it hands it to the network. So
+// an idle connection costs one goroutine, and packets that come in quick succession share a system call and a TLS record.
+package transport

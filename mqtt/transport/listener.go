@@ -1,0 +1,76 @@
+package transport
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Listen opens a TCP listener. An address in use is told as such, with the configuration key to change.
+func Listen(address, key string) (net.Listener, error) {
+	l, err := net.Listen("tcp", address)
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return nil, fmt.Errorf("%s: %s is in use by another program; stop it, or set %s to another address (port 0 takes a free one)",
+			key, address, key)
+	}
+	if errors.Is(err, os.ErrPermission) {
+		return nil, fmt.Errorf("%s: no permission to listen on %s; ports below 1024 need a privilege: set %s to a higher port", key, address, key)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: cannot listen on %q: %w; the form is host:port", key, address, err)
+	}
+	return l, nil
+}
+
+// TLSConfig loads a certificate and key for a listener. TLS 1.2 is the oldest version spoken; the ALPN protocol is "mqtt".
+func TLSConfig(certFile, keyFile string) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
+	if err != nil {
+		return nil, fmt.Errorf("mqtt.tls.cert, mqtt.tls.key: cannot use %q with %q: %w", certFile, keyFile, err)
+	}
+	return &tls.Config{
+		Certificates: []tls.Certificate{cert},
+		MinVersion:   tls.VersionTLS12,
+		NextProtos:   []string{"mqtt"},
+	}, nil
+}
+
+// Handshake finishes a TLS handshake within timeout; a plain connection is returned as it is. It runs on the connection's own goroutine,
+// never in the accept loop, so that a device that says nothing holds up nobody.
+func Handshake(conn net.Conn, cfg *tls.Config, timeout time.Duration) (net.Conn, error) {
+	if cfg == nil {
+		return conn, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	t := tls.Server(conn, cfg)
+	if err := t.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("tls handshake: %w", err)
+	}
+	return t, nil
+}
+
+// Accept calls handle, on a goroutine of its own, for each connection that comes, until l is closed; then it returns nil. A passing
+// failure to accept is waited out with a growing pause.
+func Accept(l net.Listener, handle func(net.Conn), failed func(error)) error {
+	backoff := time.Millisecond
+	for {
+		conn, err := l.Accept()
+		switch {
+		case err == nil:
+			backoff = time.Millisecond
+			go handle(conn)
+		case errors.Is(err, net.ErrClosed):
+			return nil
+		default:
+			failed(err)
+			backoff = min(2*backoff, acceptBackoffMax)
+			time.Sleep(backoff)
+		}
+	}
+}

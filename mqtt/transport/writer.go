@@ -1,0 +1,157 @@
+package transport
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+// ErrClosed: the writer is closed, or a write has failed.
+var ErrClosed = errors.New("transport: connection closed")
+
+// Writer sends packets without making its caller wait.
+//
+// The buffer has no bound of its own, since what is appended is bounded by the windows of the session. LowWater and Buffered let the
+// owner stop what is not: QoS 0 deliveries, and reading from a device that does not read its answers.
+type Writer struct {
+	conn    net.Conn
+	timeout time.Duration
+	low     int
+	onLow   func()
+
+	mu       sync.Mutex
+	pending  []byte
+	spare    []byte // the other buffer of the pair, nil while the flusher has it
+	inFlight int    // bytes the flusher took and has not written
+	flushing bool
+	wasHigh  bool
+	closing  bool // close the connection once all is written
+	err      error
+}
+
+// NewWriter returns a writer for conn. A write of up to 64 KiB that takes longer than timeout ends the connection. onLow is called, from
+// the flusher's goroutine, each time the buffer falls to low bytes or fewer after having been above it.
+func NewWriter(conn net.Conn, timeout time.Duration, low int, onLow func()) *Writer {
+	return &Writer{conn: conn, timeout: timeout, low: low, onLow: onLow}
+}
+
+// Append encodes p behind what is waiting. It returns an error when p cannot be encoded (nothing is sent of it) or ErrClosed.
+func (w *Writer) Append(p packet.Packet, v packet.Version) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.err != nil || w.closing {
+		return ErrClosed
+	}
+	b, err := packet.Append(w.pending, p, v)
+	if err != nil {
+		return err
+	}
+	w.pending = b
+	w.startLocked()
+	return nil
+}
+
+// Buffered is the number of bytes not yet handed to the network.
+func (w *Writer) Buffered() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.pending) + w.inFlight
+}
+
+// CloseAfterFlush closes the connection when everything appended so far is written, or could not be. Later Appends fail.
+func (w *Writer) CloseAfterFlush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closing {
+		return
+	}
+	w.closing = true
+	if !w.flushing {
+		w.closeLocked()
+	}
+}
+
+func (w *Writer) startLocked() {
+	if len(w.pending)+w.inFlight > w.low {
+		w.wasHigh = true
+	}
+	if !w.flushing {
+		w.flushing = true
+		go w.flush()
+	}
+}
+
+// flush writes until nothing is left, then ends: no goroutine waits on an idle connection.
+func (w *Writer) flush() {
+	for {
+		buf, low := w.take()
+		if low {
+			w.onLow()
+			continue
+		}
+		if buf == nil {
+			return
+		}
+		w.write(buf)
+	}
+}
+
+// take gives the flusher the next buffer, or tells it that the buffer has fallen to the low mark, or that it is done.
+func (w *Writer) take() (buf []byte, low bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.wasHigh && len(w.pending) <= w.low {
+		w.wasHigh = false
+		return nil, true
+	}
+	if len(w.pending) == 0 || w.err != nil {
+		w.flushing = false
+		w.pending = keepSmall(w.pending)
+		w.spare = nil
+		if w.closing {
+			w.closeLocked()
+		}
+		return nil, false
+	}
+	buf = w.pending
+	w.pending, w.spare = w.spare[:0], nil
+	w.inFlight = len(buf)
+	return buf, false
+}
+
+func keepSmall(b []byte) []byte {
+	if cap(b) > retainedBuffer {
+		return nil
+	}
+	return b[:0]
+}
+
+func (w *Writer) write(buf []byte) {
+	var err error
+	for rest := buf; len(rest) > 0 && err == nil; {
+		chunk := rest[:min(len(rest), writeChunk)]
+		_ = w.conn.SetWriteDeadline(time.Now().Add(w.timeout))
+		_, err = w.conn.Write(chunk)
+		rest = rest[len(chunk):]
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.inFlight = 0
+	w.spare = buf[:0]
+	if err != nil {
+		w.err = err
+		w.closeLocked()
+	}
+}
+
+// closeLocked ends the connection; the reader notices and tells the session.
+func (w *Writer) closeLocked() {
+	if w.err == nil {
+		w.err = ErrClosed
+	}
+	w.pending = nil
+	_ = w.conn.Close()
+}
