@@ -3,6 +3,7 @@ package mapping
 import (
 	"cmp"
 	"slices"
+	"strconv"
 )
 
 // Loss tells that something of a message has no place on the other side and did not cross. Each conversion returns its losses; what
@@ -14,12 +15,12 @@ type Loss struct {
 	Reason Reason
 }
 
-// String gives the loss as one line.
+// String gives the loss as one line. Name is quoted: it may hold anything, also line breaks.
 func (l Loss) String() string {
 	if l.Name == "" {
 		return string(l.Field) + ": " + string(l.Reason)
 	}
-	return string(l.Field) + " " + l.Name + ": " + string(l.Reason)
+	return string(l.Field) + " " + strconv.Quote(l.Name) + ": " + string(l.Reason)
 }
 
 // Field is a part of a message, in the words of the standard it belongs to.

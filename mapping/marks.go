@@ -141,7 +141,7 @@ func resolveTopic(m *message.Message, marks *marks, lost *losses) (string, error
 			"The message names no topic: set the annotation x-opt-mqtt-topic, a routing key, subject or to."}
 	}
 	if err := topic.ValidateName(name); err != nil {
-		return "", &Undeliverable{"amqp:invalid-field", "The " + from + " of the message is no topic name for MQTT: " + err.(*topic.Error).Text + "."}
+		return "", &Undeliverable{"amqp:invalid-field", "The " + from + " of the message is no topic name for MQTT: " + err.Error()}
 	}
 	return name, nil
 }

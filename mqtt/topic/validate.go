@@ -52,10 +52,7 @@ func ValidateFilter(s string) error {
 			return err
 		}
 	}
-	if err := validateLevels(s); err != nil {
-		return err
-	}
-	return nil
+	return validateLevels(s)
 }
 
 const sharePrefix = "$share/"
