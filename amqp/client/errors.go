@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	goamqp "github.com/Azure/go-amqp"
 
@@ -91,16 +92,23 @@ func kindOf(err error) error {
 	return amqp.ErrUnavailable
 }
 
+// maxDescription is how much of a bus's description is kept, in bytes: RabbitMQ sends whole stack traces.
+const maxDescription = 256
+
 // describe gives a short text for a log line or an outcome.
 func describe(err error) string {
 	var e *goamqp.Error
-	if errors.As(err, &e) {
-		if e.Description == "" {
-			return string(e.Condition)
-		}
-		return string(e.Condition) + ": " + e.Description
+	if !errors.As(err, &e) {
+		return err.Error()
 	}
-	return err.Error()
+	d, _, _ := strings.Cut(e.Description, "\n")
+	if len(d) > maxDescription {
+		d = strings.ToValidUTF8(d[:maxDescription], "")
+	}
+	if d == "" {
+		return string(e.Condition)
+	}
+	return string(e.Condition) + ": " + d
 }
 
 // The conditions of outcomes that did not come from the bus. They are ours, so they are outside the standard's "amqp:" names.

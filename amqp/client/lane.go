@@ -156,7 +156,7 @@ func (l *lane) serve(ctx context.Context, c *connection, stopping <-chan struct{
 		if errors.Is(err, errRotated) {
 			continue // nothing was lost, and the queue is as it was
 		}
-		if ctx.Err() != nil || isClosed(stopping) {
+		if err == nil || ctx.Err() != nil || isClosed(stopping) { // nil: the lane was stopped
 			l.shut(busy(condClosed, "the bus client is closing"), errClosed)
 			return
 		}

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -71,7 +72,7 @@ func (r *receiver) IssueCredit(n uint32) {
 	r.credit += int(n)
 	r.creditM.Unlock()
 	if n > 0 {
-		_ = l.receiver.IssueCredit(n)
+		l.grant(n)
 	}
 }
 
@@ -98,21 +99,22 @@ func (r *receiver) closed() bool { return r.ctx.Err() != nil }
 // run attaches until closed or told to give up.
 func (r *receiver) run() {
 	var wait backoff
-	missing := 0 // how often in a row the inbox was not there
+	prepare := false
 	for !r.closed() {
-		err := r.once(missing > 0, wait.reset)
+		attached, err := r.once(prepare)
 		if r.closed() {
 			return
 		}
-		if errors.Is(err, amqp.ErrNotFound) && r.source.Prepare != nil {
-			missing++
-			if missing == 1 {
-				continue // make it at once
-			}
-		} else if !errors.Is(err, errPrepare) {
-			missing = 0
+		if attached {
+			wait.reset()
 		}
-		if !r.handler.Detached(err) || r.closed() || !wait.wait(r.ctx, nil) {
+		missing := r.source.Prepare != nil && errors.Is(err, amqp.ErrNotFound)
+		if missing && !attached && !prepare {
+			prepare = true
+			continue // made at once; nothing was lost that the handler knew of
+		}
+		prepare = missing || errors.Is(err, errPrepare)
+		if !r.handler.Detached(err) || !wait.wait(r.ctx, nil) {
 			return
 		}
 	}
@@ -120,33 +122,30 @@ func (r *receiver) run() {
 
 var errPrepare = errors.New("the inbox could not be made")
 
-// once prepares the inbox if asked to, attaches, and receives until the link is lost. A not-found error means that the inbox was missing at
-// the attach; that of a link lost later is told apart, since Detached has to hear of it.
-func (r *receiver) once(prepare bool, attached func()) error {
+// once prepares the inbox if asked to, attaches, and receives until the link is lost.
+func (r *receiver) once(prepare bool) (attached bool, err error) {
 	if prepare {
 		if err := r.source.Prepare(r.ctx); err != nil {
-			return errors.Join(errPrepare, err)
+			return false, fmt.Errorf("%w: %w", errPrepare, err)
 		}
 	}
 	pool := r.client.pool
 	s, err := pool.acquire(r.ctx)
 	if err != nil {
-		return failure("attach to inbox", r.source.Inbox, err)
+		return false, failure("attach to inbox", r.source.Inbox, err)
 	}
 	defer pool.release(s)
 	l, err := r.attach(s)
-	if err != nil {
-		if scopeOf(err) == newSession {
-			pool.retire(s)
-		}
-		return failure("attach to inbox", r.source.Inbox, err)
+	if attached = err == nil; attached {
+		err = r.receive(l)
 	}
-	attached()
-	err = r.receive(l)
 	if scopeOf(err) == newSession {
 		pool.retire(s)
 	}
-	return failure("receive from inbox", r.source.Inbox, err)
+	if attached {
+		return true, failure("receive from inbox", r.source.Inbox, err)
+	}
+	return false, failure("attach to inbox", r.source.Inbox, err)
 }
 
 // attach makes the link. A close while it is under way is honoured afterwards: an attach that is given up midway would leave its handle taken.
@@ -273,11 +272,11 @@ func positive(v any) bool {
 func (r *receiver) detach(l *link) {
 	l.quiesce()
 	for _, tag := range slices.Sorted(maps.Keys(l.unsettled)) {
-		perform(l.receiver, &settlement{l.unsettled[tag], message.Outcome{Kind: message.Released}})
+		perform(l.receiver, &settlement{message: l.unsettled[tag], outcome: message.Outcome{Kind: message.Released}})
 	}
 	if !r.source.Settled {
 		for m := l.receiver.Prefetched(); m != nil; m = l.receiver.Prefetched() {
-			perform(l.receiver, &settlement{m, message.Outcome{Kind: message.Released}})
+			perform(l.receiver, &settlement{message: m, outcome: message.Outcome{Kind: message.Released}})
 		}
 	}
 	_ = l.slot.conn.within("detach", func() error { return l.receiver.Close(context.Background()) })

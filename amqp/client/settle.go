@@ -69,10 +69,12 @@ func (s *settler) work() {
 	}
 }
 
-// settlement is one to be made.
+// settlement is one to be made; or, with a nil message, credit to be granted. They share a queue, so that credit granted after a release
+// reaches the bus after it, and the released message is the next to come.
 type settlement struct {
 	message *goamqp.Message
 	outcome message.Outcome
+	credit  uint32
 }
 
 // link is one attachment of a receiver: what lives as long as the go-amqp link.
@@ -104,7 +106,27 @@ func (l *link) settle(tag uint64, o message.Outcome) {
 		return
 	}
 	delete(l.unsettled, tag)
-	l.pending = append(l.pending, settlement{m, o})
+	l.enqueue(settlement{message: m, outcome: o})
+}
+
+// grant queues credit, behind the settlements made before it.
+func (l *link) grant(n uint32) {
+	l.mu.Lock()
+	if l.closing {
+		l.mu.Unlock()
+		return
+	}
+	if k := len(l.pending); k > 0 && l.pending[k-1].message == nil {
+		l.pending[k-1].credit += n // so that the queue stays bounded by the deliveries
+		l.mu.Unlock()
+		return
+	}
+	l.enqueue(settlement{credit: n})
+}
+
+// enqueue has s performed by the settler. l.mu is held and is let go.
+func (l *link) enqueue(s settlement) {
+	l.pending = append(l.pending, s)
 	schedule := !l.scheduled
 	l.scheduled = true
 	l.mu.Unlock()
@@ -117,7 +139,7 @@ func (l *link) settle(tag uint64, o message.Outcome) {
 func (l *link) settleSome() (more bool) {
 	l.mu.Lock()
 	n := min(len(l.pending), settleBatch)
-	batch := l.pending[:n:n]
+	batch := l.pending[:n:n] // never appended to again: grant changes what is behind it only
 	l.pending = l.pending[n:]
 	l.mu.Unlock()
 	for i := range batch {
@@ -167,6 +189,10 @@ func (l *link) quiesce() {
 
 // perform makes one settlement. An error means that the link is gone, and with it the delivery: the bus has it back.
 func perform(r *goamqp.Receiver, s *settlement) {
+	if s.message == nil {
+		_ = r.IssueCredit(s.credit)
+		return
+	}
 	ctx := context.Background() // without deadline: see the package's invariants
 	switch s.outcome.Kind {
 	case message.Accepted:

@@ -2,6 +2,7 @@ package topology
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sluice/amqp"
@@ -66,7 +67,21 @@ func (b *bindings) Subscribe(ctx context.Context, inbox string, patterns []strin
 		requests[i] = Request{Method: "POST", Path: "/bindings", Body: map[string]any{
 			"source": b.exchange, "destination_queue": inbox, "binding_key": p, "arguments": map[string]any{}}}
 	}
-	return b.all(ctx, requests, 0)
+	err := b.all(ctx, requests, 0)
+	if errors.Is(err, amqp.ErrRefused) {
+		return b.missing(ctx, inbox, err)
+	}
+	return err
+}
+
+// missing tells a refused binding whose queue is not there from others: RabbitMQ 4.3 answers 400 to both.
+func (b *bindings) missing(ctx context.Context, inbox string, refused error) error {
+	get := Request{Method: "GET", Path: queuePath(inbox)}
+	responses, err := b.requester.Do(ctx, []Request{get})
+	if err == nil && responses[0].Status == 404 {
+		return check(get, responses[0])
+	}
+	return refused
 }
 
 // Unsubscribe removes each binding. Bindings have no arguments, so that their path can be built without asking for it.

@@ -1,0 +1,107 @@
+package client
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+)
+
+// faultProxy is a TCP proxy in front of the bus whose connections can be cut or stalled. Give its dial method to Options.Dial.
+type faultProxy struct {
+	mu      sync.Mutex
+	conns   map[*faultConn]bool
+	refuse  bool
+	dialled int
+}
+
+func newFaultProxy() *faultProxy { return &faultProxy{conns: map[*faultConn]bool{}} }
+
+// dial opens a real connection that the proxy has in its hands. It stands in for a proxy process: what it does to the bytes is the same.
+func (p *faultProxy) dial(ctx context.Context, network, address string) (net.Conn, error) {
+	p.mu.Lock()
+	refuse := p.refuse
+	p.dialled++
+	p.mu.Unlock()
+	if refuse {
+		return nil, fmt.Errorf("the fault proxy refuses")
+	}
+	raw, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	c := &faultConn{Conn: raw, proxy: p}
+	c.cond.L = &c.mu
+	p.mu.Lock()
+	p.conns[c] = true
+	p.mu.Unlock()
+	return c, nil
+}
+
+// cut closes all connections.
+func (p *faultProxy) cut() (n int) {
+	for _, c := range p.all() {
+		_ = c.Close()
+		n++
+	}
+	return n
+}
+
+// stallReads makes bytes from the bus wait, on all connections open now.
+func (p *faultProxy) stallReads() {
+	for _, c := range p.all() {
+		c.mu.Lock()
+		c.stalled = true
+		c.mu.Unlock()
+	}
+}
+
+func (p *faultProxy) setRefuse(refuse bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refuse = refuse
+}
+
+func (p *faultProxy) all() []*faultConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var all []*faultConn
+	for c := range p.conns {
+		all = append(all, c)
+	}
+	return all
+}
+
+type faultConn struct {
+	net.Conn
+	proxy   *faultProxy
+	mu      sync.Mutex
+	cond    sync.Cond
+	stalled bool
+	closed  bool
+}
+
+func (c *faultConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.stalled && !c.closed {
+		c.cond.Wait()
+	}
+	if c.closed {
+		return 0, io.ErrClosedPipe
+	}
+	return n, err
+}
+
+func (c *faultConn) Close() error {
+	c.mu.Lock()
+	c.closed = true
+	c.cond.Broadcast()
+	c.mu.Unlock()
+	c.proxy.mu.Lock()
+	delete(c.proxy.conns, c)
+	c.proxy.mu.Unlock()
+	return c.Conn.Close()
+}
