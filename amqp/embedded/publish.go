@@ -1,0 +1,133 @@
+package embedded
+
+import (
+	"slices"
+	"time"
+
+	"sluice/amqp/embedded/endpoint"
+	"sluice/amqp/embedded/frame"
+	"sluice/amqp/embedded/section"
+	"sluice/amqp/embedded/wire"
+)
+
+// publisher stands behind a link on which the peer sends messages.
+type publisher struct {
+	link      *endpoint.Link
+	anonymous bool        // each message names its own address in properties.to
+	to        destination // of a link that is not anonymous
+	address   string
+}
+
+func (p *publisher) ended(*connection, bool) {}
+
+// received routes one message and answers it.
+func (p *publisher) received(c *connection, m endpoint.MessageReceived) {
+	stats := &c.broker.stats
+	stats.count(&stats.received)
+	if !m.Owned {
+		m.Payload = slices.Clone(m.Payload) // the queues keep it
+	}
+	address, to, parsed, fault := p.destination(m)
+	if fault != nil {
+		p.refuse(c, m, fault)
+		return
+	}
+	answer := c.broker.faults.next(address)
+	if answer.replaces() {
+		c.answer(p.link, m, answer, answer.state())
+		return
+	}
+	state, fault := p.route(c, m, to, parsed)
+	if fault != nil {
+		p.refuse(c, m, fault)
+		return
+	}
+	c.answer(p.link, m, answer, state)
+}
+
+// destination takes the message apart as far as routing needs it.
+func (p *publisher) destination(m endpoint.MessageReceived) (string, destination, section.Sections, *frame.Error) {
+	if m.Format != 0 {
+		return "", destination{}, section.Sections{}, endpoint.Errorf(endpoint.NotImplemented, "message-format %#x is not supported, only 0", m.Format)
+	}
+	parsed, err := section.Parse(m.Payload)
+	if err != nil {
+		return "", destination{}, parsed, endpoint.DecodeFailure(err)
+	}
+	if !p.anonymous {
+		return p.address, p.to, parsed, nil
+	}
+	properties, err := parsed.PropertiesValue()
+	if err != nil {
+		return "", destination{}, parsed, endpoint.DecodeFailure(err)
+	}
+	if properties.To == "" {
+		return "", destination{}, parsed, endpoint.Errorf(endpoint.PreconditionFailed, "a message on an anonymous terminus needs the property to")
+	}
+	to, fault := parseTarget(properties.To)
+	return properties.To, to, parsed, fault
+}
+
+// route publishes the message and says what the peer is to be told.
+func (p *publisher) route(c *connection, m endpoint.MessageReceived, to destination, parsed section.Sections) (frame.DeliveryState, *frame.Error) {
+	msg, fault := stored(parsed, m.Format, to)
+	if fault != nil {
+		return nil, fault
+	}
+	result, refusal := c.store.Publish(time.Now(), to.exchange, to.key, msg)
+	switch {
+	case refusal != nil:
+		return nil, storeError(refusal)
+	case result.RefusedBy != "":
+		return &frame.Rejected{Error: &frame.Error{
+			Condition:   endpoint.ResourceLimitExceeded,
+			Description: "queue " + result.RefusedBy + " does not take the message: " + result.Reason,
+			Info: wire.Map{
+				{Key: frame.Symbol("queue"), Value: result.RefusedBy},
+				{Key: frame.Symbol("reason"), Value: result.Reason},
+			},
+		}}, nil
+	case result.Queues == 0:
+		return &frame.Released{}, nil
+	}
+	return &frame.Accepted{}, nil
+}
+
+// refuse answers a message that cannot be routed. A settled one has no other way to tell than the end of its link, as in RabbitMQ; the same goes
+// for a link whose fixed target has gone.
+func (p *publisher) refuse(c *connection, m endpoint.MessageReceived, fault *frame.Error) {
+	if m.Settled || !p.anonymous && fault.Condition == endpoint.NotFound {
+		c.engine.DetachLink(p.link, fault)
+		return
+	}
+	c.settle(p.link, m.Delivery, &frame.Rejected{Error: fault})
+}
+
+// answer gives the outcome, now or as the test switches say.
+func (c *connection) answer(link *endpoint.Link, m endpoint.MessageReceived, a *Answer, state frame.DeliveryState) {
+	if m.Settled {
+		return
+	}
+	if a.withholds() {
+		c.broker.stats.count(&c.broker.stats.withheld)
+		c.broker.faults.hold(a, heldOutcome{conn: c, link: link, delivery: m.Delivery, state: state})
+		return
+	}
+	c.settle(link, m.Delivery, state)
+}
+
+// settle answers a delivery and counts the outcome.
+func (c *connection) settle(link *endpoint.Link, delivery uint32, state frame.DeliveryState) {
+	c.engine.Settle(link, delivery, state)
+	stats := &c.broker.stats
+	switch state.(type) {
+	case *frame.Accepted:
+		stats.count(&stats.accepted)
+	case *frame.Rejected:
+		stats.count(&stats.rejected)
+	case *frame.Released:
+		stats.count(&stats.released)
+	case *frame.Modified:
+		stats.count(&stats.modified)
+	}
+}
