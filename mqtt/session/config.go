@@ -8,7 +8,8 @@ type Config struct {
 	// ReceiveMaximum bounds the QoS 1 and 2 PUBLISH packets of the device that have no answer yet; also the QoS 0 ones handed to the bus
 	// and not yet written. MQTT 5: above it 0x93. 3.1.1: reading stops.
 	ReceiveMaximum uint16
-	// InboundQoS2Max bounds the QoS 2 identifiers that a 3.1.1 device has not released with PUBREL.
+	// InboundQoS2Max bounds the QoS 2 identifiers that the device has not released with PUBREL, those of earlier connections among them;
+	// at least ReceiveMaximum. Above it 0x97.
 	InboundQoS2Max int
 	// MaximumPacketSize in bytes, whole packet; the reader enforces it, the machine advertises it.
 	MaximumPacketSize uint32

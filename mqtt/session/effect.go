@@ -27,7 +27,8 @@ type (
 		MessageID string
 		Duplicate bool // the bus may have it already
 	}
-	// Subscribe: make the bus deliver. Every subscription in it is valid and allowed by the profile. Answered by Subscribed.
+	// Subscribe: make the bus deliver. Every subscription in it is valid and allowed by the profile. Answered by Subscribed. Only one
+	// Subscribe or Unsubscribe is under way at a time.
 	Subscribe struct {
 		ID            packet.ID
 		Subscriptions []packet.Subscription
@@ -44,7 +45,8 @@ type (
 		ID  uint64
 		Ops []Op
 	}
-	// Settle: answer a delivery of the session lane.
+	// Settle: answer a delivery of the session lane. It may still come after CloseConnection, when a Store is answered late; never for a
+	// delivery of a lane that LaneDetached has ended.
 	Settle struct {
 		Delivery uint64
 		Outcome  SettleOutcome
@@ -56,7 +58,7 @@ type (
 	GrantCredit struct{ N uint32 }
 	// SetDeadline: send DeadlineReached at this time. It replaces the one before. The zero time is none.
 	SetDeadline struct{ At time.Time }
-	// PauseReading: read no further packet from the device.
+	// PauseReading: read no further packet from the device. It also comes with OpenSession, until CONNACK.
 	PauseReading struct{}
 	// ResumeReading: go on reading.
 	ResumeReading struct{}

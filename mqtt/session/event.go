@@ -15,8 +15,8 @@ type (
 		// AssignedClientID is the client identifier to use should CONNECT carry none: the machine has no randomness of its own.
 		AssignedClientID string
 	}
-	// PacketReceived: the device sent a well-formed packet. While reading is paused the shell may still deliver up to ReadAhead
-	// packets; the machine keeps them in order.
+	// PacketReceived: the device sent a well-formed packet, which is the machine's from then on. While reading is paused the shell may still
+	// deliver up to ReadAhead packets; the machine keeps them in order.
 	PacketReceived struct{ Packet packet.Packet }
 	// PacketMalformed: the bytes were no valid packet, or too large.
 	PacketMalformed struct{ Err *packet.Error }
@@ -38,7 +38,8 @@ type (
 		Reason packet.ReasonCode // legal in PUBACK and PUBREC
 		Text   string            // Reason String for the device; may be empty
 	}
-	// Subscribed answers Subscribe: one reason for each of its subscriptions, in order. A failure leaves things as they were.
+	// Subscribed answers Subscribe: one reason for each of its subscriptions, in order. Any success grants the QoS that the effect asked
+	// for. A failure leaves things as they were.
 	Subscribed struct {
 		ID      packet.ID
 		Reasons []packet.ReasonCode
@@ -54,7 +55,8 @@ type (
 	LaneAttached struct{}
 	// LaneDetached: the session lane is gone; its unsettled deliveries are back on the bus and will come again.
 	LaneDetached struct{}
-	// MessageArrived: the bus delivered a message for the device.
+	// MessageArrived: the bus delivered a message for the device. One that comes once the connection is ending is not settled: it goes back to
+	// the bus with its lane.
 	MessageArrived struct {
 		// Delivery names it to Settle; zero on the node lane, where nothing is settled.
 		Delivery uint64

@@ -1,0 +1,207 @@
+package session
+
+import (
+	"strings"
+
+	"sluice/mqtt/packet"
+	"sluice/mqtt/topic"
+)
+
+// connection is what CONNECT asked for and CONNACK granted.
+type connection struct {
+	version      packet.Version
+	known        bool // CONNECT was read, at least up to its version
+	clientID     string
+	fallbackID   string // used when CONNECT has no client identifier
+	assigned     bool
+	cleanStart   bool
+	askedExpiry  uint32 // seconds
+	expiry       uint32 // seconds, as granted
+	keepAlive    uint16 // seconds, as granted; zero is none
+	setKeepAlive bool   // granted is not what was asked
+	receiveMax   uint16
+	maxPacket    uint32 // bytes; zero is no limit
+	aliasMax     uint16
+	quiet        bool // Request Problem Information is 0
+	will         *packet.Will
+
+	msgPrefix string
+	msgCount  uint64
+}
+
+func (m *Machine) connectionOpened(ev ConnectionOpened) {
+	if m.phase != phaseNew {
+		return
+	}
+	m.phase = phaseConnect
+	m.conn.fallbackID = ev.AssignedClientID
+	m.timers.connectBy = m.now.Add(m.cfg.ConnectTimeout)
+}
+
+func (m *Machine) connect(c *packet.Connect) {
+	m.conn.version, m.conn.known = c.Version, true
+	m.timers.heard = m.now
+	if err := m.checkConnect(c); err != nil {
+		m.fail(err.Reason, err.Clause, err.Detail)
+		return
+	}
+	m.readConnect(c)
+	m.phase = phaseOpening
+	m.ending.opening = true
+	// What the device sends ahead of CONNACK is kept, but not without end.
+	m.pause()
+	m.emit(OpenSession{Connect: c, ClientID: m.conn.clientID, Expiry: m.conn.expiry})
+}
+
+// checkConnect reports what forbids the connection before anybody is asked who the device is.
+func (m *Machine) checkConnect(c *packet.Connect) *packet.Error {
+	p := &c.Properties
+	switch {
+	case p.Has(packet.PropAuthMethod):
+		return &packet.Error{Reason: packet.BadAuthenticationMethod, Clause: "MQTT-4.12.0-1", Detail: "no enhanced authentication is offered; leave the Authentication Method out"}
+	case p.Has(packet.PropAuthData):
+		return &packet.Error{Reason: packet.ProtocolError, Clause: "MQTT 5, 3.1.2.11.10", Detail: "CONNECT has Authentication Data without an Authentication Method"}
+	case c.ClientID == "" && c.Version != packet.V5 && !c.CleanStart:
+		return &packet.Error{Reason: packet.ClientIDNotValid, Clause: "3.1.1 MQTT-3.1.3-8", Detail: "an empty client identifier needs Clean Session"}
+	case c.ClientID == "" && m.conn.fallbackID == "":
+		return &packet.Error{Reason: packet.ClientIDNotValid, Clause: "MQTT-3.1.3-6", Detail: "a client identifier is needed"}
+	}
+	return m.checkWill(c.Will)
+}
+
+func (m *Machine) checkWill(w *packet.Will) *packet.Error {
+	switch {
+	case w == nil:
+		return nil
+	case byte(w.QoS) > m.cfg.MaximumQoS:
+		return &packet.Error{Reason: packet.QoSNotSupported, Clause: "MQTT-3.2.2-12", Detail: "the Will has a higher QoS than this server offers"}
+	case w.Retain && !m.cfg.RetainAvailable:
+		return &packet.Error{Reason: packet.RetainNotSupported, Clause: "MQTT-3.2.2-13", Detail: "the Will is to be retained, which this server does not offer"}
+	case topic.ValidateName(w.Topic) != nil:
+		return &packet.Error{Reason: packet.TopicNameInvalid, Clause: "MQTT-3.1.3-11", Detail: "the Will Topic is not a valid topic name"}
+	}
+	return nil
+}
+
+// readConnect keeps what the connection needs of CONNECT. Strings are copied: they share memory with the packet, which need not live as
+// long as the connection.
+func (m *Machine) readConnect(c *packet.Connect) {
+	n, p := &m.conn, &c.Properties
+	n.cleanStart = c.CleanStart
+	n.clientID = strings.Clone(c.ClientID)
+	if n.clientID == "" {
+		n.clientID, n.assigned = n.fallbackID, true
+	}
+	n.will = cloneWill(c.Will)
+	n.receiveMax, n.keepAlive = packetIDs, c.KeepAlive
+	if c.Version != packet.V5 {
+		// Clean Session ends the session with the connection; without it 3.1.1 has no end, so the gateway's longest applies.
+		if !c.CleanStart {
+			n.expiry = m.cfg.SessionExpiryMax
+		}
+		n.askedExpiry = n.expiry
+		return
+	}
+	if p.Has(packet.PropSessionExpiry) {
+		n.askedExpiry = p.SessionExpiry
+	}
+	n.expiry = min(n.askedExpiry, m.cfg.SessionExpiryMax)
+	if p.Has(packet.PropReceiveMaximum) {
+		n.receiveMax = max(p.ReceiveMaximum, 1)
+	}
+	if p.Has(packet.PropMaximumPacketSize) {
+		n.maxPacket = p.MaximumPacketSize
+	}
+	if p.Has(packet.PropTopicAliasMaximum) {
+		n.aliasMax = min(p.TopicAliasMaximum, m.cfg.OutboundAliasMaximum)
+	}
+	n.quiet = p.Has(packet.PropRequestProblemInfo) && p.RequestProblemInfo == 0
+	if limit := m.cfg.KeepAliveMax; limit > 0 && (c.KeepAlive == 0 || c.KeepAlive > limit) {
+		n.keepAlive, n.setKeepAlive = limit, true
+	}
+}
+
+func cloneWill(w *packet.Will) *packet.Will {
+	if w == nil {
+		return nil
+	}
+	c := *w
+	c.Topic = strings.Clone(w.Topic)
+	c.Payload = append([]byte(nil), w.Payload...)
+	p := &c.Properties
+	p.ContentType = strings.Clone(p.ContentType)
+	p.ResponseTopic = strings.Clone(p.ResponseTopic)
+	p.CorrelationData = append([]byte(nil), p.CorrelationData...)
+	p.User = append([]packet.UserProperty(nil), p.User...)
+	for i, u := range p.User {
+		p.User[i] = packet.UserProperty{Key: strings.Clone(u.Key), Value: strings.Clone(u.Value)}
+	}
+	return &c
+}
+
+func (m *Machine) sessionOpened(ev SessionOpened) {
+	if !m.ending.opening {
+		return
+	}
+	m.ending.opening = false
+	m.ending.opened = true
+	m.conn.msgPrefix = ev.MessageIDPrefix
+	if m.phase != phaseOpening {
+		m.drainLost()
+		return
+	}
+	m.phase = phaseOpen
+	m.timers.heard = m.now
+	m.down.window = int(min(m.conn.receiveMax, m.cfg.OutboundWindow))
+	// After Clean Start there is no session to be present [MQTT-3.2.2-2].
+	present := ev.Present && !m.conn.cleanStart
+	m.send(m.connack(present))
+	if present {
+		m.resume(ev.State)
+	}
+}
+
+// connack is the CONNACK with success. What it leaves out has the standard's default (MQTT 5, 3.2.2.3).
+func (m *Machine) connack(present bool) *packet.Connack {
+	a := &packet.Connack{SessionPresent: present}
+	if !m.v5() {
+		return a
+	}
+	n, cfg, p := &m.conn, &m.cfg, &a.Properties
+	if n.expiry != n.askedExpiry {
+		p.SetSessionExpiry(n.expiry) // MQTT 5, 3.2.2.3.2
+	}
+	if n.assigned {
+		p.SetAssignedClientID(n.clientID) // [MQTT-3.2.2-16]
+	}
+	if n.setKeepAlive {
+		p.SetServerKeepAlive(n.keepAlive) // [MQTT-3.2.2-21]
+	}
+	if cfg.ReceiveMaximum < packetIDs {
+		p.SetReceiveMaximum(cfg.ReceiveMaximum)
+	}
+	if cfg.MaximumQoS < 2 {
+		p.SetMaximumQoS(packet.QoS(cfg.MaximumQoS)) // [MQTT-3.2.2-9]
+	}
+	if !cfg.RetainAvailable {
+		p.SetRetainAvailable(false)
+	}
+	if cfg.MaximumPacketSize > 0 {
+		p.SetMaximumPacketSize(cfg.MaximumPacketSize)
+	}
+	if cfg.TopicAliasMaximum > 0 {
+		p.SetTopicAliasMaximum(cfg.TopicAliasMaximum)
+	}
+	if !cfg.SharedAvailable {
+		p.SetSharedSubAvailable(false)
+	}
+	return a
+}
+
+func (m *Machine) sessionRefused(ev SessionRefused) {
+	if !m.ending.opening {
+		return
+	}
+	m.ending.opening = false
+	m.close(ev.Reason, ev.Text)
+}

@@ -1,0 +1,27 @@
+// Package session is the MQTT session as a state machine: what a server must answer to what, for MQTT 3.1.1 and 5.0.
+//
+// A Machine serves one connection. Events go in, effects come out in the order they are to be carried out; time comes in with each event.
+// There is no I/O, goroutine, lock, clock or randomness here, so the same events always give the same effects. The machine knows topics
+// and packets; it knows nothing of the bus, the store or who the device is. Those answer its effects with events.
+//
+// Where to look:
+//
+//	machine.go     Step: which event goes where, and what is done after each
+//	connect.go     CONNECT, CONNACK and what they agree on; resume.go: what a resumed session carries over
+//	inbound.go     PUBLISH of the device (uplink); inbound2.go: its QoS 2 exchange; ledger.go: answers in order
+//	outbound.go    messages to the device (downlink); exchange.go: its answers; redelivery.go: messages that come again; credit.go
+//	subscribe.go   SUBSCRIBE and UNSUBSCRIBE; route.go: which subscriptions a message matches
+//	store.go       what goes on once a write is stored
+//	keepalive.go   all deadlines; close.go: how a connection ends, the Will
+//	packetid.go    identifiers towards the device; topicalias.go: aliases both ways; limits.go: every bound
+//	invariant.go   Check, for tests
+//
+// Invariants:
+//
+//	I1 a positive PUBACK or PUBREC is sent only after PublishAnswered said success, and for a persistent session's QoS 2 only after that was stored;
+//	I2 a delivery is settled accepted only after the device's PUBACK, or after its PUBREC was stored, or when nothing needs to be sent;
+//	I3 each delivery is settled at most once;
+//	I4 PUBACKs, and PUBRECs, go out in the order of the PUBLISH packets they answer; PUBLISH packets to the device in the order the bus gave;
+//	I5 credit and window slots in use never exceed the window; every list and map is bounded (limits.go);
+//	I6 Finish comes exactly once, and nothing after it.
+package session

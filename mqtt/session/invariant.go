@@ -1,0 +1,125 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+
+	"sluice/mqtt/packet"
+)
+
+// Check reports what is broken of the invariants that can be seen in the machine itself (doc.go). Tests and simulations call it after each
+// Step.
+func (m *Machine) Check() error {
+	return errors.Join(m.checkUplink(), m.checkDownlink(), m.checkWaiting())
+}
+
+func (m *Machine) checkUplink() error {
+	u, window := &m.up, int(m.cfg.ReceiveMaximum)
+	if m.phase == phaseOpen && (u.qos0.len() > window || u.qos1.len() > window || u.qos2.len() > window) {
+		return fmt.Errorf("uplink window of %d exceeded: %d at QoS 0, %d at QoS 1, %d at QoS 2", window, u.qos0.len(), u.qos1.len(), u.qos2.len())
+	}
+	if len(u.ids1) != u.qos1.len() {
+		return fmt.Errorf("%d QoS 1 identifiers for %d PUBLISH packets", len(u.ids1), u.qos1.len())
+	}
+	counted, owed := 0, 0
+	for id, r := range u.records {
+		if id != r.rec.ID {
+			return fmt.Errorf("record of identifier %d is kept under %d", r.rec.ID, id)
+		}
+		if r.counted {
+			counted++
+		}
+		if r.token == 0 {
+			continue
+		}
+		owed++
+		e := u.qos2.find(r.token)
+		if e == nil || e.id != id {
+			return fmt.Errorf("the PUBREC owed for identifier %d is not in the ledger", id)
+		}
+		if e.answered && !e.reason.Failed() && (r.state != inAccepted || !r.rec.Accepted) {
+			return fmt.Errorf("identifier %d would get a positive PUBREC that nothing backs", id)
+		}
+	}
+	if counted != u.counted || owed != u.qos2.len() {
+		return fmt.Errorf("QoS 2 accounts: %d of %d counted, %d of %d PUBRECs owed", counted, u.counted, owed, u.qos2.len())
+	}
+	if m.v5() && m.phase == phaseOpen && u.qos1.len()+counted > window {
+		return fmt.Errorf("%d PUBLISH packets without answer, Receive Maximum is %d", u.qos1.len()+counted, window)
+	}
+	if len(u.aliases) > int(m.cfg.TopicAliasMaximum) {
+		return fmt.Errorf("%d topic aliases of the device, %d allowed", len(u.aliases), m.cfg.TopicAliasMaximum)
+	}
+	return nil
+}
+
+func (m *Machine) checkDownlink() error {
+	d := &m.down
+	slots, stale := 0, 0
+	deliveries := make(map[uint64]packet.ID)
+	for id, o := range d.exchanges {
+		if id == 0 || id != o.rec.ID {
+			return fmt.Errorf("exchange of identifier %d is kept under %d", o.rec.ID, id)
+		}
+		if o.slot {
+			slots++
+		}
+		if o.stale {
+			stale++
+		}
+		if o.delivery != 0 {
+			if other, twice := deliveries[o.delivery]; twice {
+				return fmt.Errorf("delivery %d belongs to identifiers %d and %d", o.delivery, other, id)
+			}
+			deliveries[o.delivery] = id
+			if o.stale || o.settled {
+				return fmt.Errorf("identifier %d holds a delivery that is gone", id)
+			}
+		}
+		if (o.state == outQueued) != (o.pub != nil) {
+			return fmt.Errorf("identifier %d is in state %d with a packet to send: %t", id, o.state, o.pub != nil)
+		}
+	}
+	switch {
+	case slots != d.slots || stale != d.stale:
+		return fmt.Errorf("downlink accounts: %d of %d slots, %d of %d stale", slots, d.slots, stale, d.stale)
+	case d.credit < 0 || m.phase == phaseOpen && d.credit+slots > d.window:
+		return fmt.Errorf("%d credit and %d slots in use, the window is %d", d.credit, slots, d.window)
+	case !d.attached && d.credit != 0:
+		return fmt.Errorf("%d credit without a lane", d.credit)
+	case len(d.queue) > slots:
+		return fmt.Errorf("%d packets queued, %d slots in use", len(d.queue), slots)
+	case len(d.exchanges) >= packetIDs:
+		return fmt.Errorf("%d exchanges leave no packet identifier free", len(d.exchanges))
+	case len(d.aliases) > int(m.conn.aliasMax):
+		return fmt.Errorf("%d topic aliases towards the device, %d allowed", len(d.aliases), m.conn.aliasMax)
+	case len(d.answered.entries) > m.answeredMax():
+		return fmt.Errorf("%d answered messages remembered, %d allowed", len(d.answered.entries), m.answeredMax())
+	}
+	return nil
+}
+
+func (m *Machine) checkWaiting() error {
+	switch {
+	case len(m.held) > ReadAhead:
+		return fmt.Errorf("%d packets held, %d allowed", len(m.held), ReadAhead)
+	case m.phase == phaseOpen && len(m.held) > 0 && !m.paused:
+		return errors.New("packets are held, but reading goes on")
+	case m.phase == phaseOpen && m.paused && len(m.held) == 0:
+		return errors.New("reading is paused, but nothing is held")
+	case len(m.subs.requests) > requestsMax:
+		return fmt.Errorf("%d requests under way, %d allowed", len(m.subs.requests), requestsMax)
+	case m.phase == phaseOpen && len(m.subs.list) > m.cfg.SubscriptionsMax && m.subs.resumed <= m.cfg.SubscriptionsMax:
+		return fmt.Errorf("%d subscriptions, %d allowed", len(m.subs.list), m.cfg.SubscriptionsMax)
+	case m.persistent() && len(m.stores) > len(m.up.records)+len(m.down.exchanges)+1:
+		return fmt.Errorf("%d Stores without answer for %d exchanges", len(m.stores), len(m.up.records)+len(m.down.exchanges))
+	}
+	seen := make(map[string]bool)
+	for _, s := range m.subs.list {
+		if seen[s.Filter] {
+			return fmt.Errorf("filter %q is subscribed twice", s.Filter)
+		}
+		seen[s.Filter] = true
+	}
+	return nil
+}

@@ -1,0 +1,78 @@
+package session
+
+import (
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+// timers are the points in time that the machine waits for; zero is none. heard is when the device last sent a packet.
+type timers struct {
+	connectBy   time.Time
+	heard       time.Time
+	orphansAt   time.Time
+	lingerUntil time.Time
+
+	set time.Time // the SetDeadline in force
+}
+
+// silentUntil is when the device has been silent for too long: one and a half times the Keep Alive [MQTT-3.1.2-22]. While reading is
+// paused by us its silence says nothing.
+func (m *Machine) silentUntil() time.Time {
+	if m.phase != phaseOpen || m.conn.keepAlive == 0 || m.paused {
+		return time.Time{}
+	}
+	return m.timers.heard.Add(time.Duration(m.conn.keepAlive) * time.Second * 3 / 2)
+}
+
+func (m *Machine) nextDeadline() time.Time {
+	switch m.phase {
+	case phaseConnect:
+		return m.timers.connectBy
+	case phaseOpen:
+		return earlier(m.silentUntil(), m.timers.orphansAt)
+	case phaseClosing:
+		if m.ending.lost && !m.ending.opening {
+			return m.timers.lingerUntil
+		}
+	}
+	return time.Time{}
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// setDeadline asks for a wake-up unless an earlier one is on its way. Each packet moves the keep-alive, so a deadline that moves back is
+// looked at when the old one is reached.
+func (m *Machine) setDeadline() {
+	next := m.nextDeadline()
+	if next.IsZero() || !m.timers.set.IsZero() && !next.Before(m.timers.set) {
+		return
+	}
+	m.timers.set = next
+	m.emit(SetDeadline{At: next})
+}
+
+func (m *Machine) deadlineReached() {
+	m.timers.set = time.Time{}
+	switch m.phase {
+	case phaseConnect:
+		if m.due(m.timers.connectBy) {
+			m.fail(packet.MaximumConnectTime, "MQTT 5, 3.1.4", "no CONNECT came in time")
+		}
+	case phaseOpen:
+		if m.due(m.silentUntil()) {
+			m.fail(packet.KeepAliveTimeout, "MQTT-3.1.2-22", "nothing was heard for one and a half times the keep alive")
+			return
+		}
+		if m.due(m.timers.orphansAt) {
+			m.closeOrphans()
+		}
+	}
+}
+
+func (m *Machine) due(at time.Time) bool { return !at.IsZero() && !m.now.Before(at) }

@@ -1,0 +1,22 @@
+package session
+
+const (
+	// ReadAhead is how many packets the machine keeps that came while it could not take them: during OpenSession, and behind a
+	// PauseReading. The shell reads no further than that; a device that gets past it is cut off.
+	ReadAhead = 64
+
+	// requestsMax bounds SUBSCRIBE and UNSUBSCRIBE packets without answer. They are worked off one after the other, so more than a few
+	// under way bring nothing; reading stops at the next one.
+	requestsMax = 16
+
+	// resumedWindows is how many windows' worth of exchanges of earlier connections may be open before a session gets less credit than its
+	// window, so that a device which never ends an exchange cannot pile them up from connection to connection.
+	resumedWindows = 2
+
+	// packetIDs is how many packet identifiers there are [MQTT-2.2.1-3].
+	packetIDs = 65535
+
+	// answeredWindows times the window is how many settled messages are remembered in case their settlement got lost with the lane. A
+	// settlement that is older than the messages of two windows has long been written.
+	answeredWindows = 2
+)

@@ -1,0 +1,237 @@
+package session
+
+import (
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+// downlink is what is under way to the device on the session lane.
+type downlink struct {
+	window   int  // QoS 1 and 2 PUBLISH packets without answer: ours or the device's Receive Maximum, whichever is less
+	attached bool // the session lane is up
+	// gen counts the lanes of this connection: a delivery belongs to the lane that brought it.
+	gen    uint64
+	credit int // messages the lane may still bring
+	slots  int // exchanges that take up the window
+
+	exchanges map[packet.ID]*outbound
+	queue     []*outbound // not sent yet, in order
+	stale     int         // exchanges without a delivery on this lane, whose message may come again
+	answered  answeredRing
+	lastID    packet.ID
+	lastOrder uint64
+	aliases   map[string]uint16
+}
+
+// outbound is a QoS 1 or 2 exchange with the device as receiver. It goes
+//
+//	queued -> sent: PUBLISH ... PUBACK: done
+//	                            PUBREC -> releasing -> released: settle, PUBREL ... PUBCOMP: done
+//
+// where queued (QoS 2) and releasing wait for a Store. One that came from the store starts at kept, until its message comes again, or at
+// released.
+type outbound struct {
+	rec   Outbound
+	state outboundState
+	// delivery is what is to be settled; zero while the message is back on the bus, or once it is settled.
+	delivery uint64
+	settled  bool
+	slot     bool // takes up the window: its PUBLISH was, or will be, sent on this connection
+	stale    bool
+	orphan   bool // closed with PUBREL because its message did not come again
+
+	ready   bool            // queued: the record is stored
+	again   bool            // sent on an earlier connection: DUP
+	pub     *packet.Publish // queued
+	expires time.Time
+}
+
+type outboundState uint8
+
+const (
+	outKept outboundState = iota
+	outQueued
+	outSent
+	outReleasing
+	outReleased
+	outDone // complete, but never settled: it waits for its message so that it can be
+)
+
+func (m *Machine) messageArrived(ev MessageArrived) {
+	if m.phase != phaseOpen {
+		return // unsettled: it goes back to the bus with its lane
+	}
+	if ev.Delivery == 0 {
+		m.fanOut(ev.Message)
+		return
+	}
+	if m.down.credit == 0 {
+		// Nobody asked for it.
+		m.emit(Settle{Delivery: ev.Delivery, Outcome: SettleReleased})
+		return
+	}
+	m.down.credit--
+	if m.cameAgain(ev) {
+		return
+	}
+	m.deliver(ev)
+}
+
+// fanOut sends a message of the node lane, which serves QoS 0 subscriptions only: what a subscription with a higher QoS matches comes on
+// the session lane too.
+func (m *Machine) fanOut(msg Message) {
+	r := m.route(msg)
+	if !r.matched || r.granted > 0 || m.expired(msg.Expires) {
+		return
+	}
+	p := m.newPublish(msg, r, 0)
+	m.setExpiry(p, msg.Expires)
+	if _, ok := m.writable(p); ok {
+		m.shorten(p)
+		m.emit(SendPacket{Packet: p})
+	}
+}
+
+// deliver sends a message of the session lane, or says why not.
+func (m *Machine) deliver(ev MessageArrived) {
+	msg := ev.Message
+	r := m.route(msg)
+	switch {
+	case r.withheld:
+		m.settle(ev.Delivery, msg.Identity, accepted)
+		return
+	case !r.matched:
+		m.settle(ev.Delivery, msg.Identity, rejected(packet.ImplementationSpecificError, "no subscription of the device matches the topic"))
+		return
+	case m.expired(msg.Expires):
+		m.settle(ev.Delivery, msg.Identity, rejectedExpired)
+		return
+	}
+	p := m.newPublish(msg, r, min(msg.Publish.QoS, r.granted))
+	if p.QoS > 0 {
+		p.ID = m.allocateID()
+	}
+	m.setExpiry(p, msg.Expires)
+	if v, ok := m.writable(p); !ok {
+		m.settle(ev.Delivery, msg.Identity, v)
+		return
+	}
+	if p.QoS == 0 {
+		m.shorten(p)
+		m.emit(SendPacket{Packet: p})
+		m.settle(ev.Delivery, msg.Identity, accepted)
+		return
+	}
+	m.begin(ev, p)
+}
+
+// begin opens an exchange. Its PUBLISH leaves when all before it have left: one order for QoS 1 and 2 [MQTT-4.6.0-5].
+func (m *Machine) begin(ev MessageArrived, p *packet.Publish) {
+	d := &m.down
+	d.lastOrder++
+	o := &outbound{
+		rec:      Outbound{ID: p.ID, Identity: ev.Message.Identity, QoS: p.QoS, Order: d.lastOrder},
+		state:    outQueued,
+		delivery: ev.Delivery,
+		slot:     true,
+		pub:      p,
+		expires:  ev.Message.Expires,
+	}
+	if d.exchanges == nil {
+		d.exchanges = make(map[packet.ID]*outbound)
+	}
+	d.exchanges[p.ID] = o
+	d.slots++
+	d.queue = append(d.queue, o)
+	if p.QoS == 2 {
+		// Without the record a resumed session would send the message as a new one: twice.
+		m.store(pendingStore{then: thenSend, out: o}, PutOutbound{Record: o.rec})
+		return
+	}
+	m.note(PutOutbound{Record: o.rec})
+	o.ready = true
+	m.sendQueued()
+}
+
+// sendQueued sends what is ready, as far as nothing before it waits for its record.
+func (m *Machine) sendQueued() {
+	d := &m.down
+	for m.phase == phaseOpen && len(d.queue) > 0 && d.queue[0].ready {
+		o := d.queue[0]
+		d.queue[0] = nil
+		d.queue = d.queue[1:]
+		m.sendExchange(o)
+	}
+	if len(d.queue) == 0 {
+		d.queue = nil
+	}
+}
+
+func (m *Machine) sendExchange(o *outbound) {
+	p := o.pub
+	o.pub = nil
+	if !o.again && m.expired(o.expires) {
+		m.end(o, rejectedExpired)
+		return
+	}
+	m.setExpiry(p, o.expires)
+	m.shorten(p)
+	o.state = outSent
+	m.emit(SendPacket{Packet: p})
+}
+
+// end closes an exchange and settles its message.
+func (m *Machine) end(o *outbound, v verdict) {
+	if o.delivery != 0 {
+		m.settle(o.delivery, o.rec.Identity, v)
+	} else if !o.settled {
+		m.down.answered.add(m.answeredMax(), answered{identity: o.rec.Identity, gen: m.down.gen - 1, verdict: v})
+	}
+	m.remove(o)
+	m.note(DeleteOutbound{ID: o.rec.ID})
+}
+
+func (m *Machine) remove(o *outbound) {
+	m.freeSlot(o)
+	m.freshen(o)
+	delete(m.down.exchanges, o.rec.ID)
+}
+
+func (m *Machine) freeSlot(o *outbound) {
+	if o.slot {
+		o.slot = false
+		m.down.slots--
+	}
+}
+
+func (m *Machine) freshen(o *outbound) {
+	if o.stale {
+		o.stale = false
+		m.down.stale--
+	}
+}
+
+// newPublish makes the device's copy of a message. What belongs to the connection is set anew [MQTT-3.3.1-3, MQTT-3.3.4-3].
+func (m *Machine) newPublish(msg Message, r route, qos packet.QoS) *packet.Publish {
+	t := msg.Publish
+	p := &packet.Publish{QoS: qos, Retain: r.retain, Topic: t.Topic, Payload: t.Payload}
+	if m.v5() {
+		p.Properties = t.Properties
+		p.Properties.Set &^= packet.PropTopicAlias | packet.PropMessageExpiry
+		p.Properties.SubscriptionIDs = r.ids
+	}
+	return p
+}
+
+func (m *Machine) expired(at time.Time) bool { return !at.IsZero() && !m.now.Before(at) }
+
+// setExpiry says how much is left of the message's life [MQTT-3.3.2-6]. An exchange that was begun in time is completed in any case, so
+// the least is one second.
+func (m *Machine) setExpiry(p *packet.Publish, at time.Time) {
+	if at.IsZero() || !m.v5() {
+		return
+	}
+	left := (at.Sub(m.now) + time.Second - 1) / time.Second
+	p.Properties.SetMessageExpiry(uint32(min(max(left, 1), 1<<32-1)))
+}

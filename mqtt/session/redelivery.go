@@ -1,0 +1,163 @@
+package session
+
+import (
+	"slices"
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+func (m *Machine) laneAttached() {
+	m.down.attached = true
+	m.down.credit = 0
+	if len(m.orphans()) > 0 {
+		m.awaitOrphans()
+	}
+}
+
+// laneDetached: what is unsettled is back on the bus. An exchange goes on with the device, and takes its message back when it comes again.
+func (m *Machine) laneDetached() {
+	d := &m.down
+	d.attached = false
+	d.credit = 0
+	d.gen++
+	m.timers.orphansAt = time.Time{}
+	for _, o := range d.exchanges {
+		o.delivery = 0
+		o.stale = true
+	}
+	d.stale = len(d.exchanges)
+}
+
+// cameAgain handles a message that an earlier lane, of this connection or one before, has brought already.
+func (m *Machine) cameAgain(ev MessageArrived) bool {
+	d := &m.down
+	if ev.Message.Identity == "" {
+		return false
+	}
+	if o := m.staleExchange(ev.Message.Identity); o != nil {
+		m.freshen(o)
+		if !m.timers.orphansAt.IsZero() {
+			m.awaitOrphans() // the bus is still at it
+		}
+		m.rejoin(o, ev)
+		return true
+	}
+	if a := d.answered.find(ev.Message.Identity, d.gen); a != nil {
+		a.gen = d.gen
+		m.emit(Settle{Delivery: ev.Delivery, Outcome: a.verdict.outcome, Reason: a.verdict.reason, Text: a.verdict.text, User: a.verdict.user})
+		return true
+	}
+	return false
+}
+
+// staleExchange is the oldest exchange that waits for a message of this identity.
+func (m *Machine) staleExchange(identity string) *outbound {
+	if m.down.stale == 0 {
+		return nil
+	}
+	var found *outbound
+	for _, o := range m.down.exchanges {
+		if o.stale && o.rec.Identity == identity && (found == nil || o.rec.Order < found.rec.Order) {
+			found = o
+		}
+	}
+	return found
+}
+
+// rejoin gives an exchange its message back.
+func (m *Machine) rejoin(o *outbound, ev MessageArrived) {
+	o.delivery = ev.Delivery
+	switch o.state {
+	case outKept:
+		m.sendAgain(o, ev.Message)
+	case outReleased:
+		if !o.orphan {
+			m.settleReleased(o)
+		}
+	case outDone:
+		m.end(o, accepted)
+	}
+	// Queued or sent on this connection: the device's answer is awaited, and nothing is sent twice [MQTT-4.4.0-1].
+}
+
+// sendAgain sends a PUBLISH of an earlier connection: same identifier, DUP [MQTT-4.4.0-1, MQTT-3.3.1-1]. Delivery was begun, so it is
+// completed although the subscription or the message's time may have ended since [MQTT-3.10.4-3].
+func (m *Machine) sendAgain(o *outbound, msg Message) {
+	p := m.newPublish(msg, m.route(msg), o.rec.QoS)
+	p.ID, p.Dup = o.rec.ID, true
+	m.setExpiry(p, msg.Expires)
+	if v, ok := m.writable(p); !ok {
+		m.end(o, v)
+		return
+	}
+	o.state, o.pub, o.expires = outQueued, p, msg.Expires
+	o.ready, o.again, o.slot = true, true, true
+	m.down.slots++
+	m.down.queue = append(m.down.queue, o)
+	m.sendQueued()
+}
+
+// awaitOrphans gives the bus OrphanTime to bring what it owes.
+func (m *Machine) awaitOrphans() {
+	m.timers.orphansAt = m.now.Add(m.cfg.OrphanTime)
+}
+
+// closeOrphans ends exchanges whose message did not come again: it has expired or was removed on the bus. Their identifiers must not
+// swallow a later message.
+func (m *Machine) closeOrphans() {
+	m.timers.orphansAt = time.Time{}
+	orphans := m.orphans()
+	if len(orphans) == 0 {
+		return
+	}
+	if m.down.credit == 0 {
+		m.awaitOrphans() // the bus may not bring anything at present
+		return
+	}
+	for _, o := range orphans {
+		if o.state == outKept && o.rec.QoS == 2 {
+			// The device may hold the message in wait for PUBREL.
+			o.orphan = true
+			m.release(o)
+			continue
+		}
+		m.remove(o)
+		m.note(DeleteOutbound{ID: o.rec.ID})
+	}
+}
+
+// orphans are the exchanges that only their message can bring on, oldest first.
+func (m *Machine) orphans() []*outbound {
+	var orphans []*outbound
+	if m.down.stale > 0 {
+		for _, o := range m.down.exchanges {
+			if o.stale && (o.state == outKept || o.state == outDone) {
+				orphans = append(orphans, o)
+			}
+		}
+	}
+	slices.SortFunc(orphans, byOrder)
+	return orphans
+}
+
+func byOrder(a, b *outbound) int {
+	if a.rec.Order < b.rec.Order {
+		return -1
+	}
+	return 1
+}
+
+// endOrphan: should the message come after all, it is delivered as a new one, unless the device says that it had it. Twice is better than
+// never.
+func (m *Machine) endOrphan(o *outbound, reason packet.ReasonCode) {
+	if m.v5() && reason == packet.Success {
+		m.end(o, accepted)
+		return
+	}
+	if o.delivery != 0 {
+		m.emit(Settle{Delivery: o.delivery, Outcome: SettleReleased})
+	}
+	m.remove(o)
+	m.note(DeleteOutbound{ID: o.rec.ID})
+}

@@ -1,0 +1,67 @@
+package session
+
+import "sluice/mqtt/packet"
+
+// send gives a packet to the device. A Reason String that would make it too large is left out [MQTT-3.2.2-19, MQTT-3.4.2-2,
+// MQTT-3.5.2-2, MQTT-3.14.2-3].
+func (m *Machine) send(p packet.Packet) {
+	if props := propertiesOf(p); props != nil && props.Has(packet.PropReasonString) && m.tooLarge(p) {
+		props.Set &^= packet.PropReasonString
+		props.ReasonString = ""
+	}
+	m.emit(SendPacket{Packet: p})
+}
+
+// propertiesOf are the properties of the packets we give a Reason String.
+func propertiesOf(p packet.Packet) *packet.Properties {
+	switch p := p.(type) {
+	case *packet.Ack:
+		return &p.Properties
+	case *packet.Connack:
+		return &p.Properties
+	case *packet.Disconnect:
+		return &p.Properties
+	}
+	return nil
+}
+
+// writable gives the verdict on a PUBLISH that cannot be sent: the bus brings what no MQTT device could have published.
+func (m *Machine) writable(p *packet.Publish) (verdict, bool) {
+	n, err := packet.Size(p, m.conn.version)
+	if err != nil {
+		return rejected(packet.ImplementationSpecificError, err.Error()), false
+	}
+	if m.conn.maxPacket > 0 && uint64(n) > uint64(m.conn.maxPacket) {
+		return rejectedTooLarge, false
+	}
+	return verdict{}, true
+}
+
+// tooLarge reports whether the device takes no packet of this size [MQTT-3.1.2-24]. A packet that cannot be written at all counts as
+// too large.
+func (m *Machine) tooLarge(p packet.Packet) bool {
+	if m.conn.maxPacket == 0 {
+		return false
+	}
+	n, err := packet.Size(p, m.conn.version)
+	return err != nil || uint64(n) > uint64(m.conn.maxPacket)
+}
+
+// sendAck sends PUBACK, PUBREC, PUBREL or PUBCOMP. 3.1.1 has no reasons; a device that does not want them gets no Reason String
+// either [MQTT-3.1.2-29].
+func (m *Machine) sendAck(kind packet.Type, id packet.ID, reason packet.ReasonCode, text string) {
+	a := &packet.Ack{Kind: kind, ID: id}
+	if m.v5() {
+		a.Reason = reason
+		if !reason.LegalIn(kind) {
+			a.Reason = packet.ImplementationSpecificError
+			if !reason.Failed() {
+				a.Reason = packet.Success
+			}
+		}
+		if text != "" && !m.conn.quiet {
+			a.Properties.SetReasonString(text)
+		}
+	}
+	m.send(a)
+}

@@ -1,0 +1,90 @@
+package session
+
+import "sluice/mqtt/packet"
+
+// then says how a Store goes on once it is confirmed.
+type then uint8
+
+const (
+	thenPublish     then = iota // inbound record made: hand the message to the bus
+	thenPubrec                  // inbound record accepted, or removed because the message was refused
+	thenPubcomp                 // inbound record removed
+	thenSend                    // outbound record made: PUBLISH may leave
+	thenPubrel                  // outbound record released: settle, PUBREL
+	thenSuback                  // subscriptions made
+	thenUnsubscribe             // subscriptions removed
+)
+
+type pendingStore struct {
+	id   uint64
+	then then
+	pid  packet.ID
+	out  *outbound // thenSend, thenPubrel
+}
+
+// store has the ops written and goes on with next when they are. A session that ends with its connection has nothing to write.
+func (m *Machine) store(next pendingStore, ops ...Op) {
+	if !m.persistent() || len(ops) == 0 {
+		m.goOn(next)
+		return
+	}
+	m.nextID++
+	next.id = m.nextID
+	m.stores = append(m.stores, next)
+	m.emit(Store{ID: next.id, Ops: ops})
+}
+
+// note has the ops written without waiting for it.
+func (m *Machine) note(ops ...Op) {
+	if m.persistent() {
+		m.emit(Store{Ops: ops})
+	}
+}
+
+func (m *Machine) stored(ev Stored) {
+	for i, s := range m.stores {
+		if s.id != ev.ID {
+			continue
+		}
+		m.stores = append(m.stores[:i], m.stores[i+1:]...)
+		if ev.Err == StoreOK {
+			m.goOn(s)
+		} else {
+			m.storeFailed(ev.Err)
+		}
+		return
+	}
+}
+
+func (m *Machine) goOn(s pendingStore) {
+	switch s.then {
+	case thenPublish:
+		m.recorded(s.pid)
+	case thenPubrec:
+		m.decided(s.pid)
+	case thenPubcomp:
+		m.released(s.pid)
+	case thenSend:
+		s.out.ready = true
+		m.sendQueued()
+	case thenPubrel:
+		m.sendPubrel(s.out)
+	case thenSuback:
+		m.suback()
+	case thenUnsubscribe:
+		m.removeSubscriptions()
+	}
+}
+
+func (m *Machine) storeFailed(err StoreError) {
+	// What was to be confirmed never will be: nothing more is to be recorded on this connection.
+	m.stores = nil
+	if err == StoreFenced {
+		// Another connection owns the session, perhaps for long: it answers for the Will.
+		m.ending.taken, m.ending.noWill = true, true
+		m.close(packet.SessionTakenOver, "another connection has taken the session over")
+		return
+	}
+	m.timers.lingerUntil = m.now
+	m.close(packet.ServerBusy, "the session's state cannot be stored at present")
+}

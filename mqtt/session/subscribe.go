@@ -1,0 +1,255 @@
+package session
+
+import (
+	"strings"
+
+	"sluice/mqtt/packet"
+	"sluice/mqtt/topic"
+)
+
+// subscriptions are those of the session, in the order they were first made, and the packets that change them. The packets are worked
+// off one after the other: a SUBSCRIBE and an UNSUBSCRIBE of the same filter must not overtake each other on the bus.
+type subscriptions struct {
+	list     []subscription
+	resumed  int // how many came from the store
+	requests []*request
+}
+
+type subscription struct {
+	Subscription
+	match string // the filter, without the share prefix
+}
+
+// request is a SUBSCRIBE or UNSUBSCRIBE without answer.
+type request struct {
+	id      packet.ID
+	sub     *packet.Subscribe   // or
+	unsub   *packet.Unsubscribe // one of both
+	reasons []packet.ReasonCode
+	asked   []int // sub: which of its filters the bus was asked for
+	waiting bool  // for Subscribed or Unsubscribed
+}
+
+func (s *subscriptions) find(filter string) int {
+	for i := range s.list {
+		if s.list[i].Filter == filter {
+			return i
+		}
+	}
+	return -1
+}
+
+// put adds a subscription, or replaces the one with the same filter in its place [MQTT-3.8.4-3].
+func (s *subscriptions) put(sub Subscription) {
+	e := subscription{Subscription: sub, match: sub.Filter}
+	if _, rest, ok := topic.Shared(sub.Filter); ok {
+		e.match = rest
+	}
+	if i := s.find(sub.Filter); i >= 0 {
+		s.list[i] = e
+		return
+	}
+	s.list = append(s.list, e)
+}
+
+func (m *Machine) subscribe(p *packet.Subscribe) {
+	switch {
+	case len(p.Subscriptions) == 0:
+		m.fail(packet.ProtocolError, "MQTT-3.8.3-2", "SUBSCRIBE has no Topic Filter")
+		return
+	case m.requestPending(p.ID):
+		m.fail(packet.ProtocolError, "MQTT-2.2.1-3", "SUBSCRIBE has the Packet Identifier of a request that has no answer yet")
+		return
+	}
+	m.subs.requests = append(m.subs.requests, &request{id: p.ID, sub: p})
+	m.nextRequest()
+}
+
+func (m *Machine) unsubscribe(p *packet.Unsubscribe) {
+	switch {
+	case len(p.Filters) == 0:
+		m.fail(packet.ProtocolError, "MQTT-3.10.3-2", "UNSUBSCRIBE has no Topic Filter")
+		return
+	case m.requestPending(p.ID):
+		m.fail(packet.ProtocolError, "MQTT-2.2.1-3", "UNSUBSCRIBE has the Packet Identifier of a request that has no answer yet")
+		return
+	}
+	m.subs.requests = append(m.subs.requests, &request{id: p.ID, unsub: p})
+	m.nextRequest()
+}
+
+func (m *Machine) requestPending(id packet.ID) bool {
+	for _, r := range m.subs.requests {
+		if r.id == id {
+			return true
+		}
+	}
+	return false
+}
+
+// nextRequest starts the oldest request that is not under way.
+func (m *Machine) nextRequest() {
+	if len(m.subs.requests) == 0 || m.subs.requests[0].reasons != nil {
+		return
+	}
+	r := m.subs.requests[0]
+	if r.sub != nil {
+		m.startSubscribe(r)
+	} else {
+		m.startUnsubscribe(r)
+	}
+}
+
+// endRequest sends the answer of the oldest request and starts the next.
+func (m *Machine) endRequest(answer packet.Packet) {
+	m.subs.requests[0] = nil
+	m.subs.requests = m.subs.requests[1:]
+	if m.phase != phaseOpen {
+		return
+	}
+	m.send(answer)
+	m.nextRequest()
+}
+
+func (m *Machine) startSubscribe(r *request) {
+	p := r.sub
+	r.reasons = make([]packet.ReasonCode, len(p.Subscriptions))
+	var ask []packet.Subscription
+	added := make(map[string]bool)
+	for i, s := range p.Subscriptions {
+		s.Filter = strings.Clone(s.Filter) // outlives the packet
+		s.QoS = min(s.QoS, packet.QoS(m.cfg.MaximumQoS))
+		r.reasons[i] = m.checkFilter(s, len(added))
+		if r.reasons[i].Failed() {
+			continue
+		}
+		if m.subs.find(s.Filter) < 0 {
+			added[s.Filter] = true
+		}
+		ask = append(ask, s)
+		r.asked = append(r.asked, i)
+	}
+	if len(ask) == 0 {
+		m.suback()
+		return
+	}
+	r.waiting = true
+	m.emit(Subscribe{ID: r.id, Subscriptions: ask, SubID: subID(p), Properties: &p.Properties})
+}
+
+func subID(p *packet.Subscribe) uint32 {
+	if len(p.Properties.SubscriptionIDs) == 0 {
+		return 0
+	}
+	return p.Properties.SubscriptionIDs[0]
+}
+
+// checkFilter gives the granted QoS or what forbids the subscription. added counts the new ones before it in the same packet.
+func (m *Machine) checkFilter(s packet.Subscription, added int) packet.ReasonCode {
+	switch {
+	case topic.ValidateFilter(s.Filter) != nil:
+		return packet.TopicFilterInvalid
+	case topic.IsShared(s.Filter) && !m.cfg.SharedAvailable:
+		return packet.SharedSubNotSupported
+	case m.subs.find(s.Filter) < 0 && len(m.subs.list)+added >= m.cfg.SubscriptionsMax:
+		return packet.QuotaExceeded
+	}
+	return packet.ReasonCode(s.QoS) // a lower QoS than asked for is granted, not refused [MQTT-3.2.2-10]
+}
+
+func (m *Machine) subscribed(ev Subscribed) {
+	r := m.waitingRequest(ev.ID)
+	if r == nil || r.sub == nil || len(ev.Reasons) != len(r.asked) {
+		return
+	}
+	r.waiting = false
+	var ops []Op
+	for k, i := range r.asked {
+		if ev.Reasons[k].Failed() {
+			r.reasons[i] = ev.Reasons[k]
+			continue
+		}
+		s := Subscription{Subscription: r.sub.Subscriptions[i], SubID: subID(r.sub)}
+		s.Filter = strings.Clone(s.Filter)
+		s.QoS = packet.QoS(r.reasons[i])
+		m.subs.put(s)
+		ops = append(ops, PutSubscription{Subscription: s})
+	}
+	m.store(pendingStore{then: thenSuback}, ops...)
+}
+
+func (m *Machine) waitingRequest(id packet.ID) *request {
+	if len(m.subs.requests) == 0 || !m.subs.requests[0].waiting || m.subs.requests[0].id != id {
+		return nil
+	}
+	return m.subs.requests[0]
+}
+
+// suback answers in the order of the filters [MQTT-3.8.4-6]. 3.1.1 knows one failure.
+func (m *Machine) suback() {
+	r := m.subs.requests[0]
+	for i, reason := range r.reasons {
+		if reason.Failed() {
+			if r.reasons[i] = legal(reason, packet.SUBACK, packet.UnspecifiedError); !m.v5() {
+				r.reasons[i] = packet.UnspecifiedError
+			}
+		}
+	}
+	m.endRequest(&packet.Suback{ID: r.id, Reasons: r.reasons})
+}
+
+func (m *Machine) startUnsubscribe(r *request) {
+	r.reasons = make([]packet.ReasonCode, len(r.unsub.Filters))
+	var ops []Op
+	seen := make(map[string]bool)
+	for i, f := range r.unsub.Filters {
+		switch {
+		case topic.ValidateFilter(f) != nil:
+			r.reasons[i] = packet.TopicFilterInvalid
+		case m.subs.find(f) < 0 || seen[f]:
+			r.reasons[i] = packet.NoSubscriptionExisted
+		default:
+			seen[f] = true
+			ops = append(ops, DeleteSubscription{Filter: f})
+		}
+	}
+	if len(ops) == 0 {
+		m.unsuback(r)
+		return
+	}
+	// The record goes first: were the bus part done first, a resumed session would believe in a subscription that brings nothing.
+	m.store(pendingStore{then: thenUnsubscribe}, ops...)
+}
+
+// removeSubscriptions: from here on nothing is added for delivery [MQTT-3.10.4-2].
+func (m *Machine) removeSubscriptions() {
+	r := m.subs.requests[0]
+	var filters []string
+	for i, f := range r.unsub.Filters {
+		if r.reasons[i] != packet.Success {
+			continue
+		}
+		k := m.subs.find(f)
+		filters = append(filters, m.subs.list[k].Filter)
+		m.subs.list = append(m.subs.list[:k], m.subs.list[k+1:]...)
+	}
+	r.waiting = true
+	m.emit(Unsubscribe{ID: r.id, Filters: filters})
+}
+
+func (m *Machine) unsubscribed(ev Unsubscribed) {
+	r := m.waitingRequest(ev.ID)
+	if r == nil || r.unsub == nil {
+		return
+	}
+	m.unsuback(r)
+}
+
+// unsuback answers in the order of the filters [MQTT-3.11.3-1]; 3.1.1 has no reasons.
+func (m *Machine) unsuback(r *request) {
+	a := &packet.Unsuback{ID: r.id}
+	if m.v5() {
+		a.Reasons = r.reasons
+	}
+	m.endRequest(a)
+}

@@ -1,0 +1,75 @@
+package session
+
+import "sluice/mqtt/packet"
+
+// verdict is how a delivery is settled.
+type verdict struct {
+	outcome SettleOutcome
+	reason  packet.ReasonCode
+	text    string
+	user    []packet.UserProperty
+}
+
+var (
+	accepted        = verdict{outcome: SettleAccepted}
+	rejectedExpired = rejected(packet.ImplementationSpecificError, "message expired")
+	// MQTT would have it discarded as if it had been sent [MQTT-3.1.2-25]. To the bus that would be a lie.
+	rejectedTooLarge = rejected(packet.PacketTooLarge, "the message is larger than the device's Maximum Packet Size")
+)
+
+func rejected(reason packet.ReasonCode, text string) verdict {
+	return verdict{outcome: SettleRejected, reason: reason, text: text}
+}
+
+// refusedBy is the verdict of a device that answered with a failure.
+func refusedBy(p *packet.Ack) verdict {
+	v := verdict{outcome: SettleRejected, reason: p.Reason, user: p.Properties.User}
+	if p.Properties.Has(packet.PropReasonString) {
+		v.text = p.Properties.ReasonString
+	}
+	return v
+}
+
+// settle answers a delivery of the lane, and remembers that: with the lane the answer can get lost.
+func (m *Machine) settle(delivery uint64, identity string, v verdict) {
+	m.emit(Settle{Delivery: delivery, Outcome: v.outcome, Reason: v.reason, Text: v.text, User: v.user})
+	m.down.answered.add(m.answeredMax(), answered{identity: identity, gen: m.down.gen, verdict: v})
+}
+
+func (m *Machine) answeredMax() int { return answeredWindows * m.down.window }
+
+// answered is a message that was, or is to be, settled: should the bus bring it again on a later lane, it gets the same verdict.
+type answered struct {
+	identity string
+	gen      uint64 // of the lane it was settled on; one less than the present when it could not be
+	verdict  verdict
+}
+
+// answeredRing keeps the latest answered messages.
+type answeredRing struct {
+	entries []answered
+	next    int
+}
+
+func (r *answeredRing) add(limit int, a answered) {
+	if a.identity == "" {
+		return
+	}
+	if len(r.entries) < limit {
+		r.entries = append(r.entries, a)
+		return
+	}
+	r.entries[r.next%limit] = a
+	r.next = (r.next + 1) % limit
+}
+
+// find returns what was answered on a lane before gen under this identity. On one lane the bus brings no message twice, so there the
+// same identity is another message.
+func (r *answeredRing) find(identity string, gen uint64) *answered {
+	for i := range r.entries {
+		if a := &r.entries[i]; a.gen < gen && a.identity == identity {
+			return a
+		}
+	}
+	return nil
+}

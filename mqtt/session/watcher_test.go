@@ -1,0 +1,307 @@
+package session
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+// watcher follows events and effects from outside and knows only the promises: it would find a machine that keeps its own books in
+// order and still lies.
+type watcher struct {
+	m *Machine
+
+	connected, closed, finished bool
+	persistent                  bool
+	window                      int
+	maxPacket                   uint32
+
+	stores  map[uint64]Store          // without answer
+	tokens  map[uint64]Publish        // without answer
+	owed    []uint64                  // QoS 1 tokens whose PUBACK has not been sent, in order
+	success map[uint64]bool           // answered tokens
+	backed  map[packet.ID]bool        // QoS 2: PUBREC may be positive
+	sent    map[packet.ID]*sentOut    // PUBLISH to the device without end
+	open    map[uint64]MessageArrived // deliveries without settlement
+	known   map[string]bool           // identities the device has acknowledged
+	credit  int
+}
+
+type sentOut struct {
+	identity string
+	qos      packet.QoS
+	released bool
+}
+
+func newWatcher(m *Machine) *watcher {
+	return &watcher{
+		m: m, stores: map[uint64]Store{}, tokens: map[uint64]Publish{}, success: map[uint64]bool{}, backed: map[packet.ID]bool{},
+		sent: map[packet.ID]*sentOut{}, open: map[uint64]MessageArrived{}, known: map[string]bool{},
+	}
+}
+
+func (w *watcher) step(now time.Time, ev Event, effects []Effect) error {
+	if w.finished && len(effects) > 0 {
+		return fmt.Errorf("effects after Finish")
+	}
+	if err := w.event(ev); err != nil {
+		return err
+	}
+	for i, e := range effects {
+		if err := w.effect(e, effects[:i]); err != nil {
+			return fmt.Errorf("%T: %w", e, err)
+		}
+	}
+	unacked := 0
+	for _, s := range w.sent {
+		if !s.released {
+			unacked++
+		}
+	}
+	if w.connected && !w.closed && w.credit+unacked > w.window {
+		return fmt.Errorf("credit %d and %d PUBLISH packets without answer, the window is %d", w.credit, unacked, w.window)
+	}
+	return w.m.Check()
+}
+
+func (w *watcher) event(ev Event) error {
+	switch ev := ev.(type) {
+	case PacketReceived:
+		w.received(ev.Packet)
+	case SessionOpened:
+		for _, r := range ev.State.Inbound {
+			w.backed[r.ID] = r.Accepted
+		}
+		for _, r := range ev.State.Outbound {
+			if r.Released {
+				w.known[r.Identity] = true
+				w.sent[r.ID] = &sentOut{identity: r.Identity, qos: 2, released: true}
+			}
+		}
+	case PublishAnswered:
+		p, ok := w.tokens[ev.Token]
+		if !ok {
+			break
+		}
+		delete(w.tokens, ev.Token)
+		w.success[ev.Token] = !ev.Reason.Failed()
+		if p.Packet.QoS == 2 && !w.persistent && !ev.Reason.Failed() {
+			w.backed[p.Packet.ID] = true
+		}
+	case Stored:
+		s, ok := w.stores[ev.ID]
+		if !ok || ev.Err != StoreOK {
+			break
+		}
+		delete(w.stores, ev.ID)
+		for _, op := range s.Ops {
+			switch op := op.(type) {
+			case PutInbound:
+				w.backed[op.Record.ID] = op.Record.Accepted
+			case PutOutbound:
+				if op.Record.Released {
+					w.known[op.Record.Identity] = true
+				}
+			}
+		}
+	case LaneAttached:
+		w.credit = 0
+	case LaneDetached:
+		w.credit = 0
+		clear(w.open)
+	case MessageArrived:
+		if ev.Delivery != 0 && !w.closed && w.credit > 0 {
+			w.credit--
+		}
+		if ev.Delivery != 0 && !w.closed {
+			w.open[ev.Delivery] = ev
+		}
+	}
+	return nil
+}
+
+func (w *watcher) received(p packet.Packet) {
+	switch p := p.(type) {
+	case *packet.Connect:
+		w.window = int(w.m.cfg.OutboundWindow)
+		if p.Properties.Has(packet.PropReceiveMaximum) {
+			w.window = min(w.window, int(p.Properties.ReceiveMaximum))
+		}
+		w.maxPacket = p.Properties.MaximumPacketSize
+	case *packet.Ack:
+		o := w.sent[p.ID]
+		if o == nil {
+			return
+		}
+		switch {
+		case p.Kind == packet.PUBACK && o.qos == 1, p.Kind == packet.PUBREC && p.Reason.Failed() && !o.released:
+			if !p.Reason.Failed() {
+				w.known[o.identity] = true
+			}
+			delete(w.sent, p.ID)
+		case p.Kind == packet.PUBREC && !w.persistent:
+			w.known[o.identity] = true
+		case p.Kind == packet.PUBCOMP && o.released:
+			delete(w.sent, p.ID)
+		}
+	}
+}
+
+func (w *watcher) effect(e Effect, before []Effect) error {
+	switch e := e.(type) {
+	case SendPacket:
+		return w.sending(e.Packet)
+	case OpenSession:
+		w.persistent = e.Expiry > 0
+	case Publish:
+		w.tokens[e.Token] = e
+		if e.Packet.QoS == 1 {
+			w.owed = append(w.owed, e.Token)
+		}
+		if e.Packet.Topic == "" || e.Packet.Properties.Has(packet.PropTopicAlias) {
+			return fmt.Errorf("the alias was not resolved")
+		}
+		if e.Packet.QoS == 2 && w.persistent {
+			for _, s := range w.stores {
+				for _, op := range s.Ops {
+					if put, ok := op.(PutInbound); ok && put.Record.ID == e.Packet.ID {
+						return fmt.Errorf("published before its record was stored")
+					}
+				}
+			}
+		}
+	case Store:
+		if !w.persistent {
+			return fmt.Errorf("the session is not persistent")
+		}
+		if e.ID != 0 {
+			w.stores[e.ID] = e
+		}
+	case Settle:
+		return w.settled(e, before)
+	case GrantCredit:
+		w.credit += int(e.N)
+	case CloseConnection:
+		if w.closed {
+			return fmt.Errorf("closed twice")
+		}
+		w.closed = true
+	case Finish:
+		w.finished = true
+	}
+	return nil
+}
+
+func (w *watcher) sending(p packet.Packet) error {
+	if w.closed {
+		return fmt.Errorf("%s after CloseConnection", p.Type())
+	}
+	if _, err := packet.Append(nil, p, w.m.Version()); err != nil {
+		return err
+	}
+	if a, ok := p.(*packet.Connack); ok {
+		if w.connected {
+			return fmt.Errorf("a second CONNACK")
+		}
+		w.connected = a.Reason == packet.Success
+		return nil
+	}
+	if !w.connected {
+		return fmt.Errorf("%s before CONNACK", p.Type())
+	}
+	switch p := p.(type) {
+	case *packet.Ack:
+		return w.sendingAck(p)
+	case *packet.Publish:
+		return w.sendingPublish(p)
+	}
+	return nil
+}
+
+func (w *watcher) sendingAck(p *packet.Ack) error {
+	switch p.Kind {
+	case packet.PUBACK:
+		if p.Reason == packet.PacketIDInUse {
+			return nil
+		}
+		if len(w.owed) == 0 {
+			return fmt.Errorf("PUBACK %d without PUBLISH", p.ID)
+		}
+		token := w.owed[0]
+		w.owed = w.owed[1:]
+		ok, answered := w.success[token]
+		if !answered || ok == p.Reason.Failed() {
+			return fmt.Errorf("PUBACK %d with %s, but the bus has answered %t, positively %t", p.ID, code(p.Reason), answered, ok)
+		}
+	case packet.PUBREC:
+		if !p.Reason.Failed() && !w.backed[p.ID] {
+			return fmt.Errorf("PUBREC %d that nothing backs", p.ID)
+		}
+	case packet.PUBREL:
+		if o := w.sent[p.ID]; o != nil && p.Reason == packet.Success {
+			o.released = true
+		}
+	case packet.PUBCOMP:
+		for _, s := range w.stores {
+			for _, op := range s.Ops {
+				if del, ok := op.(DeleteInbound); ok && del.ID == p.ID {
+					return fmt.Errorf("PUBCOMP %d before its record is gone", p.ID)
+				}
+			}
+		}
+		delete(w.backed, p.ID)
+	}
+	return nil
+}
+
+func (w *watcher) sendingPublish(p *packet.Publish) error {
+	if n, _ := packet.Size(p, w.m.Version()); w.maxPacket > 0 && n > int(w.maxPacket) {
+		return fmt.Errorf("%d bytes, the device takes %d", n, w.maxPacket)
+	}
+	if p.QoS == 0 {
+		return nil
+	}
+	if o := w.sent[p.ID]; o != nil {
+		return fmt.Errorf("identifier %d is in use", p.ID)
+	}
+	rec := w.m.down.exchanges[p.ID].rec
+	w.sent[p.ID] = &sentOut{identity: rec.Identity, qos: p.QoS}
+	if p.QoS == 2 && w.persistent && !p.Dup {
+		for _, s := range w.stores {
+			for _, op := range s.Ops {
+				if put, ok := op.(PutOutbound); ok && put.Record.ID == p.ID && !put.Record.Released {
+					return fmt.Errorf("QoS 2 PUBLISH before its record was stored")
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (w *watcher) settled(e Settle, before []Effect) error {
+	ev, ok := w.open[e.Delivery]
+	if !ok {
+		return fmt.Errorf("delivery %d is not there to settle", e.Delivery)
+	}
+	delete(w.open, e.Delivery)
+	if e.Outcome != SettleAccepted || w.known[ev.Message.Identity] {
+		return nil
+	}
+	if ev.Message.FromSelf || strings.HasPrefix(ev.Message.Publish.Topic, "$") {
+		return nil
+	}
+	for _, b := range before {
+		if s, ok := b.(SendPacket); ok {
+			if p, ok := s.Packet.(*packet.Publish); ok && p.QoS == 0 {
+				return nil
+			}
+		}
+	}
+	// A QoS 0 message that comes again after the lane was lost has no trace on the device's side.
+	if ev.Message.Publish.QoS == 0 {
+		return nil
+	}
+	return fmt.Errorf("delivery %d accepted before the device acknowledged it", e.Delivery)
+}
