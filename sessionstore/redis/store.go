@@ -36,6 +36,7 @@ type Store struct {
 	client goredis.UniversalClient
 	prefix string
 	grace  time.Duration
+	trip   time.Duration // bound of one round trip
 	log    *zap.Logger
 	writer string // this instance, for sequence numbers
 
@@ -73,7 +74,7 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 		return nil, err
 	}
 	s := &Store{
-		client: client, prefix: opts.Prefix, grace: opts.Grace, log: opts.Logger, writer: rand.Text(),
+		client: client, prefix: opts.Prefix, grace: opts.Grace, trip: min(attemptTime, opts.Grace), log: opts.Logger, writer: rand.Text(),
 		seed: maphash.MakeSeed(), outage: outage{log: opts.Logger},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -120,7 +121,7 @@ func (s *Store) laneOf(key sessionstore.Key) *lane {
 
 // attempt bounds one round trip.
 func (s *Store) attempt() (context.Context, context.CancelFunc) {
-	return context.WithTimeout(s.ctx, min(attemptTime, s.grace))
+	return context.WithTimeout(s.ctx, s.trip)
 }
 
 // do runs a step in its session's order and waits for the answer: within ctx, and within the grace.

@@ -1,0 +1,135 @@
+package redis
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"sluice/sessionstore"
+)
+
+// hashTag is what Redis Cluster hashes of a key: what stands between the first { and the next }, if anything does.
+func hashTag(key string) string {
+	if _, after, ok := strings.Cut(key, "{"); ok {
+		if tag, _, ok := strings.Cut(after, "}"); ok && tag != "" {
+			return tag
+		}
+	}
+	return key
+}
+
+func TestKeysOfASessionShareASlot(t *testing.T) {
+	s := &Store{prefix: "sluice:"}
+	rapid.Check(t, func(rt *rapid.T) {
+		part := rapid.OneOf(rapid.String(), rapid.StringMatching(`[{}]{0,3}`))
+		key := sessionstore.Key{Tenant: part.Draw(rt, "t"), Principal: part.Draw(rt, "p"), ClientID: part.Draw(rt, "c")}
+		seen := map[string]bool{}
+		for _, k := range s.keys(key) {
+			if hashTag(k) != key.String() || seen[k] {
+				rt.Fatalf("key %q: tag %q, want %q", k, hashTag(k), key)
+			}
+			seen[k] = true
+		}
+	})
+}
+
+func TestPrefixWithABraceIsRefused(t *testing.T) {
+	if _, err := Open(t.Context(), "redis://127.0.0.1:1", Options{Prefix: "a{b"}); err == nil || !strings.Contains(err.Error(), "brace") {
+		t.Fatalf("%v", err)
+	}
+}
+
+func TestNothingIsLeftBehind(t *testing.T) {
+	url := serverURL(t, "SLUICE_TEST_REDIS_URL")
+	prefix := newPrefix(t, url)
+	s, admin := open(t, url, Options{Prefix: prefix}), adminOf(t, url)
+	ops := []sessionstore.Op{
+		sessionstore.PutSubscription{Subscription: sessionstore.Subscription{Filter: "a"}},
+		sessionstore.PutInbound{Record: sessionstore.Inbound{PacketID: 1}},
+		sessionstore.PutOutbound{Record: sessionstore.Outbound{PacketID: 1}},
+		sessionstore.SetInbox{Name: "q"},
+	}
+	filled := func(expiry uint32) sessionstore.Fence {
+		_, f := mustClaim(t, s, sessionstore.ClaimRequest{Expiry: expiry})
+		if err := await(t, send(s, f, ops...)); err != nil {
+			t.Fatal(err)
+		}
+		return f
+	}
+	for _, expiry := range []uint32{0, 60} {
+		f := filled(expiry)
+		if found := keysOf(t, admin, prefix); len(found) != 5 {
+			t.Fatalf("a session is %q, want 5 keys", found)
+		}
+		if err := s.Release(t.Context(), f, time.Now(), expiry != 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := await(t, send(s, f, ops...)); !errors.Is(err, sessionstore.ErrFenced) {
+			t.Fatalf("late write: %v", err)
+		}
+		if found := keysOf(t, admin, prefix); len(found) != 0 {
+			t.Fatalf("expiry %d: left behind: %q", expiry, found)
+		}
+	}
+
+	// A released session has a backstop on every key, an owned one on none.
+	ttl := func(f sessionstore.Fence) (least, most time.Duration) {
+		t.Helper()
+		least = 1 << 62
+		for _, key := range s.keys(f.Key)[:4] {
+			d, err := admin.PTTL(context.Background(), key).Result()
+			if err != nil {
+				t.Fatal(err)
+			}
+			least, most = min(least, d), max(most, d)
+		}
+		return least, most
+	}
+	f := filled(60)
+	if _, most := ttl(f); most > 0 {
+		t.Fatalf("an owned session would be removed in %v", most)
+	}
+	// The node's clock is far behind: the backstop does not follow it.
+	if err := s.Release(t.Context(), f, time.Now().AddDate(-10, 0, 0), false); err != nil {
+		t.Fatal(err)
+	}
+	want := time.Minute + backstopMargin
+	if least, most := ttl(f); least < want-time.Minute || most > want {
+		t.Fatalf("released: removed in %v to %v, want %v", least, most, want)
+	}
+	f = filled(60)
+	if _, most := ttl(f); most > 0 {
+		t.Fatalf("claimed again: would be removed in %v", most)
+	}
+	f = filled(sessionstore.NeverExpires)
+	if err := s.Release(t.Context(), f, time.Now(), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, most := ttl(f); most > 0 {
+		t.Fatalf("a session that never expires would be removed in %v", most)
+	}
+}
+
+func TestSessionOfALaterVersionIsNotTouched(t *testing.T) {
+	url := serverURL(t, "SLUICE_TEST_REDIS_URL")
+	s, admin := open(t, url, Options{Prefix: newPrefix(t, url)}), adminOf(t, url)
+	_, f := mustClaim(t, s, sessionstore.ClaimRequest{Expiry: 60})
+	meta := s.keys(f.Key)[0]
+	if err := admin.HSet(t.Context(), meta, "v", "2").Err(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := s.Claim(t.Context(), sessionstore.ClaimRequest{Key: f.Key, Node: "n", Clean: true, Now: time.Now()})
+	if !errors.Is(err, sessionstore.ErrUnavailable) || !strings.Contains(err.Error(), "version 2") {
+		t.Fatalf("claim: %v", err)
+	}
+	if _, err := s.Get(t.Context(), f.Key, time.Now()); !errors.Is(err, sessionstore.ErrUnavailable) {
+		t.Fatalf("get: %v", err)
+	}
+	if owner := admin.HGet(t.Context(), meta, "owner").Val(); owner != "node-a" {
+		t.Fatalf("owner %q: the session was changed", owner)
+	}
+}
