@@ -11,7 +11,8 @@ import (
 // Decode decodes a frame body (the bytes from Header.BodyOffset on). An empty body of an AMQP frame, which is a heartbeat [AMQP 2.4.5],
 // gives a nil Performative. The payload is non-nil only for a Transfer. Bytes in what it returns are views of body. Errors are *wire.Error.
 func Decode(typ uint8, body []byte) (p Performative, payload []byte, err error) {
-	return decode(typ, body, &Decoder{})
+	r := wire.NewReader(body)
+	return decode(typ, &r, nil)
 }
 
 // Decoder decodes like Decode, but gives the same Transfer, Disposition and Flow structs again and again, so that the frames that come by
@@ -20,11 +21,13 @@ type Decoder struct {
 	transfer    Transfer
 	disposition Disposition
 	flow        Flow
+	reader      wire.Reader // here, because it is handed to an interface method and would be allocated for each frame
 }
 
 // Decode is as the function Decode; a *Transfer, *Disposition or *Flow is valid until the next call.
 func (d *Decoder) Decode(typ uint8, body []byte) (p Performative, payload []byte, err error) {
-	return decode(typ, body, d)
+	d.reader = wire.NewReader(body)
+	return decode(typ, &d.reader, d)
 }
 
 // decodable is a Performative of this package.
@@ -34,11 +37,11 @@ type decodable interface {
 	append(dst []byte) ([]byte, error)
 }
 
-func decode(typ uint8, body []byte, reuse *Decoder) (Performative, []byte, error) {
-	if len(body) == 0 && typ == TypeAMQP {
+// decode takes the structs for the hot frames from reuse, unless that is nil.
+func decode(typ uint8, r *wire.Reader, reuse *Decoder) (Performative, []byte, error) {
+	if r.Len() == 0 && typ == TypeAMQP {
 		return nil, nil, nil
 	}
-	r := wire.NewReader(body)
 	descriptor, err := r.Descriptor()
 	if err != nil {
 		return nil, nil, err
@@ -54,7 +57,7 @@ func decode(typ uint8, body []byte, reuse *Decoder) (Performative, []byte, error
 		return nil, nil, &wire.Error{Condition: wire.CondDecodeError,
 			Reason: fmt.Sprintf("no performative of frame type %d has the descriptor %#x", typ, descriptor)}
 	}
-	if err = p.decode(&r); err != nil {
+	if err = p.decode(r); err != nil {
 		return nil, nil, err
 	}
 	if descriptor == DescTransfer {
@@ -68,6 +71,16 @@ func decode(typ uint8, body []byte, reuse *Decoder) (Performative, []byte, error
 }
 
 func newAMQP(descriptor uint64, reuse *Decoder) decodable {
+	if reuse != nil {
+		switch descriptor {
+		case DescFlow:
+			return &reuse.flow
+		case DescTransfer:
+			return &reuse.transfer
+		case DescDisposition:
+			return &reuse.disposition
+		}
+	}
 	switch descriptor {
 	case DescOpen:
 		return &Open{}
@@ -76,11 +89,11 @@ func newAMQP(descriptor uint64, reuse *Decoder) decodable {
 	case DescAttach:
 		return &Attach{}
 	case DescFlow:
-		return &reuse.flow
+		return &Flow{}
 	case DescTransfer:
-		return &reuse.transfer
+		return &Transfer{}
 	case DescDisposition:
-		return &reuse.disposition
+		return &Disposition{}
 	case DescDetach:
 		return &Detach{}
 	case DescEnd:
@@ -138,8 +151,7 @@ func AppendHeartbeat(dst []byte) []byte {
 }
 
 func appendFrame(dst []byte, typ uint8, channel uint16, p Performative, payload []byte) ([]byte, error) {
-	out := append(dst, 0, 0, 0, 0, HeaderSize/4, typ, byte(channel>>8), byte(channel))
-	out, err := appendPerformative(out, p)
+	out, err := appendPerformative(appendHead(dst, typ, channel), p)
 	if err != nil {
 		return dst, err
 	}
@@ -149,6 +161,11 @@ func appendFrame(dst []byte, typ uint8, channel uint16, p Performative, payload 
 	out = append(out, payload...)
 	setSize(out[len(dst):])
 	return out, nil
+}
+
+// appendHead appends a frame header; setSize has to follow when the frame is whole.
+func appendHead(dst []byte, typ uint8, channel uint16) []byte {
+	return append(dst, 0, 0, 0, 0, HeaderSize/4, typ, byte(channel>>8), byte(channel))
 }
 
 // setSize writes a frame's size into its header.

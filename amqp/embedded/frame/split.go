@@ -28,7 +28,7 @@ func (s *Splitter) Done() bool { return s.done }
 // transfer whose fields alone do not fit a frame is an error, and dst comes back as it was.
 func (s *Splitter) Append(dst []byte, channel uint16) ([]byte, error) {
 	s.transfer.More = false
-	out, err := appendFrame(dst, TypeAMQP, channel, &s.transfer, nil)
+	out, err := s.transfer.append(appendHead(dst, TypeAMQP, channel))
 	if err != nil {
 		return dst, err
 	}
@@ -46,7 +46,7 @@ func (s *Splitter) Append(dst []byte, channel uint16) ([]byte, error) {
 // where the first was; the rest is known from the first [AMQP 2.7.5].
 func (s *Splitter) appendPart(dst []byte, channel uint16) ([]byte, error) {
 	s.transfer.More = true
-	out, err := appendFrame(dst, TypeAMQP, channel, &s.transfer, nil)
+	out, err := s.transfer.append(appendHead(dst, TypeAMQP, channel))
 	if err != nil {
 		return dst, err
 	}
