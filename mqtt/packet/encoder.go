@@ -82,12 +82,12 @@ func (l *layout) addProperties(p *Properties, t Type) (err error) {
 }
 
 // addReason adds reason and properties in their shortest form: nothing for Success, the reason alone without properties.
-// AUTH has no such middle form (MQTT 5, 3.15.2).
+// AUTH has no such middle form (MQTT 5, 3.15.2), and does not need it: its reason never comes without a property.
 func (l *layout) addReason(r ReasonCode, p *Properties, t Type) error {
 	switch {
 	case p.Empty() && r == Success:
 		return nil
-	case p.Empty() && t != AUTH:
+	case p.Empty():
 		l.form = reasonOnly
 		l.body++
 		return nil
