@@ -31,7 +31,7 @@ test: check services-up ## everything: checks, then all tests with the race dete
 	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -p $(P) $(if $(RUN),-run '$(RUN)') ./...
 
 .PHONY: check
-check: toolchain fmt-check vet ## what needs no service: toolchain, gofmt, go vet
+check: toolchain fmt-check vet imports-check ## what needs no service: toolchain, gofmt, go vet, import direction
 
 .PHONY: toolchain
 toolchain: ## make sure that Go and a C compiler (for the race detector) are there
@@ -49,6 +49,10 @@ fmt: ## format all Go files
 .PHONY: vet
 vet: ## go vet
 	$(GO) vet ./...
+
+.PHONY: imports-check
+imports-check: ## fail if a package imports against the one direction
+	@scripts/check-imports
 
 .PHONY: lint
 lint: ## golangci-lint, pinned
