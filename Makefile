@@ -69,8 +69,8 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 
 .PHONY: golden
 golden: ## write the golden files anew; read the diff before committing it
-	$(GO) test ./mqtt/session/... ./mapping/... -run Golden -rewrite
-	git diff --stat
+	grep -rl --include='*_test.go' 'flag.Bool("rewrite"' . | xargs -n 1 dirname | sort -u | xargs -I{} $(GO) test {} -rewrite
+	git diff --stat -- '*/testdata/*'
 
 .PHONY: services-up
 services-up: ## start RabbitMQ, Redis and the third-party clients for the tests
