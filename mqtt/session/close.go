@@ -82,7 +82,7 @@ func (m *Machine) disconnect(d *packet.Disconnect) {
 	if m.v5() && d.Properties.Has(packet.PropSessionExpiry) {
 		asked := d.Properties.SessionExpiry
 		if asked > 0 && m.conn.askedExpiry == 0 {
-			m.fail(packet.ProtocolError, "MQTT-3.14.2-2", "DISCONNECT sets a Session Expiry Interval although CONNECT had none")
+			m.fail(packet.ProtocolError, "3.14.2.2.2", "DISCONNECT sets a Session Expiry Interval although CONNECT had none")
 			return
 		}
 		m.changeExpiry(min(asked, m.cfg.SessionExpiryMax))

@@ -60,7 +60,7 @@ func (m *Machine) checkConnect(c *packet.Connect) *packet.Error {
 	case p.Has(packet.PropAuthMethod):
 		return &packet.Error{Reason: packet.BadAuthenticationMethod, Clause: "MQTT-4.12.0-1", Detail: "no enhanced authentication is offered; leave the Authentication Method out"}
 	case p.Has(packet.PropAuthData):
-		return &packet.Error{Reason: packet.ProtocolError, Clause: "MQTT 5, 3.1.2.11.10", Detail: "CONNECT has Authentication Data without an Authentication Method"}
+		return &packet.Error{Reason: packet.ProtocolError, Clause: "3.1.2.11.10", Detail: "CONNECT has Authentication Data without an Authentication Method"}
 	case c.ClientID == "" && c.Version != packet.V5 && !c.CleanStart:
 		return &packet.Error{Reason: packet.ClientIDNotValid, Clause: "3.1.1 MQTT-3.1.3-8", Detail: "an empty client identifier needs Clean Session"}
 	case c.ClientID == "" && m.conn.fallbackID == "":

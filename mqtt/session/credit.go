@@ -11,7 +11,7 @@ func (m *Machine) room() int {
 	return min(room, packetIDs-1-len(d.exchanges))
 }
 
-// grant gives the lane credit: one slot, one message [MQTT-4.9.0-2]. It is given in batches of half a window, as each costs a frame,
+// grant gives the lane credit: one slot, one message [MQTT-3.3.4-9, MQTT-4.9.0-2]. It is given in batches of half a window, as each costs a frame,
 // but a lane without any gets what there is: a device may hold on to messages until it has its window full.
 func (m *Machine) grant() {
 	d := &m.down

@@ -36,13 +36,14 @@ func (m *Machine) pubrec(p *packet.Ack) {
 	case o.state == outReleased:
 		m.sendAck(packet.PUBREL, p.ID, packet.Success, "")
 	case p.Reason.Failed():
-		m.end(o, refusedBy(p)) // [MQTT-4.3.3-4]
+		m.end(o, refusedBy(p)) // [MQTT-4.4.0-2]
 	default:
 		m.release(o)
 	}
 }
 
-// release records that the device has the message, so that no resumed session sends it again. Only then may the bus forget it.
+// release records that the device has the message, so that no resumed session sends it again [MQTT-4.3.3-6]. Only then may the bus forget
+// it. Stores are answered in order, so PUBRELs leave in the order of the PUBRECs [MQTT-4.6.0-4].
 func (m *Machine) release(o *outbound) {
 	o.state, o.rec.Released = outReleasing, true
 	m.store(pendingStore{then: thenPubrel, out: o}, PutOutbound{Record: o.rec})

@@ -83,10 +83,10 @@ func (m *Machine) publish1(p *packet.Publish) {
 	m.handOver(&m.up.qos1, p, m.nextMessageID(), p.Dup)
 }
 
-// admit checks the Receive Maximum for one more QoS 1 or 2 PUBLISH [MQTT-3.3.4-9]. 3.1.1 has none: there reading stops instead.
+// admit checks the Receive Maximum for one more QoS 1 or 2 PUBLISH [MQTT-3.3.4-7]. 3.1.1 has none: there reading stops instead.
 func (m *Machine) admit() bool {
 	if m.v5() && m.up.qos1.len()+m.up.counted >= int(m.cfg.ReceiveMaximum) {
-		m.fail(packet.ReceiveMaximumExceeded, "MQTT-3.3.4-9", "more PUBLISH packets without answer than the Receive Maximum of "+strconv.Itoa(int(m.cfg.ReceiveMaximum)))
+		m.fail(packet.ReceiveMaximumExceeded, "MQTT-3.3.4-7", "more PUBLISH packets without answer than the Receive Maximum of "+strconv.Itoa(int(m.cfg.ReceiveMaximum)))
 		return false
 	}
 	return true

@@ -62,7 +62,7 @@ func (m *Machine) deadlineReached() {
 	switch m.phase {
 	case phaseConnect:
 		if m.due(m.timers.connectBy) {
-			m.fail(packet.MaximumConnectTime, "MQTT 5, 3.1.4", "no CONNECT came in time")
+			m.fail(packet.MaximumConnectTime, "3.1.4", "no CONNECT came in time")
 		}
 	case phaseOpen:
 		if m.due(m.silentUntil()) {

@@ -206,9 +206,9 @@ func (m *Machine) process(p packet.Packet) {
 	case *packet.Connect:
 		m.fail(packet.ProtocolError, "MQTT-3.1.0-2", "a second CONNECT on the same connection")
 	case *packet.Auth:
-		m.fail(packet.ProtocolError, "MQTT-4.12.1-1", "AUTH although CONNECT named no Authentication Method")
+		m.fail(packet.ProtocolError, "MQTT-4.12.0-7", "AUTH although CONNECT named no Authentication Method")
 	default:
-		m.fail(packet.ProtocolError, "MQTT 5, 2.1.2", "a packet that only a server sends")
+		m.fail(packet.ProtocolError, "2.1.2", "a packet that only a server sends")
 	}
 }
 

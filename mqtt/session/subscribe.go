@@ -119,7 +119,7 @@ func (m *Machine) startSubscribe(r *request) {
 	for i, s := range p.Subscriptions {
 		s.Filter = strings.Clone(s.Filter) // outlives the packet
 		s.QoS = min(s.QoS, packet.QoS(m.cfg.MaximumQoS))
-		r.reasons[i] = m.checkFilter(s, len(added))
+		r.reasons[i] = m.checkFilter(s, added)
 		if r.reasons[i].Failed() {
 			continue
 		}
@@ -144,14 +144,14 @@ func subID(p *packet.Subscribe) uint32 {
 	return p.Properties.SubscriptionIDs[0]
 }
 
-// checkFilter gives the granted QoS or what forbids the subscription. added counts the new ones before it in the same packet.
-func (m *Machine) checkFilter(s packet.Subscription, added int) packet.ReasonCode {
+// checkFilter gives the granted QoS or what forbids the subscription. added are the new filters before it in the same packet.
+func (m *Machine) checkFilter(s packet.Subscription, added map[string]bool) packet.ReasonCode {
 	switch {
 	case topic.ValidateFilter(s.Filter) != nil:
 		return packet.TopicFilterInvalid
 	case topic.IsShared(s.Filter) && !m.cfg.SharedAvailable:
 		return packet.SharedSubNotSupported
-	case m.subs.find(s.Filter) < 0 && len(m.subs.list)+added >= m.cfg.SubscriptionsMax:
+	case m.subs.find(s.Filter) < 0 && !added[s.Filter] && len(m.subs.list)+len(added) >= m.cfg.SubscriptionsMax:
 		return packet.QuotaExceeded
 	}
 	return packet.ReasonCode(s.QoS) // a lower QoS than asked for is granted, not refused [MQTT-3.2.2-10]
@@ -159,12 +159,16 @@ func (m *Machine) checkFilter(s packet.Subscription, added int) packet.ReasonCod
 
 func (m *Machine) subscribed(ev Subscribed) {
 	r := m.waitingRequest(ev.ID)
-	if r == nil || r.sub == nil || len(ev.Reasons) != len(r.asked) {
+	if r == nil || r.sub == nil {
 		return
 	}
 	r.waiting = false
 	var ops []Op
 	for k, i := range r.asked {
+		if k >= len(ev.Reasons) {
+			r.reasons[i] = packet.UnspecifiedError // no answer is none to rely on
+			continue
+		}
 		if ev.Reasons[k].Failed() {
 			r.reasons[i] = ev.Reasons[k]
 			continue

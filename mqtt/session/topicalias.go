@@ -11,7 +11,7 @@ import (
 func (m *Machine) resolveAlias(p *packet.Publish) *packet.Error {
 	if !p.Properties.Has(packet.PropTopicAlias) {
 		if p.Topic == "" {
-			return &packet.Error{Reason: packet.ProtocolError, Clause: "MQTT 5, 3.3.2.1", Detail: "PUBLISH has neither topic nor Topic Alias"}
+			return &packet.Error{Reason: packet.ProtocolError, Clause: "3.3.2.1", Detail: "PUBLISH has neither topic nor Topic Alias"}
 		}
 		return nil
 	}
@@ -22,7 +22,7 @@ func (m *Machine) resolveAlias(p *packet.Publish) *packet.Error {
 	if p.Topic == "" {
 		name, ok := m.up.aliases[alias]
 		if !ok {
-			return &packet.Error{Reason: packet.ProtocolError, Clause: "MQTT 5, 3.3.4", Detail: "the Topic Alias was not set on this connection"}
+			return &packet.Error{Reason: packet.ProtocolError, Clause: "3.3.4", Detail: "the Topic Alias was not set on this connection"}
 		}
 		p.Topic = name
 	} else {

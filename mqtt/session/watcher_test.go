@@ -25,6 +25,7 @@ type watcher struct {
 	backed  map[packet.ID]bool        // QoS 2: PUBREC may be positive
 	sent    map[packet.ID]*sentOut    // PUBLISH to the device without end
 	open    map[uint64]MessageArrived // deliveries without settlement
+	kept    map[packet.ID]string      // from earlier connections, and not sent on this one
 	known   map[string]bool           // identities the device has acknowledged
 	credit  int
 }
@@ -38,7 +39,7 @@ type sentOut struct {
 func newWatcher(m *Machine) *watcher {
 	return &watcher{
 		m: m, stores: map[uint64]Store{}, tokens: map[uint64]Publish{}, success: map[uint64]bool{}, backed: map[packet.ID]bool{},
-		sent: map[packet.ID]*sentOut{}, open: map[uint64]MessageArrived{}, known: map[string]bool{},
+		sent: map[packet.ID]*sentOut{}, open: map[uint64]MessageArrived{}, known: map[string]bool{}, kept: map[packet.ID]string{},
 	}
 }
 
@@ -75,6 +76,7 @@ func (w *watcher) event(ev Event) error {
 			w.backed[r.ID] = r.Accepted
 		}
 		for _, r := range ev.State.Outbound {
+			w.kept[r.ID] = r.Identity
 			if r.Released {
 				w.known[r.Identity] = true
 				w.sent[r.ID] = &sentOut{identity: r.Identity, qos: 2, released: true}
@@ -133,6 +135,9 @@ func (w *watcher) received(p packet.Packet) {
 	case *packet.Ack:
 		o := w.sent[p.ID]
 		if o == nil {
+			if identity, ok := w.kept[p.ID]; ok && p.Kind == packet.PUBACK && !p.Reason.Failed() {
+				w.known[identity] = true
+			}
 			return
 		}
 		switch {
