@@ -2,7 +2,7 @@ package packet
 
 func (p *Auth) decode(c *cursor, _ Header) (err error) {
 	if c.v == V311 {
-		return malformed("3.1.1 2.2.1", "packet type 15 (AUTH) does not exist in MQTT 3.1.1")
+		return malformed("MQTT 3.1.1, 2.2.1", "packet type 15 (AUTH) does not exist in MQTT 3.1.1")
 	}
 	// No byte says Success without properties. Unlike DISCONNECT, a reason alone has no short form (MQTT 5, 3.15.2).
 	if len(c.b) == 0 {
@@ -15,7 +15,7 @@ func (p *Auth) decode(c *cursor, _ Header) (err error) {
 		return err
 	}
 	if !p.Properties.Has(PropAuthMethod) {
-		return violation("3.15.2.2.2", "AUTH has no Authentication Method")
+		return violation("MQTT 5, 3.15.2.2.2", "AUTH has no Authentication Method")
 	}
 	return nil
 }
@@ -31,7 +31,7 @@ func (p *Auth) layout(v Version) (l layout, err error) {
 		return l, nil
 	}
 	if !p.Properties.Has(PropAuthMethod) {
-		return l, unwritable(AUTH, "it has no Authentication Method [3.15.2.2.2]")
+		return l, unwritable(AUTH, "it has no Authentication Method [MQTT 5, 3.15.2.2.2]")
 	}
 	return l, l.addReason(p.Reason, &p.Properties, AUTH)
 }

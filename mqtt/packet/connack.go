@@ -6,7 +6,7 @@ func (p *Connack) decode(c *cursor, _ Header) error {
 		return err
 	}
 	if flags > 1 {
-		return malformed(c.clause("MQTT-3.2.2-1", "3.1.1 3.2.2.1"), "the reserved bits of the Connect Acknowledge Flags are not 0")
+		return malformed(c.clause("MQTT-3.2.2-1", "MQTT 3.1.1, 3.2.2.1"), "the reserved bits of the Connect Acknowledge Flags are not 0")
 	}
 	p.SessionPresent = flags == 1
 	if c.v == V311 {
@@ -29,7 +29,7 @@ func (p *Connack) decodeReturnCode(c *cursor) error {
 		return err
 	}
 	if int(code) >= len(connackReasons) {
-		return violation("3.1.1 3.2.2.3", "the Connect Return code is %d; 6 to 255 are reserved", code)
+		return violation("MQTT 3.1.1, 3.2.2.3", "the Connect Return code is %d; 6 to 255 are reserved", code)
 	}
 	p.Reason = connackReasons[code]
 	return nil

@@ -66,7 +66,7 @@ func (p *Publish) Decode(h Header, body []byte, v Version) error {
 		return err
 	}
 	if h.Type != PUBLISH {
-		return malformed("2.1.2", "%s is not a PUBLISH", h.Type)
+		return malformed("MQTT 5, 2.1.2", "%s is not a PUBLISH", h.Type)
 	}
 	p.Properties.Reset()
 	return p.decode(&c, h)
@@ -78,7 +78,7 @@ func open(h Header, body []byte, v Version) (cursor, error) {
 		return cursor{}, err
 	}
 	if h.Length != len(body) {
-		return cursor{}, malformed("2.1.4", "%s announces %d bytes and has %d", h.Type, h.Length, len(body))
+		return cursor{}, malformed("MQTT 5, 2.1.4", "%s announces %d bytes and has %d", h.Type, h.Length, len(body))
 	}
 	c := cursor{b: body, pkt: h.Type, v: v}
 	switch {

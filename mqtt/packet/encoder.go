@@ -61,7 +61,7 @@ func measure(p Packet, v Version) (encodable, layout, error) {
 	}
 	l, err := e.layout(v)
 	if err == nil && l.body > maxRemainingLength {
-		err = unwritable(p.Type(), "it takes %d bytes; %d are the most [2.1.4]", l.body, maxRemainingLength)
+		err = unwritable(p.Type(), "it takes %d bytes; %d are the most [MQTT 5, 2.1.4]", l.body, maxRemainingLength)
 	}
 	return e, l, err
 }
@@ -109,7 +109,7 @@ func (l *layout) appendReason(dst []byte, r ReasonCode, p *Properties) []byte {
 
 func checkText(t Type, field, s string) error {
 	if len(s) > maxFieldBytes {
-		return unwritable(t, "%s has %d bytes; 65535 are the most [1.5.4]", field, len(s))
+		return unwritable(t, "%s has %d bytes; 65535 are the most [MQTT 5, 1.5.4]", field, len(s))
 	}
 	if !wellFormed(s) {
 		return unwritable(t, "%s is not UTF-8 without U+0000 [MQTT-1.5.4-1, MQTT-1.5.4-2]", field)
@@ -119,7 +119,7 @@ func checkText(t Type, field, s string) error {
 
 func checkBinary(t Type, field string, b []byte) error {
 	if len(b) > maxFieldBytes {
-		return unwritable(t, "%s has %d bytes; 65535 are the most [1.5.6]", field, len(b))
+		return unwritable(t, "%s has %d bytes; 65535 are the most [MQTT 5, 1.5.6]", field, len(b))
 	}
 	return nil
 }

@@ -85,7 +85,7 @@ var unwritable = []struct {
 	{"unsubscribe from nothing", v5, &packet.Unsubscribe{ID: 1}, "MQTT-3.10.3-2", false},
 	{"unsubscribe id 0", v4, &packet.Unsubscribe{Filters: []string{"a"}}, "MQTT-2.2.1-3", false},
 	{"unsubscribe from an empty filter", v4, &packet.Unsubscribe{ID: 1, Filters: []string{""}}, "MQTT-4.7.3-1", false},
-	{"unsuback without reasons", v5, &packet.Unsuback{ID: 1}, "3.11.3", false},
+	{"unsuback without reasons", v5, &packet.Unsuback{ID: 1}, "MQTT 5, 3.11.3", false},
 	{"unsuback id 0", v4, &packet.Unsuback{}, "MQTT-2.2.1-3", false},
 	{"disconnect with a reason", v4, &packet.Disconnect{Reason: packet.ServerShuttingDown}, "0x8B", true},
 	{"disconnect with a reason of CONNACK", v5, &packet.Disconnect{Reason: packet.ServerUnavailable}, "MQTT-3.14.2-1", false},

@@ -11,7 +11,7 @@ type Error struct {
 	// Reason is the code for CONNACK (while connecting) or DISCONNECT. It is legal in the packet in question.
 	Reason ReasonCode
 
-	// Clause names the rule: "MQTT-3.3.1-2" for a numbered statement of MQTT 5, "3.8.3.1" for a section of it,
+	// Clause names the rule: "MQTT-3.3.1-2" for a numbered statement of MQTT 5, "MQTT 5, 3.8.3.1" for a section of it,
 	// "3.1.1 MQTT-3.1.2-22" for a rule that only MQTT 3.1.1 has or that it numbers differently.
 	Clause string
 

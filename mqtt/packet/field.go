@@ -26,7 +26,7 @@ func (c *cursor) clause(v5, v311 string) string {
 }
 
 func (c *cursor) short(field string, need int) error {
-	return malformed("2.1.4", "%s ends inside %s: %d bytes are needed, %d are left", c.pkt, field, need, len(c.b))
+	return malformed("MQTT 5, 2.1.4", "%s ends inside %s: %d bytes are needed, %d are left", c.pkt, field, need, len(c.b))
 }
 
 func (c *cursor) uint8(field string) (byte, error) {
@@ -138,7 +138,7 @@ func (c *cursor) rest() []byte {
 // end refuses bytes behind the last field.
 func (c *cursor) end() error {
 	if len(c.b) > 0 {
-		return malformed("2.1.4", "%s has %d bytes more than its fields take", c.pkt, len(c.b))
+		return malformed("MQTT 5, 2.1.4", "%s has %d bytes more than its fields take", c.pkt, len(c.b))
 	}
 	return nil
 }
@@ -156,7 +156,7 @@ func parseVarint(b []byte, field string) (n uint32, used int, err error) {
 		return n, i + 1, nil
 	}
 	if len(b) >= 4 {
-		return 0, 0, malformed("1.5.5", "%s is a Variable Byte Integer longer than four bytes", field)
+		return 0, 0, malformed("MQTT 5, 1.5.5", "%s is a Variable Byte Integer longer than four bytes", field)
 	}
 	return 0, 0, nil
 }

@@ -76,7 +76,7 @@ func (h Header) checkFlags() error {
 		return checkPublishFlags(h.Flags)
 	}
 	if h.Type < CONNECT || h.Type > AUTH {
-		return malformed("2.1.2", "packet type %d does not exist", byte(h.Type))
+		return malformed("MQTT 5, 2.1.2", "packet type %d does not exist", byte(h.Type))
 	}
 	if want := fixedFlags(h.Type); h.Flags != want {
 		clause := flagClauses[h.Type]

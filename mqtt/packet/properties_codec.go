@@ -67,31 +67,31 @@ var (
 // propDefs is MQTT 5, table 2-4 for all properties that may stand in a packet once, in the order of their bits in
 // PropertySet. The two that may repeat, User Property and Subscription Identifier, have code of their own.
 var propDefs = [...]propDef{
-	{0x01, "Payload Format Indicator", wireByte, ruleZeroOrOne, application, "3.3.2.3.2"},
-	{0x02, "Message Expiry Interval", wireUint32, ruleNone, application, "3.3.2.3.3"},
-	{0x03, "Content Type", wireText, ruleNone, application, "3.3.2.3.9"},
+	{0x01, "Payload Format Indicator", wireByte, ruleZeroOrOne, application, "MQTT 5, 3.3.2.3.2"},
+	{0x02, "Message Expiry Interval", wireUint32, ruleNone, application, "MQTT 5, 3.3.2.3.3"},
+	{0x03, "Content Type", wireText, ruleNone, application, "MQTT 5, 3.3.2.3.9"},
 	{0x08, "Response Topic", wireText, ruleTopicName, application, "MQTT-3.3.2-14"},
-	{0x09, "Correlation Data", wireBinary, ruleNone, application, "3.3.2.3.6"},
-	{0x11, "Session Expiry Interval", wireUint32, ruleNone, session, "3.1.2.11.2"},
-	{0x12, "Assigned Client Identifier", wireText, ruleNone, in(CONNACK), "3.2.2.3.7"},
-	{0x13, "Server Keep Alive", wireUint16, ruleNone, in(CONNACK), "3.2.2.3.14"},
-	{0x15, "Authentication Method", wireText, ruleNone, authPackets, "3.1.2.11.9"},
-	{0x16, "Authentication Data", wireBinary, ruleNone, authPackets, "3.1.2.11.10"},
-	{0x17, "Request Problem Information", wireByte, ruleZeroOrOne, in(CONNECT), "3.1.2.11.7"},
-	{0x18, "Will Delay Interval", wireUint32, ruleNone, willOnly, "3.1.3.2.2"},
-	{0x19, "Request Response Information", wireByte, ruleZeroOrOne, in(CONNECT), "3.1.2.11.6"},
-	{0x1A, "Response Information", wireText, ruleNone, in(CONNACK), "3.2.2.3.15"},
-	{0x1C, "Server Reference", wireText, ruleNone, redirecting, "3.2.2.3.16"},
-	{0x1F, "Reason String", wireText, ruleNone, answers, "3.2.2.3.9"},
-	{0x21, "Receive Maximum", wireUint16, ruleNotZero, handshake, "3.1.2.11.3"},
-	{0x22, "Topic Alias Maximum", wireUint16, ruleNone, handshake, "3.1.2.11.5"},
+	{0x09, "Correlation Data", wireBinary, ruleNone, application, "MQTT 5, 3.3.2.3.6"},
+	{0x11, "Session Expiry Interval", wireUint32, ruleNone, session, "MQTT 5, 3.1.2.11.2"},
+	{0x12, "Assigned Client Identifier", wireText, ruleNone, in(CONNACK), "MQTT 5, 3.2.2.3.7"},
+	{0x13, "Server Keep Alive", wireUint16, ruleNone, in(CONNACK), "MQTT 5, 3.2.2.3.14"},
+	{0x15, "Authentication Method", wireText, ruleNone, authPackets, "MQTT 5, 3.1.2.11.9"},
+	{0x16, "Authentication Data", wireBinary, ruleNone, authPackets, "MQTT 5, 3.1.2.11.10"},
+	{0x17, "Request Problem Information", wireByte, ruleZeroOrOne, in(CONNECT), "MQTT 5, 3.1.2.11.7"},
+	{0x18, "Will Delay Interval", wireUint32, ruleNone, willOnly, "MQTT 5, 3.1.3.2.2"},
+	{0x19, "Request Response Information", wireByte, ruleZeroOrOne, in(CONNECT), "MQTT 5, 3.1.2.11.6"},
+	{0x1A, "Response Information", wireText, ruleNone, in(CONNACK), "MQTT 5, 3.2.2.3.15"},
+	{0x1C, "Server Reference", wireText, ruleNone, redirecting, "MQTT 5, 3.2.2.3.16"},
+	{0x1F, "Reason String", wireText, ruleNone, answers, "MQTT 5, 3.2.2.3.9"},
+	{0x21, "Receive Maximum", wireUint16, ruleNotZero, handshake, "MQTT 5, 3.1.2.11.3"},
+	{0x22, "Topic Alias Maximum", wireUint16, ruleNone, handshake, "MQTT 5, 3.1.2.11.5"},
 	{0x23, "Topic Alias", wireUint16, ruleAlias, in(PUBLISH), "MQTT-3.3.2-8"},
-	{0x24, "Maximum QoS", wireByte, ruleZeroOrOne, in(CONNACK), "3.2.2.3.4"},
-	{0x25, "Retain Available", wireByte, ruleZeroOrOne, in(CONNACK), "3.2.2.3.5"},
-	{0x27, "Maximum Packet Size", wireUint32, ruleNotZero, handshake, "3.1.2.11.4"},
-	{0x28, "Wildcard Subscription Available", wireByte, ruleZeroOrOne, in(CONNACK), "3.2.2.3.11"},
-	{0x29, "Subscription Identifier Available", wireByte, ruleZeroOrOne, in(CONNACK), "3.2.2.3.12"},
-	{0x2A, "Shared Subscription Available", wireByte, ruleZeroOrOne, in(CONNACK), "3.2.2.3.13"},
+	{0x24, "Maximum QoS", wireByte, ruleZeroOrOne, in(CONNACK), "MQTT 5, 3.2.2.3.4"},
+	{0x25, "Retain Available", wireByte, ruleZeroOrOne, in(CONNACK), "MQTT 5, 3.2.2.3.5"},
+	{0x27, "Maximum Packet Size", wireUint32, ruleNotZero, handshake, "MQTT 5, 3.1.2.11.4"},
+	{0x28, "Wildcard Subscription Available", wireByte, ruleZeroOrOne, in(CONNACK), "MQTT 5, 3.2.2.3.11"},
+	{0x29, "Subscription Identifier Available", wireByte, ruleZeroOrOne, in(CONNACK), "MQTT 5, 3.2.2.3.12"},
+	{0x2A, "Shared Subscription Available", wireByte, ruleZeroOrOne, in(CONNACK), "MQTT 5, 3.2.2.3.13"},
 }
 
 const (
@@ -145,7 +145,7 @@ func (p *Properties) decode(c *cursor, at place) error {
 		return err
 	}
 	if int(n) > len(c.b) {
-		return malformed("2.2.2.1", "%s: the Property Length is %d, but %d bytes are left", at, n, len(c.b))
+		return malformed("MQTT 5, 2.2.2.1", "%s: the Property Length is %d, but %d bytes are left", at, n, len(c.b))
 	}
 	if n == 0 {
 		return nil
@@ -166,13 +166,13 @@ func (p *Properties) decode(c *cursor, at place) error {
 		}
 	}
 	if p.Set&(PropAuthData|PropAuthMethod) == PropAuthData {
-		return violation("3.1.2.11.10", "%s has Authentication Data without an Authentication Method", at)
+		return violation("MQTT 5, 3.1.2.11.10", "%s has Authentication Data without an Authentication Method", at)
 	}
 	return nil
 }
 
 func misplaced(at place, name string) error {
-	return malformed("2.2.2.2", "%s: the property %s does not belong there", at, name)
+	return malformed("MQTT 5, 2.2.2.2", "%s: the property %s does not belong there", at, name)
 }
 
 func (p *Properties) decodeUser(c *cursor, at place) error {
@@ -200,10 +200,10 @@ func (p *Properties) decodeSubscriptionID(c *cursor, at place) error {
 		return err
 	}
 	if id == 0 {
-		return violation("3.8.2.1.2", "%s: the Subscription Identifier is 0; it must be 1 to 268435455", at)
+		return violation("MQTT 5, 3.8.2.1.2", "%s: the Subscription Identifier is 0; it must be 1 to 268435455", at)
 	}
 	if at == place(SUBSCRIBE) && len(p.SubscriptionIDs) > 0 {
-		return violation("3.8.2.1.2", "%s has more than one Subscription Identifier", at)
+		return violation("MQTT 5, 3.8.2.1.2", "%s has more than one Subscription Identifier", at)
 	}
 	p.SubscriptionIDs = append(p.SubscriptionIDs, id)
 	return nil
@@ -212,7 +212,7 @@ func (p *Properties) decodeSubscriptionID(c *cursor, at place) error {
 func (p *Properties) decodeSingle(c *cursor, at place, id byte) error {
 	i := int(bitOf[id]) - 1
 	if i < 0 {
-		return malformed("2.2.2.2", "%s: there is no property with the identifier 0x%02X", at, id)
+		return malformed("MQTT 5, 2.2.2.2", "%s: there is no property with the identifier 0x%02X", at, id)
 	}
 	d := &propDefs[i]
 	if d.in&(1<<at) == 0 {
@@ -263,7 +263,7 @@ func (c *cursor) value(d *propDef) (n uint32, s string, b []byte, err error) {
 // place of a packet of type t.
 func (p *Properties) size(t Type, at place) (int, error) {
 	if p.Set&^legalSets[at] != 0 {
-		return 0, unwritable(t, "%s may not hold %s [2.2.2.2]", at, names(p.Set&^legalSets[at]))
+		return 0, unwritable(t, "%s may not hold %s [MQTT 5, 2.2.2.2]", at, names(p.Set&^legalSets[at]))
 	}
 	size := 0
 	for left := p.Set; left != 0; left &= left - 1 {
@@ -274,7 +274,7 @@ func (p *Properties) size(t Type, at place) (int, error) {
 		size += n
 	}
 	if p.Set&(PropAuthData|PropAuthMethod) == PropAuthData {
-		return 0, unwritable(t, "Authentication Data needs an Authentication Method [3.1.2.11.10]")
+		return 0, unwritable(t, "Authentication Data needs an Authentication Method [MQTT 5, 3.1.2.11.10]")
 	}
 	n, err := p.listSize(t, at)
 	return size + n, err
@@ -305,14 +305,14 @@ func (p *Properties) singleSize(t Type, i int) (int, error) {
 func (p *Properties) listSize(t Type, at place) (int, error) {
 	size := 0
 	if len(p.SubscriptionIDs) > 0 && subscriptionIn&(1<<at) == 0 {
-		return 0, unwritable(t, "%s may not hold a Subscription Identifier [2.2.2.2]", at)
+		return 0, unwritable(t, "%s may not hold a Subscription Identifier [MQTT 5, 2.2.2.2]", at)
 	}
 	if len(p.SubscriptionIDs) > 1 && at == place(SUBSCRIBE) {
-		return 0, unwritable(t, "it may hold one Subscription Identifier, not %d [3.8.2.1.2]", len(p.SubscriptionIDs))
+		return 0, unwritable(t, "it may hold one Subscription Identifier, not %d [MQTT 5, 3.8.2.1.2]", len(p.SubscriptionIDs))
 	}
 	for _, id := range p.SubscriptionIDs {
 		if id == 0 || id > maxRemainingLength {
-			return 0, unwritable(t, "Subscription Identifier %d is not in 1 to 268435455 [3.8.2.1.2]", id)
+			return 0, unwritable(t, "Subscription Identifier %d is not in 1 to 268435455 [MQTT 5, 3.8.2.1.2]", id)
 		}
 		size += 1 + varintSize(id)
 	}

@@ -64,7 +64,7 @@ func (p *Publish) decode(c *cursor, h Header) (err error) {
 		if c.v == V311 {
 			return refuse(TopicNameInvalid, "3.1.1 MQTT-4.7.3-1", "the Topic Name of PUBLISH is empty")
 		}
-		return violation("3.3.2.1", "the Topic Name of PUBLISH is empty and there is no Topic Alias")
+		return violation("MQTT 5, 3.3.2.1", "the Topic Name of PUBLISH is empty and there is no Topic Alias")
 	}
 	p.Payload = c.rest()
 	return nil

@@ -19,8 +19,8 @@ type reasonDef struct {
 }
 
 // reasonDefs is MQTT 5, table 2-6: the name of each reason code and the packets that may carry it. A code without a name is
-// not defined. The table, not the text around it, is what [MQTT-3.2.2-8], [MQTT-3.4.2-1], [MQTT-3.5.2-1], [MQTT-3.6.2-1],
-// [MQTT-3.7.2-1], [MQTT-3.9.3-2], [MQTT-3.11.3-2], [MQTT-3.14.2-1] and [MQTT-3.15.2-1] refer to.
+// not defined. The tables of the single packets agree with it but for one code: 0x8C is missing in that of DISCONNECT, and
+// without it a failed re-authentication could not be told (MQTT 5, 4.12.1), so table 2-6 counts.
 var reasonDefs = [256]reasonDef{
 	Success:               {"Success", in(CONNACK, PUBACK, PUBREC, PUBREL, PUBCOMP, SUBACK, UNSUBACK, DISCONNECT, AUTH)},
 	GrantedQoS1:           {"Granted QoS 1", in(SUBACK)},

@@ -44,7 +44,7 @@ func (c *cursor) listReason() (ReasonCode, error) {
 // listClause is the statement that demands a reason code for each filter.
 func listClause(t Type) string {
 	if t == UNSUBACK {
-		return "3.11.3"
+		return "MQTT 5, 3.11.3"
 	}
 	return "MQTT-3.8.4-6"
 }

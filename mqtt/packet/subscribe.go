@@ -69,9 +69,9 @@ func (s *Subscription) setOptions(c *cursor, b byte) error {
 	case b&optionReserved != 0:
 		return malformed("MQTT-3.8.3-5", "the reserved bits of the Subscription Options are not 0")
 	case s.QoS > 2:
-		return violation("3.8.3.1", "the Maximum QoS of a Topic Filter is 3; it may be 0, 1 or 2")
+		return violation("MQTT 5, 3.8.3.1", "the Maximum QoS of a Topic Filter is 3; it may be 0, 1 or 2")
 	case s.RetainHandling > 2:
-		return violation("3.8.3.1", "the Retain Handling of a Topic Filter is 3; it may be 0, 1 or 2")
+		return violation("MQTT 5, 3.8.3.1", "the Retain Handling of a Topic Filter is 3; it may be 0, 1 or 2")
 	case s.NoLocal && strings.HasPrefix(s.Filter, sharePrefix):
 		return violation("MQTT-3.8.3-4", "a Shared Subscription has the No Local option")
 	}
@@ -92,9 +92,9 @@ func (s *Subscription) options() byte {
 func (s *Subscription) check(v Version) error {
 	switch {
 	case s.QoS > 2:
-		return unwritable(SUBSCRIBE, "the Maximum QoS of a Topic Filter is %d [3.8.3.1]", s.QoS)
+		return unwritable(SUBSCRIBE, "the Maximum QoS of a Topic Filter is %d [MQTT 5, 3.8.3.1]", s.QoS)
 	case s.RetainHandling > 2:
-		return unwritable(SUBSCRIBE, "the Retain Handling of a Topic Filter is %d [3.8.3.1]", s.RetainHandling)
+		return unwritable(SUBSCRIBE, "the Retain Handling of a Topic Filter is %d [MQTT 5, 3.8.3.1]", s.RetainHandling)
 	case s.NoLocal && strings.HasPrefix(s.Filter, sharePrefix):
 		return unwritable(SUBSCRIBE, "No Local on a Shared Subscription [MQTT-3.8.3-4]")
 	case v == V311 && (s.NoLocal || s.RetainAsPublished || s.RetainHandling != 0):
