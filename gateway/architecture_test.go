@@ -1,0 +1,203 @@
+package gateway_test
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport says, for each folder of ours, which others of ours its production code may import. A trailing /... covers folders below. The
+// longest matching entry counts. What is not listed may import nothing of ours.
+var mayImport = map[string][]string{
+	"mqtt/packet":          {},
+	"mqtt/topic":           {},
+	"mqtt/session":         {"mqtt/packet", "mqtt/topic"},
+	"mqtt/transport":       {"mqtt/packet"},
+	"mqtt/mqtttest":        {"mqtt/packet", "mqtt/topic"},
+	"amqp":                 {"amqp/message"},
+	"amqp/message":         {},
+	"amqp/embedded/wire":   {"amqp/message"},
+	"amqp/embedded":        {"amqp/..."},
+	"amqp/...":             {"amqp/..."},
+	"mapping":              {"mqtt/packet", "mqtt/topic", "amqp/message"},
+	"sessionstore":         {},
+	"sessionstore/...":     {"sessionstore"},
+	"gateway/bridge":       {"mqtt/packet", "mqtt/topic", "mqtt/session", "mapping", "amqp/message"},
+	"gateway/config":       {},
+	"gateway/e2e/...":      {"amqp/...", "gateway/...", "mapping", "mqtt/...", "sessionstore/..."},
+	"gateway/node":         {"amqp/...", "gateway", "gateway/...", "mqtt/...", "sessionstore", "sessionstore/..."},
+	"gateway":              {"amqp", "amqp/message", "gateway/bridge", "mapping", "mqtt/packet", "mqtt/topic", "mqtt/session", "mqtt/transport", "sessionstore"},
+	"cmd/sluice":           {"amqp", "amqp/message", "amqp/client", "gateway/config", "gateway/node", "mapping", "mqtt/packet", "mqtt/topic", "mqtt/transport"},
+	"sessionstore/redis":   {"sessionstore"},
+	"sessionstore/memory":  {"sessionstore"},
+	"amqp/embedded/frame":  {"amqp/embedded/wire", "amqp/message"},
+	"amqp/embedded/queues": {"amqp/..."},
+}
+
+// pure are the folders without goroutines, clocks, randomness, locks and I/O: time comes in as an argument.
+var pure = []string{"mqtt/packet", "mqtt/topic", "mqtt/session", "amqp/message", "amqp/embedded/wire", "amqp/embedded/frame", "amqp/embedded/endpoint", "mapping", "gateway/bridge"}
+
+// impure are packages that pure code must not import directly. mqtt/topic's trie may lock, and packet's Reader may read: see allowed.
+var impure = []string{"net", "os", "sync", "sync/atomic", "context", "log", "log/slog", "math/rand", "math/rand/v2", "crypto/rand", "io", "bufio", "os/exec", "go.uber.org/zap"}
+
+// allowed are the exceptions, each with its reason.
+var allowed = map[string]string{
+	"mqtt/topic sync":        "the trie's writers take turns; matching takes no lock",
+	"mqtt/topic sync/atomic": "the trie's root is replaced in one step",
+	"mqtt/packet bufio":      "as io",
+	"mqtt/packet io":         "Reader cuts a stream into packets; it takes an io.Reader and owns no connection",
+}
+
+// clock are the functions of package time that look at the clock or wait.
+var clock = []string{"Now", "Since", "Until", "After", "AfterFunc", "NewTimer", "NewTicker", "Tick", "Sleep"}
+
+type source struct {
+	dir     string
+	name    string
+	file    *ast.File
+	imports []string
+}
+
+// sources parses the production code of the module.
+func sources(t *testing.T) []source {
+	t.Helper()
+	root := ".."
+	var all []source
+	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && d.Name() != ".." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules") {
+			return filepath.SkipDir
+		}
+		if d.IsDir() || !strings.HasSuffix(p, ".go") || strings.HasSuffix(p, "_test.go") {
+			return nil
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.SkipObjectResolution|parser.ParseComments)
+		if err != nil {
+			return err
+		}
+		rel, _ := filepath.Rel(root, p)
+		s := source{dir: path.Dir(filepath.ToSlash(rel)), name: filepath.ToSlash(rel), file: f}
+		for _, i := range f.Imports {
+			name, _ := strconv.Unquote(i.Path.Value)
+			s.imports = append(s.imports, name)
+		}
+		all = append(all, s)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+// rule gives the entry of mayImport for a folder.
+func rule(dir string) (entry string, targets []string) {
+	for name, list := range mayImport {
+		prefix, below := strings.CutSuffix(name, "/...")
+		if (name == dir || below && strings.HasPrefix(dir, prefix+"/")) && len(name) > len(entry) {
+			entry, targets = name, list
+		}
+	}
+	if list, exact := mayImport[dir]; exact {
+		return dir, list
+	}
+	return entry, targets
+}
+
+func permits(targets []string, imported string) bool {
+	return slices.ContainsFunc(targets, func(t string) bool {
+		prefix, below := strings.CutSuffix(t, "/...")
+		return t == imported || below && (imported == prefix || strings.HasPrefix(imported, prefix+"/"))
+	})
+}
+
+func TestImportsRunOneWay(t *testing.T) {
+	seen := 0
+	for _, s := range sources(t) {
+		entry, targets := rule(s.dir)
+		for _, i := range s.imports {
+			ours, ok := strings.CutPrefix(i, "sluice/")
+			if !ok {
+				continue
+			}
+			seen++
+			if !permits(targets, ours) {
+				t.Errorf("%s imports %s; the rule for %q allows %v", s.name, ours, entry, targets)
+			}
+		}
+	}
+	if seen < 50 {
+		t.Errorf("only %d imports of ours were seen: this test is blind", seen)
+	}
+}
+
+func TestPureFoldersAreFreeOfIO(t *testing.T) {
+	seen := map[string]int{}
+	for _, s := range sources(t) {
+		if !slices.Contains(pure, s.dir) {
+			continue
+		}
+		seen[s.dir]++
+		for _, i := range s.imports {
+			if slices.Contains(impure, i) && allowed[s.dir+" "+i] == "" {
+				t.Errorf("%s is in a pure folder and imports %s", s.name, i)
+			}
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				t.Errorf("%s is in a pure folder and starts a goroutine", s.name)
+			case *ast.SelectorExpr:
+				if x, ok := n.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains(clock, n.Sel.Name) {
+					t.Errorf("%s is in a pure folder and calls time.%s", s.name, n.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+	for _, dir := range pure {
+		if seen[dir] == 0 {
+			t.Errorf("no file seen in %s: this test is blind", dir)
+		}
+	}
+}
+
+// filesMax is the length beyond which a file is no longer one idea.
+const filesMax = 600
+
+func TestFilesStayShort(t *testing.T) {
+	for _, s := range sources(t) {
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, filepath.Join("..", s.name), nil, parser.SkipObjectResolution)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lines := fset.Position(f.End()).Line; lines > filesMax {
+			t.Errorf("%s has %d lines, more than %d: split it by idea", s.name, lines, filesMax)
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	docs := map[string]bool{}
+	for _, s := range sources(t) {
+		if s.file.Name.Name == "main" {
+			continue
+		}
+		docs[s.dir] = docs[s.dir] || path.Base(s.name) == "doc.go" && s.file.Doc != nil
+	}
+	for dir, ok := range docs {
+		if !ok {
+			t.Errorf("%s has no doc.go with a package comment", dir)
+		}
+	}
+}

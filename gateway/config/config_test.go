@@ -1,0 +1,138 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func load(t *testing.T, src Source) *Config {
+	t.Helper()
+	c, _, err := Load(src)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func file(t *testing.T, content string) string {
+	t.Helper()
+	p := filepath.Join(t.TempDir(), "sluice.yaml")
+	if err := os.WriteFile(p, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestDefaults(t *testing.T) {
+	c := load(t, Source{})
+	if c.TCPListen != "127.0.0.1:1883" || c.TLSListen != "" || c.BusURLs != nil || c.SessionsURL != "" ||
+		c.EmbeddedListen != "127.0.0.1:5672" || c.AdminListen != "127.0.0.1:8080" || c.LogLevel != "info" || c.BusGrace != 30*time.Second {
+		t.Errorf("got %+v", c)
+	}
+	if d := load(t, Source{}); c.NodeID == "" || c.NodeID == d.NodeID {
+		t.Errorf("node ids %q and %q: want two random ones", c.NodeID, d.NodeID)
+	}
+}
+
+func TestPrecedence(t *testing.T) {
+	src := Source{File: file(t, "mqtt:\n  window: 1\n  receive_maximum: 1\nlog:\n  level: debug\n")}
+	if c := load(t, src); c.Window != 1 || c.LogLevel != "debug" || c.KeepAliveMax != 0 {
+		t.Errorf("file over default: %+v", c)
+	}
+	src.Env = []string{"SLUICE_MQTT_WINDOW=2", "SLUICE_MQTT_RECEIVE_MAXIMUM=2", "PATH=/bin"}
+	if c := load(t, src); c.Window != 2 || c.ReceiveMaximum != 2 || c.LogLevel != "debug" {
+		t.Errorf("environment over file: %+v", c)
+	}
+	src.Set = []string{"mqtt.window=3"}
+	if c := load(t, src); c.Window != 3 || c.ReceiveMaximum != 2 {
+		t.Errorf("--set over environment: %+v", c)
+	}
+}
+
+func TestFormsOfValues(t *testing.T) {
+	c := load(t, Source{File: file(t, "mqtt:\n  tcp:\n    listen: off\n  tls:\n    listen: 0.0.0.0:8883\n    cert: c.pem\n    key: k.pem\nbus:\n  url:\n    - amqp://a:5672\n    - amqps://b\n"+
+		"  grace: 1m\nadmin:\n  listen: \"off\"\n")})
+	if c.TCPListen != "" || c.AdminListen != "" || len(c.BusURLs) != 2 || c.BusGrace != time.Minute {
+		t.Errorf("got %+v", c)
+	}
+	if c := load(t, Source{Set: []string{"bus.url=amqp://a, amqp://b"}}); len(c.BusURLs) != 2 {
+		t.Errorf("got %v", c.BusURLs)
+	}
+}
+
+// TestFaults: each names the key, the value and the way to mend it, and never a password.
+func TestFaults(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		src  Source
+		want []string
+	}{
+		{"unknown key in --set", Source{Set: []string{"mqtt.windows=3"}}, []string{"mqtt.windows", "did you mean mqtt.window?"}},
+		{"unknown key in the file", Source{File: file(t, "bus:\n  ulr: amqp://x\n")}, []string{"bus.ulr", "did you mean bus.url?"}},
+		{"no = in --set", Source{Set: []string{"mqtt.window"}}, []string{"mqtt.window", "key=value"}},
+		{"wrong type", Source{Set: []string{"mqtt.window=many"}}, []string{"mqtt.window", `"many"`, "whole number from 1 to 65535"}},
+		{"wrong type in the file", Source{File: file(t, "mqtt:\n  window: [1]\n")}, []string{"mqtt.window", "whole number"}},
+		{"impossible value", Source{Env: []string{"SLUICE_MQTT_WINDOW=0"}}, []string{"mqtt.window", `"0"`}},
+		{"no unit", Source{Set: []string{"bus.grace=30"}}, []string{"bus.grace", `"30"`, "30s"}},
+		{"bad address", Source{Set: []string{"mqtt.tcp.listen=1883"}}, []string{"mqtt.tcp.listen", `"1883"`, "host:port"}},
+		{"bad scheme", Source{Set: []string{"bus.url=http://user:secret@host"}}, []string{"bus.url", "amqp://"}},
+		{"bad URL", Source{Set: []string{"bus.url=amqp://user:secret%zz@host"}}, []string{"bus.url", "is not a URL"}},
+		{"no host", Source{Set: []string{"sessions.url=redis://"}}, []string{"sessions.url", "names no host"}},
+		{"none of", Source{Set: []string{"log.level=loud"}}, []string{"log.level", `"loud"`, "debug, info, warn, error"}},
+		{"no file", Source{File: "no-such.yaml"}, []string{"--config", "no-such.yaml"}},
+		{"broken file", Source{File: file(t, "a: [")}, []string{"--config"}},
+		{"nothing to listen on", Source{Set: []string{"mqtt.tcp.listen=off"}}, []string{"mqtt.tcp.listen", "mqtt.tls.listen"}},
+		{"TLS without certificate", Source{Set: []string{"mqtt.tls.listen=:8883"}}, []string{"mqtt.tls.cert", "mqtt.tls.key"}},
+		{"open embedded bus", Source{Set: []string{"bus.embedded.listen=0.0.0.0:5672"}}, []string{"bus.embedded.listen", "bus.embedded.user"}},
+		{"user without password", Source{Set: []string{"bus.embedded.user=u"}}, []string{"bus.embedded.password"}},
+		{"node id", Source{Set: []string{"node.id=a b"}}, []string{"node.id", `"a b"`}},
+		{"two faults at once", Source{Set: []string{"mqtt.window=x", "log.level=y"}}, []string{"mqtt.window", "log.level"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, _, err := Load(c.src)
+			if err == nil {
+				t.Fatal("accepted")
+			}
+			for _, w := range c.want {
+				if !strings.Contains(err.Error(), w) {
+					t.Errorf("%q does not say %q", err, w)
+				}
+			}
+			if strings.Contains(err.Error(), "secret") {
+				t.Errorf("%q shows a password", err)
+			}
+		})
+	}
+}
+
+func TestStrangeVariablesAreWarnedOf(t *testing.T) {
+	_, warnings, err := Load(Source{Env: []string{"SLUICE_SERVICE_HOST=10.0.0.1", "SLUICE_TEST_REDIS_URL=x", "OTHER=1"}})
+	if err != nil || len(warnings) != 1 || !strings.Contains(warnings[0], "SLUICE_SERVICE_HOST") {
+		t.Errorf("warnings %v, error %v", warnings, err)
+	}
+}
+
+// TestReferenceIsCurrent: docs/configuration.md is what the code says (`make docs` writes it).
+func TestReferenceIsCurrent(t *testing.T) {
+	got, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(got) != Reference() {
+		t.Error("docs/configuration.md is out of date: run make docs")
+	}
+}
+
+func TestEveryKeyHasADefaultThatIsValid(t *testing.T) {
+	for _, k := range keys(&Config{}) {
+		if err := k.set(k.value); err != nil {
+			t.Errorf("%s: default %v: %v", k.name, k.value, err)
+		}
+		if !strings.HasSuffix(k.doc, ".") || len(k.doc) < 20 {
+			t.Errorf("%s: doc line %q", k.name, k.doc)
+		}
+	}
+}

@@ -1,0 +1,158 @@
+package transport
+
+import (
+	"bytes"
+	"io"
+	"net"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"sluice/mqtt/packet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// countingConn counts writes.
+type countingConn struct {
+	net.Conn
+	writes int
+}
+
+func (c *countingConn) Write(b []byte) (int, error) {
+	c.writes++
+	return c.Conn.Write(b)
+}
+
+func pair(t *testing.T) (ours *countingConn, device net.Conn) {
+	t.Helper()
+	a, b := net.Pipe()
+	t.Cleanup(func() { _ = a.Close(); _ = b.Close() })
+	return &countingConn{Conn: a}, b
+}
+
+func publish(n int) *packet.Publish {
+	return &packet.Publish{Topic: "t", Payload: bytes.Repeat([]byte("x"), n)}
+}
+
+func TestPacketsThatWaitShareAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, device := pair(t)
+		w := NewWriter(conn, time.Second, 1<<16, func() {})
+		for range 100 {
+			if err := w.Append(&packet.Pingresp{}, packet.V5); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := make([]byte, 200)
+		if _, err := io.ReadFull(device, got); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if conn.writes > 2 {
+			t.Errorf("%d writes for 100 packets", conn.writes)
+		}
+		if w.Buffered() != 0 {
+			t.Errorf("%d bytes left", w.Buffered())
+		}
+	})
+}
+
+func TestADeviceThatReadsNothingIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, device := pair(t)
+		w := NewWriter(conn, 30*time.Second, 1<<16, func() {})
+		begin := time.Now()
+		if err := w.Append(publish(1000), packet.V5); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(31 * time.Second) // the bubble's clock
+		synctest.Wait()
+		if err := w.Append(publish(1), packet.V5); err != ErrClosed {
+			t.Errorf("Append gives %v after %v, want ErrClosed", err, time.Since(begin))
+		}
+		if _, err := device.Read(make([]byte, 1)); err != io.EOF {
+			t.Errorf("the device's connection gives %v, want EOF", err)
+		}
+	})
+}
+
+func TestASlowDeviceThatReadsStays(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, device := pair(t)
+		w := NewWriter(conn, 30*time.Second, 1<<10, func() {})
+		p := publish(4 * writeChunk)
+		total, err := packet.Size(p, packet.V5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Append(p, packet.V5); err != nil {
+			t.Fatal(err)
+		}
+		// One chunk each 20 s: slower than the timeout for the whole, faster than that for each.
+		for read := 0; read < total; {
+			n, err := io.ReadFull(device, make([]byte, min(writeChunk, total-read)))
+			if err != nil {
+				t.Fatalf("after %d of %d bytes: %v", read+n, total, err)
+			}
+			read += n
+			time.Sleep(20 * time.Second)
+		}
+		if err := w.Append(&packet.Pingresp{}, packet.V5); err != nil {
+			t.Errorf("closed although the device reads: %v", err)
+		}
+		_, _ = io.ReadFull(device, make([]byte, 2))
+	})
+}
+
+func TestLowWaterIsTold(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, device := pair(t)
+		low := make(chan struct{}, 10)
+		w := NewWriter(conn, time.Second, 100, func() { low <- struct{}{} })
+		_ = w.Append(publish(50), packet.V5)
+		_, _ = io.ReadFull(device, make([]byte, 50+5+1))
+		synctest.Wait()
+		if len(low) != 0 {
+			t.Error("told of low water that was never high")
+		}
+		_ = w.Append(publish(500), packet.V5)
+		_, _ = io.CopyN(io.Discard, device, int64(w.Buffered()))
+		synctest.Wait()
+		if len(low) != 1 {
+			t.Errorf("told %d times, want once", len(low))
+		}
+	})
+}
+
+func TestCloseAfterFlushSendsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, device := pair(t)
+		w := NewWriter(conn, time.Second, 100, func() {})
+		_ = w.Append(&packet.Disconnect{Reason: packet.ServerShuttingDown}, packet.V5)
+		w.CloseAfterFlush()
+		w.CloseAfterFlush()
+		got, err := io.ReadAll(device)
+		if err != nil || len(got) == 0 || got[0] != 0xE0 {
+			t.Errorf("read %x, %v; want DISCONNECT and the end", got, err)
+		}
+		if err := w.Append(&packet.Pingresp{}, packet.V5); err != ErrClosed {
+			t.Errorf("Append after the end gives %v", err)
+		}
+	})
+}
+
+func TestWhatCannotBeEncodedSendsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, _ := pair(t)
+		w := NewWriter(conn, time.Second, 100, func() {})
+		if err := w.Append(&packet.Publish{Topic: "a", QoS: 1}, packet.V5); err == nil {
+			t.Error("a PUBLISH without packet identifier was taken")
+		}
+		if w.Buffered() != 0 {
+			t.Error("something of it is left")
+		}
+	})
+}
