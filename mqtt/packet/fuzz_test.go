@@ -85,7 +85,7 @@ func readAll(t *testing.T, r io.Reader, limit int) []packet.Packet {
 		p, err := reader.ReadPacket()
 		if err != nil {
 			var refused *packet.Error
-			if err != io.EOF && err != io.ErrUnexpectedEOF && !errors.As(err, &refused) {
+			if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && !errors.As(err, &refused) {
 				t.Fatalf("the Reader made up %v", err)
 			}
 			return got

@@ -154,7 +154,7 @@ type Auth struct {
 func (*Connect) Type() Type     { return CONNECT }
 func (*Connack) Type() Type     { return CONNACK }
 func (*Publish) Type() Type     { return PUBLISH }
-func (a *Ack) Type() Type       { return a.Kind }
+func (p *Ack) Type() Type       { return p.Kind }
 func (*Subscribe) Type() Type   { return SUBSCRIBE }
 func (*Suback) Type() Type      { return SUBACK }
 func (*Unsubscribe) Type() Type { return UNSUBSCRIBE }

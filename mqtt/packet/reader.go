@@ -2,6 +2,7 @@ package packet
 
 import (
 	"bufio"
+	"errors"
 	"io"
 )
 
@@ -70,7 +71,7 @@ func (r *Reader) readHeader() (Header, error) {
 	var b [maxHeaderBytes]byte
 	for n := range b {
 		next, err := r.r.ReadByte()
-		if err == io.EOF && n > 0 {
+		if n > 0 && errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {
@@ -93,7 +94,7 @@ func (r *Reader) readBody(length int) ([]byte, error) {
 	body := make([]byte, min(length, readStepBytes))
 	for have := 0; ; {
 		n, err := io.ReadFull(r.r, body[have:])
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
 		if err != nil {

@@ -42,7 +42,7 @@ func TestReaderReadsEachPacket(t *testing.T) {
 					t.Fatalf("%s %s: packet %d (-want +got):\n%s", v, name, i, d)
 				}
 			}
-			if _, err := reader.ReadPacket(); err != io.EOF {
+			if _, err := reader.ReadPacket(); !errors.Is(err, io.EOF) {
 				t.Fatalf("%s %s: at the end: %v, want io.EOF", v, name, err)
 			}
 		}
@@ -55,13 +55,13 @@ func TestReaderEndsInsideAPacket(t *testing.T) {
 	for _, n := range []int{1, 2, 3, 4, 5, 10, 65_540, 131_080, len(whole) - 1} {
 		reader := packet.NewReader(bytes.NewReader(whole[:n]), 0)
 		reader.SetVersion(packet.V311)
-		if p, err := reader.ReadPacket(); err != io.ErrUnexpectedEOF || p != nil {
+		if p, err := reader.ReadPacket(); !errors.Is(err, io.ErrUnexpectedEOF) || p != nil {
 			t.Errorf("after %d bytes: %v, %v; want io.ErrUnexpectedEOF", n, p, err)
 		}
 	}
 	broken := errors.New("reset by peer")
 	reader := packet.NewReader(io.MultiReader(bytes.NewReader(whole[:100]), iotest.ErrReader(broken)), 0)
-	if _, err := reader.ReadPacket(); err != broken {
+	if _, err := reader.ReadPacket(); !errors.Is(err, broken) {
 		t.Errorf("the error of the stream came as %v", err)
 	}
 }
@@ -150,7 +150,7 @@ func TestReaderTakesMemoryAsBytesArrive(t *testing.T) {
 		for range runs {
 			source := &greedy{left: sent}
 			reader := packet.NewReader(io.MultiReader(bytes.NewReader(wire{0x30}.varint(announced)), source), 0)
-			if _, _, err := reader.ReadBody(); err != io.ErrUnexpectedEOF {
+			if _, _, err := reader.ReadBody(); !errors.Is(err, io.ErrUnexpectedEOF) {
 				t.Fatal(err)
 			}
 			if source.ahead > 64<<10 {
