@@ -26,6 +26,11 @@ type fakeBus struct {
 	// onReceiver is called when a receiver link of the client, other than management's, has its first credit.
 	onReceiver func(s *fakeSession, handle uint32)
 
+	// onCredit hears of each flow on a receiver link.
+	onCredit func(credit uint32)
+	// refuseAttach answers attaches of receivers with amqp:not-found.
+	refuseAttach atomic.Bool
+
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 	links []*fakeLink
@@ -155,6 +160,9 @@ func (s *fakeSession) handle(p frame.Performative, payload []byte) bool {
 	case *frame.Attach:
 		s.attach(p)
 	case *frame.Flow:
+		if l := s.links[p.Handle.Value]; p.Handle.Set && l != nil && l.receiver && !l.settled && s.bus.onCredit != nil {
+			s.bus.onCredit(p.LinkCredit.Value)
+		}
 		if l := s.links[p.Handle.Value]; p.Handle.Set && l != nil && l.receiver && !l.served && p.LinkCredit.Value > 0 && s.bus.onReceiver != nil {
 			l.served = true
 			s.bus.onReceiver(s, l.handle)
@@ -186,6 +194,12 @@ func (s *fakeSession) attach(p *frame.Attach) {
 	} else {
 		answer.InitialDeliveryCount = frame.Opt[uint32]{}
 		answer.MaxMessageSize = 1 << 20
+	}
+	if l.receiver && !l.settled && s.bus.refuseAttach.Load() {
+		answer.Source = nil
+		s.send(&answer, nil)
+		s.send(&frame.Detach{Handle: p.Handle, Closed: true, Error: &frame.Error{Condition: "amqp:not-found"}}, nil)
+		return
 	}
 	s.send(&answer, nil)
 	if !l.receiver {
