@@ -75,6 +75,9 @@ func (r *Reader) mapValue(c Code) (Map, error) {
 	m := make(Map, 0, min(count/2, preallocate))
 	for range count / 2 {
 		var p Pair
+		if err = inner.checkKey(); err != nil {
+			return nil, err
+		}
 		if p.Key, err = inner.Value(); err != nil {
 			return nil, err
 		}
@@ -160,7 +163,12 @@ func (r *Reader) skipCompound(c Code) error {
 	if err != nil {
 		return err
 	}
-	for range count {
+	for i := range count {
+		if codes[c].kind == KindMap && i%2 == 0 {
+			if err = inner.checkKey(); err != nil {
+				return err
+			}
+		}
 		if err = inner.Skip(); err != nil {
 			return err
 		}

@@ -11,10 +11,28 @@ type Reader struct {
 	pos   int
 	depth int // of nesting around the cursor
 	zero  int // zero-width array elements seen: see MaxZeroWidth
+
+	plainKeys bool
 }
 
 // NewReader gives a cursor at the start of b.
 func NewReader(b []byte) Reader { return Reader{buf: b} }
+
+// PlainKeys makes map keys that are lists, maps, arrays or described values an error, at any depth. The standard allows them, but no known
+// peer sends them, and many readers cannot use them as keys: go-amqp 1.7.0 panics on a described list.
+func (r *Reader) PlainKeys() { r.plainKeys = true }
+
+// checkKey is called in front of each key of a map.
+func (r *Reader) checkKey() error {
+	if !r.plainKeys {
+		return nil
+	}
+	c, err := r.PeekCode()
+	if err == nil && codes[c].kind&(KindList|KindMap|KindArray|KindDescribed) != 0 {
+		return r.err("a map has a %v as key: keys that hold other values are not supported", codes[c].kind)
+	}
+	return err
+}
 
 // Len is how many bytes are left.
 func (r *Reader) Len() int { return len(r.buf) - r.pos }
@@ -108,7 +126,7 @@ func (r *Reader) compound(c Code) (inner Reader, count int, err error) {
 		return Reader{}, 0, r.err("values nest deeper than %d", MaxDepth)
 	}
 	if c == CodeList0 {
-		return Reader{buf: r.buf[:r.pos], pos: r.pos, depth: r.depth + 1, zero: r.zero}, 0, nil
+		return r.inside(r.pos), 0, nil
 	}
 	wide := c.class() == classCompound32 || c.class() == classArray32
 	size, err := r.length(wide)
@@ -119,7 +137,7 @@ func (r *Reader) compound(c Code) (inner Reader, count int, err error) {
 		return Reader{}, 0, r.errShort(size)
 	}
 	end := r.pos + size
-	inner = Reader{buf: r.buf[:end], pos: r.pos, depth: r.depth + 1, zero: r.zero}
+	inner = r.inside(end)
 	if count, err = inner.length(wide); err != nil {
 		return Reader{}, 0, err
 	}
@@ -134,6 +152,14 @@ func (r *Reader) compound(c Code) (inner Reader, count int, err error) {
 	}
 	r.pos = end
 	return inner, count, nil
+}
+
+// inside gives a cursor for what lies between here and end, one level deeper.
+func (r *Reader) inside(end int) Reader {
+	inner := *r
+	inner.buf = r.buf[:end]
+	inner.depth++
+	return inner
 }
 
 // arrayHead is the constructor that all elements of an array share.

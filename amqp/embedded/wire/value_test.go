@@ -181,6 +181,34 @@ func TestMalformedValues(t *testing.T) {
 	}
 }
 
+func TestPlainKeys(t *testing.T) {
+	for _, tt := range []struct {
+		name, hex string
+		plain     bool
+	}{
+		{"scalars", "c10806 40 41 43 41 5041 41", true},
+		{"list", "c10302 45 41", false},
+		{"map", "c10502 c10100 41", false},
+		{"array", "c10602 e0020040 41", false},
+		{"described", "c10602 00 5301 45 41", false},
+		{"described in a list in a value", "c11002 41 c00c01 00 5301 c10602 00 5301 45 41", false},
+		{"described in an array of maps", "e00901c1 0602 00 5301 45 41", false},
+	} {
+		in := unhex(t, tt.hex)
+		for _, read := range []func(r *Reader) error{(*Reader).Skip, func(r *Reader) error { _, err := r.Value(); return err }} {
+			r := NewReader(in)
+			if err := read(&r); err != nil {
+				t.Errorf("%s: %v", tt.name, err)
+			}
+			r = NewReader(in)
+			r.PlainKeys()
+			if err := read(&r); (err == nil) != tt.plain {
+				t.Errorf("%s with plain keys: %v", tt.name, err)
+			}
+		}
+	}
+}
+
 func TestUnencodableValues(t *testing.T) {
 	deep := any("x")
 	for range MaxDepth + 1 {
