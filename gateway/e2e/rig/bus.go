@@ -1,0 +1,191 @@
+package rig
+
+import (
+	"testing"
+	"time"
+
+	"sluice/amqp"
+	"sluice/amqp/client"
+	"sluice/amqp/message"
+	"sluice/mapping"
+)
+
+// Bus is a backend on the bus: it publishes and sees the outcomes, and it consumes and decides them.
+type Bus struct {
+	t      testing.TB
+	client *client.Client
+}
+
+// OpenBus connects a backend to the bus of n.
+func OpenBus(t testing.TB, n *Node) *Bus {
+	t.Helper()
+	c, err := client.Open(client.Options{URLs: []string{n.BusURL}, ContainerID: Prefix(t) + "-backend", Logger: Logger(t), Connections: 1, Lanes: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(Context(t)); err != nil {
+			t.Errorf("closing the backend's connections: %v", err)
+		}
+	})
+	b := &Bus{t: t, client: c}
+	Eventually(t, "the backend is connected", func() error { return c.Ready(Context(t)) })
+	return b
+}
+
+// Message is a durable message for the devices that subscribe to topic, delivered at most at qos.
+func Message(topic string, payload []byte, qos uint8) *message.Message {
+	return &message.Message{
+		Header:      message.Header{Durable: true, Priority: message.DefaultPriority},
+		Annotations: map[string]any{mapping.AnnotationQoS: qos},
+		Properties:  message.Properties{To: Address(topic)},
+		Data:        [][]byte{payload},
+	}
+}
+
+// Address is where a backend sends what devices get on topic.
+func Address(topic string) string { return mapping.To(mapping.Exchange, mapping.Key(topic)) }
+
+// Publish sends m and waits for its outcome.
+func (b *Bus) Publish(m *message.Message) message.Outcome {
+	b.t.Helper()
+	return b.PublishAll([]*message.Message{m})[0]
+}
+
+// PublishAll sends the messages in order, without waiting in between, and gives their outcomes.
+func (b *Bus) PublishAll(messages []*message.Message) []message.Outcome {
+	b.t.Helper()
+	type answer struct {
+		index   int
+		outcome message.Outcome
+	}
+	answers := make(chan answer, len(messages))
+	for i, m := range messages {
+		b.client.Publish(0, m, false, func(o message.Outcome) { answers <- answer{i, o} })
+	}
+	outcomes := make([]message.Outcome, len(messages))
+	ctx := Context(b.t)
+	for range messages {
+		select {
+		case a := <-answers:
+			outcomes[a.index] = a.outcome
+		case <-ctx.Done():
+			b.t.Fatalf("the bus has not answered all of %d messages", len(messages))
+		}
+	}
+	return outcomes
+}
+
+// Send publishes and expects accepted.
+func (b *Bus) Send(m *message.Message) {
+	b.t.Helper()
+	b.SendAll([]*message.Message{m})
+}
+
+// SendAll publishes in order and expects accepted for each.
+func (b *Bus) SendAll(messages []*message.Message) {
+	b.t.Helper()
+	for i, o := range b.PublishAll(messages) {
+		if o.Kind != message.Accepted {
+			b.t.Fatalf("message %d of %d to %s: %v (%v)", i+1, len(messages), messages[i].Properties.To, o.Kind, o.Error)
+		}
+	}
+}
+
+// ExpectNobody waits until no queue on the bus gets what is sent to topic: the bus answers released. So it proves that the queues of ended
+// sessions are gone.
+func (b *Bus) ExpectNobody(topic string) {
+	b.t.Helper()
+	Eventually(b.t, "nothing on the bus is bound to "+topic, func() error {
+		if o := b.Publish(Message(topic, []byte("is anybody there?"), 1)); o.Kind != message.Released {
+			return &message.Error{Condition: o.Kind.String(), Description: "some queue took the message"}
+		}
+		return nil
+	})
+}
+
+// Queue is a queue of the backend's own with a consumer.
+type Queue struct {
+	t          testing.TB
+	Name       string
+	receiver   amqp.Receiver
+	deliveries chan amqp.Delivery
+	attached   chan struct{}
+}
+
+// Queue makes a queue bound to the topic filters and consumes from it. It is removed with the test.
+func (b *Bus) Queue(filters ...string) *Queue {
+	b.t.Helper()
+	q := &Queue{t: b.t, Name: Prefix(b.t) + "-queue", deliveries: make(chan amqp.Delivery, deliveriesMax), attached: make(chan struct{}, 1)}
+	ctx := Context(b.t)
+	if err := b.client.EnsureInbox(ctx, amqp.Inbox{Name: q.Name, Expires: uint64(10 * time.Minute / time.Millisecond)}); err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(func() {
+		if err := b.client.DeleteInbox(Context(b.t), q.Name); err != nil {
+			b.t.Errorf("removing the backend's queue: %v", err)
+		}
+	})
+	patterns := make([]string, len(filters))
+	for i, f := range filters {
+		patterns[i] = mapping.Pattern(f)
+	}
+	if err := b.client.Subscribe(ctx, q.Name, patterns); err != nil {
+		b.t.Fatal(err)
+	}
+	q.receiver = b.client.Attach(amqp.Source{Inbox: q.Name, Credit: 100}, (*queueHandler)(q))
+	b.t.Cleanup(func() {
+		if err := q.receiver.Close(Context(b.t)); err != nil {
+			b.t.Errorf("closing the backend's consumer: %v", err)
+		}
+	})
+	select {
+	case <-q.attached:
+	case <-ctx.Done():
+		b.t.Fatalf("no consumer on %s", q.Name)
+	}
+	return q
+}
+
+// Next is the next message. It stays unsettled until Settle.
+func (q *Queue) Next() amqp.Delivery {
+	q.t.Helper()
+	select {
+	case d := <-q.deliveries:
+		if d.Malformed != nil {
+			q.t.Fatalf("a malformed message on %s: %v", q.Name, d.Malformed)
+		}
+		return d
+	case <-Context(q.t).Done():
+		q.t.Fatalf("no message on %s", q.Name)
+	}
+	return amqp.Delivery{}
+}
+
+// Take is the next message, accepted.
+func (q *Queue) Take() *message.Message {
+	q.t.Helper()
+	d := q.Next()
+	q.Settle(d, message.Outcome{Kind: message.Accepted})
+	return d.Message
+}
+
+// Settle decides the outcome of a delivery.
+func (q *Queue) Settle(d amqp.Delivery, o message.Outcome) { q.receiver.Settle(d.Tag, o) }
+
+// queueHandler keeps the methods of amqp.Handler off Queue.
+type queueHandler Queue
+
+// Attached implements amqp.Handler.
+func (q *queueHandler) Attached() {
+	select {
+	case q.attached <- struct{}{}:
+	default:
+	}
+}
+
+// Delivered implements amqp.Handler.
+func (q *queueHandler) Delivered(d amqp.Delivery) { q.deliveries <- d }
+
+// Detached implements amqp.Handler.
+func (q *queueHandler) Detached(error) bool { return true }

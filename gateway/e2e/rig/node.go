@@ -1,0 +1,97 @@
+package rig
+
+import (
+	"context"
+	"os"
+	"sync"
+	"testing"
+
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+
+	"sluice/gateway/config"
+	"sluice/gateway/node"
+)
+
+// Node is a running node in this process.
+type Node struct {
+	*node.Node
+	ID     string
+	BusURL string // where a backend reaches the bus, credentials included
+
+	config *config.Config
+	stop   sync.Once
+}
+
+// Start runs a node on b and waits until it is ready. It is stopped with the test at the latest. set overrides keys, as --set does.
+func Start(t testing.TB, b Backend, set ...string) *Node {
+	t.Helper()
+	n := start(t, b, set)
+	Eventually(t, "the node is ready", func() error { return n.Ready(Context(t)) })
+	return n
+}
+
+// StartUnready is Start for a node whose bus or store may be out of reach: it does not wait.
+func StartUnready(t testing.TB, b Backend, set ...string) *Node {
+	t.Helper()
+	return start(t, b, set)
+}
+
+func start(t testing.TB, b Backend, set []string) *Node {
+	t.Helper()
+	id := Prefix(t) + "-node"
+	keys := append([]string{
+		"node.id=" + id, "mqtt.tcp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "bus.embedded.listen=127.0.0.1:0",
+		"bus.url=" + b.busURL, "sessions.url=" + b.sessionsURL,
+	}, set...)
+	cfg, _, err := config.Load(config.Source{Set: keys})
+	if err != nil {
+		t.Fatalf("the configuration of the node: %v", err)
+	}
+	started, err := node.Start(Context(t), cfg, Logger(t))
+	if err != nil {
+		t.Fatalf("starting a node on %s: %v", b.Name, err)
+	}
+	n := &Node{Node: started, ID: cfg.NodeID, config: cfg}
+	t.Cleanup(func() { n.Stop(t) })
+	if len(cfg.BusURLs) > 0 {
+		n.BusURL = cfg.BusURLs[0]
+	} else {
+		n.BusURL = node.EmbeddedURL(cfg, started.EmbeddedBus)
+	}
+	return n
+}
+
+// Pair starts two nodes that share sessions and messages. On a backend that cannot be shared both are the same node, so that a test of
+// moving between nodes becomes one of coming back.
+func Pair(t testing.TB, b Backend, set ...string) (first, second *Node) {
+	t.Helper()
+	first = Start(t, b, set...)
+	if !b.Shared {
+		return first, first
+	}
+	return first, Start(t, b, set...)
+}
+
+// Stop stops the node in good order. It may be called again.
+func (n *Node) Stop(t testing.TB) {
+	t.Helper()
+	n.stop.Do(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), n.config.ShutdownTimeout)
+		defer cancel()
+		if err := n.Node.Stop(ctx); err != nil {
+			t.Errorf("stopping node %s: %v", n.ID, err)
+		}
+	})
+}
+
+// Logger writes to the test's output, which is shown when it fails: warnings, or everything with SLUICE_TEST_LOG=debug.
+func Logger(t testing.TB) *zap.Logger {
+	level := zapcore.WarnLevel
+	if os.Getenv("SLUICE_TEST_LOG") != "" {
+		level = zapcore.DebugLevel
+	}
+	encoding := zap.NewDevelopmentEncoderConfig()
+	encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
+	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(encoding), zapcore.Lock(zapcore.AddSync(t.Output())), level))
+}
