@@ -41,8 +41,8 @@ const (
 // ProtocolHeaderSize is the length of a protocol header in bytes.
 const ProtocolHeaderSize = 8
 
-// ParseHeader reads a frame header from the first HeaderSize bytes of b. A size over maxFrameSize (zero is no limit of ours) or smaller than
-// the header that it announces is a *wire.Error, so that it is refused before memory is taken for the frame.
+// ParseHeader reads a frame header from the first HeaderSize bytes of b. A size over maxFrameSize (zero is no limit of ours) or smaller
+// than the header that it announces is a *wire.Error, so that it is refused before memory is taken for the frame.
 func ParseHeader(b []byte, maxFrameSize uint32) (Header, error) {
 	if len(b) < HeaderSize {
 		return Header{}, framing("a frame header has %d bytes, not %d", HeaderSize, len(b))

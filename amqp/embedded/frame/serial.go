@@ -2,8 +2,8 @@ package frame
 
 import "iter"
 
-// Delivery-ids and transfer-ids are serial numbers [AMQP 2.8.8, RFC 1982]: they wrap at 2^32, and of two of them the one is before the other
-// that reaches it in fewer than 2^31 steps. Two that are 2^31 apart have no order; SerialLess then calls each before the other.
+// Delivery-ids and transfer-ids are serial numbers [AMQP 2.8.8, RFC 1982]: they wrap at 2^32, and of two of them the one is before the
+// other that reaches it in fewer than 2^31 steps. Two that are 2^31 apart have no order; SerialLess then calls each before the other.
 
 // SerialDiff is a minus b: how many steps a is ahead of b.
 func SerialDiff(a, b uint32) int32 { return int32(a - b) }

@@ -14,8 +14,8 @@ type Splitter struct {
 	done     bool
 }
 
-// NewSplitter starts cutting. t is the delivery's transfer (More is set by the Splitter); payload is not copied; maxFrameSize is the peer's,
-// in bytes. A limit under MinMaxFrameSize, which no peer may have, counts as MinMaxFrameSize.
+// NewSplitter starts cutting. t is the delivery's transfer (More is set by the Splitter); payload is not copied; maxFrameSize is the
+// peer's, in bytes. A limit under MinMaxFrameSize, which no peer may have, counts as MinMaxFrameSize.
 func NewSplitter(t Transfer, payload []byte, maxFrameSize uint32) Splitter {
 	limit := int64(max(maxFrameSize, MinMaxFrameSize))
 	return Splitter{transfer: t, payload: payload, max: int(min(limit, wire.MaxSize))}

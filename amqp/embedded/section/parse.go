@@ -37,7 +37,8 @@ type Sections struct {
 }
 
 // Parse takes a message (the joined payloads of a delivery's transfers, message-format 0) apart and checks all of it. Maps anywhere in it
-// have to have plain keys (wire.Reader.PlainKeys), or a message could kill its consumers. What it returns are views of payload. Errors are *wire.Error with amqp:decode-error and the section's name.
+// have to have plain keys (wire.Reader.PlainKeys), or a message could kill its consumers. What it returns are views of payload. Errors are
+// *wire.Error with amqp:decode-error, most with the section's name.
 func Parse(payload []byte) (Sections, error) {
 	s := Sections{Header: DefaultHeader()}
 	r := wire.NewReader(payload)

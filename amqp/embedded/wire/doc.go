@@ -8,6 +8,7 @@
 //     whatever the bytes are.
 //   - Decoded []byte values are views of the input: valid as long as the input is, and never to be written to. Strings, symbols and fixed
 //     width values are copies.
-//   - Memory taken while decoding is bounded by the number of bytes that are there, not by a count or size that the peer claims (limits.go).
+//   - Memory taken while decoding is bounded by the number of bytes that are there, at most some 40 bytes for each, and not by a count or
+//     size that the peer claims (limits.go).
 //   - Decode then encode then decode gives the same value, although not always the same bytes: an encoder picks the short form.
 package wire

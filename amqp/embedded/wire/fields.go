@@ -6,8 +6,8 @@ import (
 	"sluice/amqp/message"
 )
 
-// Fields reads the fields of a composite type [AMQP 1.4] one after the other. The first error sticks: every later call gives zero values, and
-// End returns it. Fields that a peer cut off at the end are absent.
+// Fields reads the fields of a composite type [AMQP 1.4] one after the other. The first error sticks: every later call gives zero values,
+// and End returns it. Fields that a peer cut off at the end are absent.
 type Fields struct {
 	r    Reader
 	left int

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"math"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -351,8 +352,8 @@ func TestLongForms(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%T of %d: %v", v, n, err)
 			}
-			if diff := cmp.Diff(v, got); diff != "" {
-				t.Fatalf("%T of %d: %s", v, n, diff)
+			if !reflect.DeepEqual(v, got) {
+				t.Fatalf("%T of %d came back different", v, n)
 			}
 		}
 	}
