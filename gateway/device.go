@@ -104,9 +104,9 @@ func (d *device) readFailed(err error) {
 	if !errors.As(err, &refused) {
 		return
 	}
-	d.post(session.PacketMalformed{Err: refused})
-	// The answer is on its way. Closing with bytes unread would reset the connection and take the answer with it.
+	// The answer is on its way: what the device still sends is read, not to reset the connection under it (transport.Writer).
 	_ = d.conn.SetReadDeadline(time.Now().Add(discardWait))
+	d.post(session.PacketMalformed{Err: refused})
 	_, _ = io.CopyN(io.Discard, d.conn, discardBytes)
 }
 

@@ -37,17 +37,10 @@ func (d *device) finish(e bridge.Finish) {
 func (d *device) teardown(e bridge.Finish) {
 	defer close(d.done)
 	d.laneOps.wait()
-	ctx, cancel := context.WithTimeout(context.Background(), closeWait)
-	defer cancel()
-	if d.lane != nil {
-		if err := d.lane.close(ctx); err != nil {
-			d.log.Debug("session lane not closed in time", zap.Error(err))
-		}
-	}
-	d.gw.nodes.remove(d.gw.ctx, d, d.nodeFilters.list())
+	d.leaveLanes()
 	ended := e.End
 	if e.Opened {
-		ended = d.release(ctx, e.End)
+		ended = d.release(e.End)
 	}
 	if e.Will != nil {
 		d.gw.wills.publish(d.fence, e, ended)
@@ -55,8 +48,22 @@ func (d *device) teardown(e bridge.Finish) {
 	d.gw.directory.leave(d)
 }
 
+// leaveLanes gives deliveries back to the bus, in order, and ends what the node lane did for the device.
+func (d *device) leaveLanes() {
+	ctx, cancel := context.WithTimeout(d.gw.ctx, closeWait)
+	defer cancel()
+	if d.lane != nil {
+		if err := d.lane.close(ctx); err != nil {
+			d.log.Debug("session lane not closed in time", zap.Error(err))
+		}
+	}
+	d.gw.nodes.remove(ctx, d, d.nodeFilters.list())
+}
+
 // release ends the ownership and reports whether the session has ended with it; then its inbox goes too.
-func (d *device) release(ctx context.Context, end bool) (ended bool) {
+func (d *device) release(end bool) (ended bool) {
+	ctx, cancel := context.WithTimeout(d.gw.ctx, max(d.gw.opt.Bridge.Grace, closeWait))
+	defer cancel()
 	err := d.gw.opt.Store.Release(ctx, d.fence, time.Now(), end)
 	switch {
 	case errors.Is(err, sessionstore.ErrFenced):

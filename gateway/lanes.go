@@ -34,7 +34,9 @@ func (d *device) changeLanes(e bridge.ChangeLanes) {
 		d.lane.filters.remove(e.SessionRemove)
 	}
 	if len(e.NodeRemove) > 0 {
-		d.gw.nodes.remove(d.ctx, d, e.NodeRemove)
+		ctx, cancel := context.WithTimeout(d.ctx, closeWait)
+		d.gw.nodes.remove(ctx, d, e.NodeRemove)
+		cancel()
 		d.nodeFilters.remove(e.NodeRemove)
 	}
 	if e.ID != 0 {

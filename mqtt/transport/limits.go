@@ -8,6 +8,8 @@ const (
 	writeChunk = 64 << 10
 	// retainedBuffer is the largest write buffer that an idle connection keeps.
 	retainedBuffer = 4 << 10
+	// closeLinger is how long a connection whose sending half we closed is still read from.
+	closeLinger = 2 * time.Second
 	// acceptBackoffMax bounds the wait after a failed Accept (out of file descriptors, say).
 	acceptBackoffMax = time.Second
 )

@@ -61,7 +61,8 @@ func (w *Writer) Buffered() int {
 	return len(w.pending) + w.inFlight
 }
 
-// CloseAfterFlush closes the connection when everything appended so far is written, or could not be. Later Appends fail.
+// CloseAfterFlush closes the connection when everything appended so far is written, or could not be. Later Appends fail. Whoever reads from the
+// connection goes on until it ends, within closeLinger, and closes it.
 func (w *Writer) CloseAfterFlush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -147,11 +148,17 @@ func (w *Writer) write(buf []byte) {
 	}
 }
 
-// closeLocked ends the connection; the reader notices and tells the session.
+// closeLocked ends the connection: at once after a failure, else with its sending half first, so that what was sent is not lost in the reset
+// that closing with unread bytes causes. The reader, who gets closeLinger to see the end, closes the rest.
 func (w *Writer) closeLocked() {
+	w.pending = nil
+	half, ok := w.conn.(interface{ CloseWrite() error })
+	if w.err != nil || !ok || half.CloseWrite() != nil {
+		_ = w.conn.Close()
+	} else {
+		_ = w.conn.SetReadDeadline(time.Now().Add(closeLinger))
+	}
 	if w.err == nil {
 		w.err = ErrClosed
 	}
-	w.pending = nil
-	_ = w.conn.Close()
 }
