@@ -22,6 +22,8 @@ type connection struct {
 	info    amqp.Info
 	attach  chan struct{} // bounds the attaches under way
 	killed  atomic.Pointer[error]
+
+	sessions atomic.Int32 // begun and not ended
 }
 
 // dial opens TCP, TLS, SASL and AMQP within dialTimeout.
@@ -115,13 +117,27 @@ func (c *connection) within(what string, f func() error) error {
 	return f()
 }
 
-// newSession begins a session that takes at most maxLinks links.
+// newSession begins a session that takes at most maxLinks links. The caller ends it with endSession. Sessions are counted here: the library
+// would close the connection when it runs out of channels.
 func (c *connection) newSession() (s *goamqp.Session, err error) {
+	if n := c.sessions.Add(1); int(n) > c.maxSessions() {
+		c.sessions.Add(-1)
+		return nil, fmt.Errorf("%w: the bus allows %d sessions on a connection, and all are in use", amqp.ErrUnavailable, c.maxSessions())
+	}
 	err = c.within("begin", func() error {
 		s, err = c.conn.NewSession(context.Background(), &goamqp.SessionOptions{MaxLinks: maxLinks + 1})
 		return err
 	})
+	if err != nil {
+		c.sessions.Add(-1)
+	}
 	return s, err
+}
+
+// endSession ends a session and waits for the bus's end; nothing is to be waited for if the bus has ended it first, or the connection is gone.
+func (c *connection) endSession(s *goamqp.Session) {
+	_ = c.within("end", func() error { return s.Close(context.Background()) })
+	c.sessions.Add(-1)
 }
 
 // maxSessions is how many sessions we may have here.

@@ -188,6 +188,8 @@ func (l *lane) link(ctx context.Context, c *connection, stopping <-chan struct{}
 	if err != nil {
 		return err
 	}
+	// The session goes as a whole: a disposition that comes after a link's detach would end it anyway.
+	defer c.endSession(session)
 	mode := goamqp.SenderSettleModeUnsettled
 	if l.settled {
 		mode = goamqp.SenderSettleModeSettled
@@ -201,10 +203,6 @@ func (l *lane) link(ctx context.Context, c *connection, stopping <-chan struct{}
 		l.maxMessageSize.Store(sender.MaxMessageSize())
 		l.setOpen()
 		err = l.pump(ctx, sender, stopping)
-	}
-	if scopeOf(err) != newConnection && scopeOf(err) != newSession {
-		// The session goes as a whole: a disposition that comes after the link's detach would end it anyway.
-		_ = c.within("end", func() error { return session.Close(context.Background()) })
 	}
 	return err
 }

@@ -156,7 +156,7 @@ func (m *management) waitUp(ctx context.Context) error {
 }
 
 // serve keeps a pair up on c.
-func (m *management) serve(ctx context.Context, c *connection) {
+func (m *management) serve(_ context.Context, c *connection) {
 	var wait backoff
 	for c.alive() {
 		err := m.pair(c)
@@ -171,7 +171,6 @@ func (m *management) serve(ctx context.Context, c *connection) {
 			return
 		}
 	}
-	_ = ctx
 }
 
 // pair opens the two links and serves requests until they are lost or the client closes.
@@ -181,6 +180,7 @@ func (m *management) pair(c *connection) error {
 	if err != nil {
 		return err
 	}
+	defer c.endSession(session)
 	if err = c.within("attach", func() error { return p.attach(session) }); err != nil {
 		return err
 	}
@@ -191,11 +191,7 @@ func (m *management) pair(c *connection) error {
 	p.write(ctx)
 	cancel()
 	both.Wait()
-	err = p.fail()
-	if scopeOf(err) != newConnection && scopeOf(err) != newSession {
-		_ = c.within("end", func() error { return session.Close(context.Background()) })
-	}
-	return err
+	return p.fail()
 }
 
 // pair is one life of the two links.

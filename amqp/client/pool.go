@@ -79,12 +79,12 @@ func (p *pool) grow() {
 		pc := &poolConn{}
 		name := fmt.Sprintf("receive-%d", len(p.conns))
 		p.conns = append(p.conns, pc)
-		p.client.supervise(p.supervise(name, func(ctx context.Context, c *connection) { p.serve(ctx, pc, c) }))
+		p.client.supervise(p.supervise(name, func(_ context.Context, c *connection) { p.serve(pc, c) }))
 	}
 }
 
-// serve offers c's sessions until c has ended or the client closes and all receivers have let go.
-func (p *pool) serve(ctx context.Context, pc *poolConn, c *connection) {
+// serve offers c's sessions until c has ended, or the client closes and all receivers have let go.
+func (p *pool) serve(pc *poolConn, c *connection) {
 	p.client.learn(c.info)
 	settler := newSettler()
 	p.mu.Lock()
@@ -94,16 +94,12 @@ func (p *pool) serve(ctx context.Context, pc *poolConn, c *connection) {
 
 	select {
 	case <-c.done():
-	case <-ctx.Done():
 	case <-p.client.receiversGone():
 	}
 
 	p.mu.Lock()
 	pc.live, pc.slots = nil, nil
 	p.mu.Unlock()
-	if ctx.Err() != nil {
-		c.kill(ctx.Err()) // so that settlements under way do not wait for the bus
-	}
 	settler.stop()
 }
 
@@ -226,8 +222,8 @@ func (p *pool) release(s *slot) {
 	p.mu.Unlock()
 	if last {
 		// The place among the connection's sessions is free only when the bus has ended the old one.
-		if s.session != nil && s.conn.alive() {
-			_ = s.conn.within("end", func() error { return s.session.Close(context.Background()) })
+		if s.session != nil {
+			s.conn.endSession(s.session)
 		}
 		p.remove(s)
 	}

@@ -32,9 +32,14 @@ func newSettler() *settler {
 
 func (s *settler) submit(l *link) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	if s.stopped {
+		s.mu.Unlock()
+		l.abandon()
+		return
+	}
 	s.ready = append(s.ready, l)
 	s.cond.Signal()
+	s.mu.Unlock()
 }
 
 // stop ends the workers; what is not settled by then belongs to a connection that is gone.

@@ -68,12 +68,10 @@ func (s *supervisor) run(ctx, closing context.Context) {
 
 // serveOne has the connection used until it ends, and closes it.
 func (s *supervisor) serveOne(ctx, closing context.Context, c *connection) {
+	defer context.AfterFunc(ctx, func() { c.kill(errClosed) })()
 	s.set(c, nil)
 	s.serve(ctx, c)
 	s.set(nil, c.reason())
-	if ctx.Err() != nil {
-		c.kill(context.Cause(ctx))
-	}
 	_ = c.conn.Close()
 	<-c.net.flushed
 }
