@@ -102,9 +102,16 @@ func TestNothingIsLeftBehind(t *testing.T) {
 		t.Fatalf("released: removed in %v to %v, want %v", least, most, want)
 	}
 	f = filled(60)
+	if err := s.Release(t.Context(), f, time.Now(), false); err != nil {
+		t.Fatal(err)
+	}
+	if c, _ := mustClaim(t, s, sessionstore.ClaimRequest{Expiry: 60}); !c.Present {
+		t.Fatalf("claimed again: %+v", c)
+	}
 	if _, most := ttl(f); most > 0 {
 		t.Fatalf("claimed again: would be removed in %v", most)
 	}
+	f = filled(60)
 	f = filled(sessionstore.NeverExpires)
 	if err := s.Release(t.Context(), f, time.Now(), false); err != nil {
 		t.Fatal(err)

@@ -20,22 +20,25 @@ if puts > 0 and redis.call('HLEN', KEYS[2]) + puts > tonumber(ARGV[4]) then
 end
 redis.call('HSET', meta, 'writer', ARGV[2], 'seq', ARGV[3])
 
-local ops = {
-  -- The order in which subscriptions were first made stands before the record.
-  ['s+'] = function(field, value)
+for i = 6, #ARGV, 3 do
+  local what, field, value = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  if what == 'i+' then
+    redis.call('HSET', KEYS[3], field, value)
+  elseif what == 'i-' then
+    redis.call('HDEL', KEYS[3], field)
+  elseif what == 'o+' then
+    redis.call('HSET', KEYS[4], field, value)
+  elseif what == 'o-' then
+    redis.call('HDEL', KEYS[4], field)
+  elseif what == 's+' then
+    -- The order in which subscriptions were first made stands before the record.
     local old = redis.call('HGET', KEYS[2], field)
     local order = old and string.match(old, '^%d+') or redis.call('HINCRBY', meta, 'made', 1)
     redis.call('HSET', KEYS[2], field, order .. ':' .. value)
-  end,
-  ['s-'] = function(field) redis.call('HDEL', KEYS[2], field) end,
-  ['i+'] = function(field, value) redis.call('HSET', KEYS[3], field, value) end,
-  ['i-'] = function(field) redis.call('HDEL', KEYS[3], field) end,
-  ['o+'] = function(field, value) redis.call('HSET', KEYS[4], field, value) end,
-  ['o-'] = function(field) redis.call('HDEL', KEYS[4], field) end,
-  -- A field of the session itself.
-  ['m'] = function(field, value) redis.call('HSET', meta, field, value) end,
-}
-for i = 6, #ARGV, 3 do
-  ops[ARGV[i]](ARGV[i + 1], ARGV[i + 2])
+  elseif what == 's-' then
+    redis.call('HDEL', KEYS[2], field)
+  else -- 'm', a field of the session itself
+    redis.call('HSET', meta, field, value)
+  end
 end
 return 1
