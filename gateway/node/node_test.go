@@ -1,0 +1,141 @@
+package node
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+	"go.uber.org/zap"
+
+	"sluice/gateway/config"
+	"sluice/mqtt/mqtttest"
+	"sluice/mqtt/packet"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// alone is a configuration for a node with its own bus, on free ports.
+func alone(t *testing.T, set ...string) *config.Config {
+	t.Helper()
+	set = append([]string{"mqtt.tcp.listen=127.0.0.1:0", "bus.embedded.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0"}, set...)
+	c, _, err := config.Load(config.Source{Set: set})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func start(t *testing.T, c *config.Config) *Node {
+	t.Helper()
+	n, err := Start(t.Context(), c, zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		defer cancel()
+		if err := n.Stop(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
+			t.Error(err)
+		}
+	})
+	return n
+}
+
+func get(t *testing.T, url string) (int, string) {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	defer http.DefaultClient.CloseIdleConnections()
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, string(body)
+}
+
+func waitReady(t *testing.T, n *Node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for n.Ready(ctx) != nil {
+		select {
+		case <-ctx.Done():
+			t.Fatalf("never ready: %v", n.Ready(t.Context()))
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
+}
+
+func TestAdminTellsHealthReadinessAndMetrics(t *testing.T) {
+	n := start(t, alone(t))
+	waitReady(t, n)
+	for path, want := range map[string]string{"/healthz": "ok", "/readyz": "ready", "/metrics": "sluice_connections 0"} {
+		if status, body := get(t, "http://"+n.Admin+path); status != http.StatusOK || !strings.Contains(body, want) {
+			t.Errorf("%s: %d, %.200q; want 200 and %q", path, status, body, want)
+		}
+	}
+	conn, err := net.Dial("tcp", n.TCP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := mqtttest.New(t, conn, packet.V5)
+	d.Connect()
+	d.Publish("nobody/listens", []byte("x"), 1)
+	_, body := get(t, "http://"+n.Admin+"/metrics")
+	for _, want := range []string{"sluice_connections 1", `sluice_connects_total{reason="Success"} 1`, `sluice_publishes_total{qos="1",reason="No matching subscribers"} 1`} {
+		if !strings.Contains(body, want) {
+			t.Errorf("metrics lack %q", want)
+		}
+	}
+	d.Disconnect()
+}
+
+func TestReadinessFollowsTheBus(t *testing.T) {
+	n := start(t, alone(t))
+	waitReady(t, n)
+	n.embedded.stop()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		status, body := get(t, "http://"+n.Admin+"/readyz")
+		if status == http.StatusServiceUnavailable {
+			if !strings.HasPrefix(body, "bus:") {
+				t.Errorf("503 with %q, want it to name the bus", body)
+			}
+			break
+		}
+		if ctx.Err() != nil {
+			t.Fatal("still ready without a bus")
+		}
+	}
+	if status, _ := get(t, "http://"+n.Admin+"/healthz"); status != http.StatusOK {
+		t.Error("a node without bus is not dead")
+	}
+}
+
+func TestATakenPortNamesItsKeyAndLeavesNothingRunning(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, key := range []string{"mqtt.tcp.listen", "bus.embedded.listen", "admin.listen"} {
+		n, err := Start(t.Context(), alone(t, key+"="+taken.Addr().String()), zap.NewNop())
+		if err == nil {
+			_ = n.Stop(t.Context())
+			t.Fatalf("%s: started on a taken port", key)
+		}
+		if !strings.Contains(err.Error(), key) || !strings.Contains(err.Error(), "in use") {
+			t.Errorf("%s: %v", key, err)
+		}
+	}
+}
