@@ -263,8 +263,11 @@ func (c *connection) carryOut(e endpoint.Effect) {
 			c.broker.stats.count(&c.broker.stats.settled)
 		}
 	case endpoint.CreditChanged:
-		if s, ok := e.Link.Owner.(*subscription); ok {
-			s.creditChanged(c)
+		switch o := e.Link.Owner.(type) {
+		case *subscription:
+			o.creditChanged(c)
+		case *replyLink:
+			o.flush(c)
 		}
 	case endpoint.Unblocked:
 		for link := range c.links {

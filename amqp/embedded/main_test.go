@@ -129,6 +129,9 @@ func (m *manager) do(method, path string, body any) (string, any) {
 	m.t.Helper()
 	m.next++
 	back := "$me"
+	if body == nil {
+		body = amqp.Null{} // without it go-amqp writes no body section
+	}
 	err := m.requests.Send(m.ctx, &amqp.Message{
 		Properties: &amqp.MessageProperties{MessageID: m.next, To: &path, Subject: &method, ReplyTo: &back},
 		Value:      body,

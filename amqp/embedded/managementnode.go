@@ -22,9 +22,13 @@ type requestLink struct {
 }
 
 // replyLink is the link on which answers go.
+//
+// RabbitMQ ends the session when a request comes before the credit for its answer. A client cannot know when its credit has arrived, so
+// here a few answers wait for it.
 type replyLink struct {
 	link    *endpoint.Link
 	address string
+	waiting [][]byte // answers without credit, at most managementCredit
 }
 
 func pairedProperties() wire.Map {
@@ -78,8 +82,8 @@ func (r *requestLink) received(c *connection, m endpoint.MessageReceived) {
 			"no receiver from /management is paired with link %q: it needs the same name and the target %q", r.link.Name(), r.back))
 		return
 	}
-	if reply.link.Credit() == 0 {
-		session.End(endpoint.Errorf(endpoint.PreconditionFailed, "no credit for the answer: grant it before each request"))
+	if len(reply.waiting) >= managementCredit {
+		session.End(endpoint.Errorf(endpoint.PreconditionFailed, "no credit for %d answers: grant it before each request", managementCredit))
 		return
 	}
 	// Arguments stay in the queues, so the request must not alias the frame.
@@ -107,7 +111,15 @@ func (r *requestLink) received(c *connection, m endpoint.MessageReceived) {
 		session.End(endpoint.Errorf(endpoint.InternalError, "the answer cannot be encoded: %s", err))
 		return
 	}
-	c.engine.Deliver(reply.link, endpoint.Message{Payload: payload, Settled: true})
+	reply.waiting = append(reply.waiting, payload)
+	reply.flush(c)
+}
+
+// flush sends answers as far as there is credit.
+func (r *replyLink) flush(c *connection) {
+	for len(r.waiting) > 0 && c.engine.Deliver(r.link, endpoint.Message{Payload: r.waiting[0], Settled: true}) {
+		r.waiting = r.waiting[1:]
+	}
 }
 
 // replyLinkOf finds the other link of the pair.

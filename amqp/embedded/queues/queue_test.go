@@ -45,6 +45,25 @@ func TestRoundRobin(t *testing.T) {
 	}
 }
 
+// TestRoundRobinGoesOnWhenOneLeaves: the turn stays where it was.
+func TestRoundRobinGoesOnWhenOneLeaves(t *testing.T) {
+	s := New(Options{})
+	declare(t, s, "q", nil)
+	a, b, c := consume(t, s, start, "q", 10), consume(t, s, start, "q", 10), consume(t, s, start, "q", 10)
+	publish(t, s, start, "", "q", text("0"))
+	publish(t, s, start, "", "q", text("1"))
+	collect(t, a, start)
+	a.Settle(start, 0, Outcome{Kind: Accepted})
+	a.Cancel(start, false)
+	publish(t, s, start, "", "q", text("2"))
+	if got := bodies(collect(t, c, start)); got != "2" {
+		t.Errorf("the consumer whose turn it was got %q", got)
+	}
+	if got := bodies(collect(t, b, start)); got != "1" {
+		t.Errorf("the other got %q", got)
+	}
+}
+
 func TestSettledConsumerHoldsNothing(t *testing.T) {
 	s := New(Options{})
 	declare(t, s, "q", nil)
