@@ -49,10 +49,9 @@ func judge(err error) verdict {
 	if _, ok := goredis.IsAskError(err); ok {
 		return again
 	}
-	for _, passing := range []string{"BUSY", "MISCONF", "UNBLOCKED", "EXECABORT"} {
-		if goredis.HasErrorPrefix(err, passing) {
-			return again
-		}
+	// A script of somebody else runs too long; the server cannot save and refuses writes until it can.
+	if goredis.HasErrorPrefix(err, "BUSY ") || goredis.HasErrorPrefix(err, "MISCONF") {
+		return again
 	}
 	return refused
 }

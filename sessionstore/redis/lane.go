@@ -2,6 +2,7 @@ package redis
 
 import (
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -181,6 +182,9 @@ func (l *lane) settle(c *call, reply any, err error) (retry bool, wait error) {
 		}
 		return false, nil
 	case unknown:
+		if c.steps[0].eval {
+			return true, err // the text was sent and is not known: wait, do not spin
+		}
 		for _, st := range c.steps {
 			st.eval = true
 		}
@@ -188,7 +192,7 @@ func (l *lane) settle(c *call, reply any, err error) (retry bool, wait error) {
 	case full:
 		if c.steps[0].script == claimScript {
 			// The device is told to come later; what is stored matters more than one session more.
-			c.steps[0].finish(nil, errors.Join(sessionstore.ErrFull, err))
+			c.steps[0].finish(nil, fmt.Errorf("%w: redis: %w", sessionstore.ErrFull, err))
 			return false, nil
 		}
 		return true, err

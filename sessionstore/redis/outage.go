@@ -8,6 +8,7 @@ import (
 )
 
 // outage knows which lanes cannot reach the store, so that an outage is two lines in the log: it began, it is over.
+// A lane learns of the end by its next step; Ready sends one through each.
 type outage struct {
 	log *zap.Logger
 

@@ -89,8 +89,12 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// check waits for the server and looks at its version.
+// check waits for the server and looks at its version. Later a refused password is repeated like an outage, as it may be in rotation; at
+// the start it is a mistake to be told at once.
 func (s *Store) check(ctx context.Context) error {
+	if err := s.client.Ping(ctx).Err(); goredis.IsAuthError(err) {
+		return fmt.Errorf("redis: the server refuses the user or the password: %w; put them into the URL as redis://user:password@host", err)
+	}
 	if err := s.Ready(ctx); err != nil {
 		return err
 	}
