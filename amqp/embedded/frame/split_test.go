@@ -14,8 +14,12 @@ func TestSplitter(t *testing.T) {
 		first := *genTransfer(t)
 		first.More = false
 		first.State = nil
-		payload := rapid.SliceOfN(rapid.Byte(), 0, 3000).Draw(t, "payload")
-		limit := rapid.Uint32Range(0, 2000).Draw(t, "max-frame-size")
+		// Drawn as a length: long slices of drawn bytes are rare, and short ones fit one frame.
+		payload := make([]byte, rapid.SampledFrom([]int{0, 1, 400, 511, 512, 513, 1000, 1024, 3000, 5000}).Draw(t, "length"))
+		for i := range payload {
+			payload[i] = byte(i * 7)
+		}
+		limit := rapid.SampledFrom([]uint32{0, 511, 512, 513, 1024, 4000, 1<<32 - 1}).Draw(t, "max-frame-size")
 		s := NewSplitter(first, payload, limit)
 		var got []byte
 		for n := 0; !s.Done(); n++ {

@@ -256,14 +256,18 @@ func TestDepthLimitIsTheSameBothWays(t *testing.T) {
 	if _, err := r.Value(); err != nil {
 		t.Fatalf("%d levels: %v", MaxDepth, err)
 	}
-	for _, in := range [][]byte{bytes.Repeat([]byte{0x00}, 1<<16), append(bytes.Repeat([]byte{0x00, 0x40}, 1<<16), 0x40)} {
+	tooDeep := append([]byte{byte(CodeList32), 0, 0, 0, byte(len(out) + 4), 0, 0, 0, 1}, out...)
+	if len(out)+4 > math.MaxUint8 {
+		t.Fatalf("the nested value has %d bytes, which the test's size byte cannot say", len(out))
+	}
+	for _, in := range [][]byte{tooDeep, bytes.Repeat([]byte{0x00}, 1<<16), append(bytes.Repeat([]byte{0x00, 0x40}, 1<<16), 0x40)} {
 		r = NewReader(in)
 		s := r
 		if _, err := r.Value(); err == nil {
-			t.Error("descriptors without end are taken")
+			t.Error("nesting over the limit is taken")
 		}
 		if err := s.Skip(); err == nil {
-			t.Error("descriptors without end are skipped")
+			t.Error("nesting over the limit is skipped")
 		}
 	}
 }
