@@ -4,9 +4,10 @@ package session
 func (m *Machine) room() int {
 	d := &m.down
 	room := d.window - d.slots
-	// Exchanges of earlier connections take up no window, but they are not for ever free either.
-	if resumed := len(d.exchanges) - d.slots; resumed > resumedWindows*int(m.cfg.OutboundWindow) {
-		room -= resumed - resumedWindows*int(m.cfg.OutboundWindow)
+	// Exchanges of earlier connections take up no window, but they are not for ever free either. One message at a time is always
+	// possible: what they wait for may be just that message.
+	if excess := len(d.exchanges) - d.slots - resumedWindows*int(m.cfg.OutboundWindow); excess > 0 {
+		room = max(room-excess, 1-d.slots)
 	}
 	return min(room, packetIDs-1-len(d.exchanges))
 }

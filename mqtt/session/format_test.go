@@ -205,3 +205,10 @@ func formatState(s State) string {
 	}
 	return b.String()
 }
+
+func formatAny(ev Event) string {
+	if m, ok := ev.(MessageArrived); ok {
+		return fmt.Sprintf("message %d i=%s self=%t expires=%v %s", m.Delivery, m.Message.Identity, m.Message.FromSelf, m.Message.Expires, formatPublish(m.Message.Publish))
+	}
+	return fmt.Sprintf("%T%+v", ev, ev)
+}

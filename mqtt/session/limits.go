@@ -16,7 +16,7 @@ const (
 	// packetIDs is how many packet identifiers there are [MQTT-2.2.1-3].
 	packetIDs = 65535
 
-	// answeredWindows times the window is how many settled messages are remembered in case their settlement got lost with the lane. A
-	// settlement that is older than the messages of two windows has long been written.
+	// answeredWindows times the window is how many answered messages are remembered in case the bus brings them again: one window for
+	// what the device answers while there is no lane, one for settlements that get lost with a lane. Older ones have long been written.
 	answeredWindows = 2
 )

@@ -43,9 +43,8 @@ func (m *Machine) cameAgain(ev MessageArrived) bool {
 		m.rejoin(o, ev)
 		return true
 	}
-	if a := d.answered.find(ev.Message.Identity, d.gen); a != nil {
-		a.gen = d.gen
-		m.emit(Settle{Delivery: ev.Delivery, Outcome: a.verdict.outcome, Reason: a.verdict.reason, Text: a.verdict.text, User: a.verdict.user})
+	if v, ok := d.answered.take(ev.Message.Identity, d.gen); ok {
+		m.settle(ev.Delivery, ev.Message.Identity, v)
 		return true
 	}
 	return false

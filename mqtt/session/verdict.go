@@ -1,6 +1,10 @@
 package session
 
-import "sluice/mqtt/packet"
+import (
+	"slices"
+
+	"sluice/mqtt/packet"
+)
 
 // verdict is how a delivery is settled.
 type verdict struct {
@@ -45,7 +49,7 @@ type answered struct {
 	verdict  verdict
 }
 
-// answeredRing keeps the latest answered messages.
+// answeredRing keeps the latest answered messages. Once it is full, the oldest is at next.
 type answeredRing struct {
 	entries []answered
 	next    int
@@ -59,17 +63,23 @@ func (r *answeredRing) add(limit int, a answered) {
 		r.entries = append(r.entries, a)
 		return
 	}
-	r.entries[r.next%limit] = a
+	r.entries[r.next] = a
 	r.next = (r.next + 1) % limit
 }
 
-// find returns what was answered on a lane before gen under this identity. On one lane the bus brings no message twice, so there the
+// take removes what was answered on a lane before gen under this identity. On one lane the bus brings no message twice, so there the
 // same identity is another message.
-func (r *answeredRing) find(identity string, gen uint64) *answered {
+func (r *answeredRing) take(identity string, gen uint64) (verdict, bool) {
 	for i := range r.entries {
-		if a := &r.entries[i]; a.gen < gen && a.identity == identity {
-			return a
+		a := r.entries[i]
+		if a.gen >= gen || a.identity != identity {
+			continue
 		}
+		// Oldest first again and without a gap, so that room is not lost to what was taken.
+		r.entries = slices.Concat(r.entries[r.next:], r.entries[:r.next])
+		i = (i - r.next + len(r.entries)) % len(r.entries)
+		r.entries, r.next = slices.Delete(r.entries, i, i+1), 0
+		return a.verdict, true
 	}
-	return nil
+	return verdict{}, false
 }

@@ -13,10 +13,10 @@ import (
 type watcher struct {
 	m *Machine
 
-	connected, closed, finished bool
-	persistent                  bool
-	window                      int
-	maxPacket                   uint32
+	asked, connected, closed, finished bool
+	persistent                         bool
+	window                             int
+	maxPacket                          uint32
 
 	stores  map[uint64]Store          // without answer
 	tokens  map[uint64]Publish        // without answer
@@ -72,6 +72,10 @@ func (w *watcher) event(ev Event) error {
 	case PacketReceived:
 		w.received(ev.Packet)
 	case SessionOpened:
+		if !w.asked {
+			break
+		}
+		w.asked = false
 		for _, r := range ev.State.Inbound {
 			w.backed[r.ID] = r.Accepted
 		}
@@ -160,6 +164,7 @@ func (w *watcher) effect(e Effect, before []Effect) error {
 		return w.sending(e.Packet)
 	case OpenSession:
 		w.persistent = e.Expiry > 0
+		w.asked = true
 	case Publish:
 		w.tokens[e.Token] = e
 		if e.Packet.QoS == 1 {

@@ -1,0 +1,563 @@
+package session
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+// world is a device, a bus and a store around machines that come and go, all driven by one seed. Connections, lanes and whole nodes are
+// lost at any step. The device and the bus are as simple as can be, so that they are plainly right.
+type world struct {
+	rng     *rand.Rand
+	version packet.Version
+	now     time.Time
+
+	m       *Machine
+	watch   *watcher
+	open    bool // CONNACK went out
+	paused  bool
+	asked   bool // OpenSession has no answer
+	closing bool
+	trace   []string
+
+	// The store: what is applied, and what is on its way in order.
+	exists bool
+	stored State
+	writes []Store
+
+	// The bus, downlink: all messages in order, and the lane.
+	down         []*busMessage
+	attached     bool
+	credit       int
+	lastDelivery uint64
+	// loseSettlements makes the end of a lane undo what was settled on it last. Connections then last: what the machine remembers of lost
+	// settlements ends with them.
+	loseSettlements bool
+	settledOnLane   []*busMessage
+	// The bus, uplink: what it has by message-id, and what it has not answered.
+	taken   map[string]string
+	refused map[string]bool
+	pubs    []Publish
+	subs    []Subscribe
+
+	toDevice, toServer []packet.Packet
+	dev                *device
+	epoch              int
+}
+
+type busMessage struct {
+	n        int
+	qos      packet.QoS
+	delivery uint64 // zero is ready
+	done     bool
+	refused  bool
+}
+
+// device keeps its session state whatever happens.
+type device struct {
+	connected, subscribed, online bool
+	got                           []int // downlink, each time a message was passed to the application
+	refusals                      map[int]bool
+	held                          map[packet.ID]bool // QoS 2 received, until PUBREL
+	out                           []*deviceOut       // uplink, without end, in order
+	nextID                        packet.ID
+	sent                          int
+	acked, rejected               map[int]bool
+}
+
+type deviceOut struct {
+	n       int
+	id      packet.ID
+	qos     packet.QoS
+	pubrec  bool
+	sent    bool // on this connection
+	everOut bool
+}
+
+const (
+	worldDown = 24
+	worldUp   = 24
+)
+
+func newWorld(seed uint64, v packet.Version) *world {
+	w := &world{
+		rng: rand.New(rand.NewPCG(seed, uint64(v))), version: v, now: scriptStart,
+		taken: map[string]string{}, refused: map[string]bool{},
+		dev: &device{held: map[packet.ID]bool{}, acked: map[int]bool{}, rejected: map[int]bool{}, refusals: map[int]bool{}},
+	}
+	for n := range worldDown {
+		w.down = append(w.down, &busMessage{n: n, qos: packet.QoS(1 + w.rng.IntN(2))})
+	}
+	return w
+}
+
+func (w *world) log(format string, args ...any) {
+	w.trace = append(w.trace, fmt.Sprintf(format, args...))
+}
+
+func (w *world) step(ev Event) error {
+	w.now = w.now.Add(time.Millisecond)
+	w.log("%s", formatEvent(ev))
+	effects := w.m.Step(w.now, ev, nil)
+	for _, e := range effects {
+		w.log("\t%s", formatEffect(e, scriptStart))
+	}
+	if err := w.watch.step(w.now, ev, effects); err != nil {
+		return err
+	}
+	for _, e := range effects {
+		if err := w.perform(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (w *world) perform(e Effect) error {
+	switch e := e.(type) {
+	case SendPacket:
+		w.toDevice = append(w.toDevice, e.Packet)
+	case OpenSession:
+		w.asked = true
+	case Publish:
+		w.pubs = append(w.pubs, e)
+	case Subscribe:
+		w.subs = append(w.subs, e)
+	case Store:
+		w.writes = append(w.writes, e)
+	case Settle:
+		return w.settle(e)
+	case GrantCredit:
+		w.credit += int(e.N)
+	case PauseReading:
+		w.paused = true
+	case ResumeReading:
+		w.paused = false
+	case CloseConnection:
+		w.closing = true
+		if e.Reason != packet.Success && e.Reason != packet.ImplementationSpecificError {
+			return fmt.Errorf("closed: 0x%02X %s", byte(e.Reason), e.Text)
+		}
+	case Finish:
+		w.applyWrites(len(w.writes)) // Release waits for earlier writes
+		w.end()
+	}
+	return nil
+}
+
+func (w *world) settle(e Settle) error {
+	for _, b := range w.down {
+		if b.delivery != e.Delivery {
+			continue
+		}
+		b.delivery = 0
+		switch e.Outcome {
+		case SettleAccepted:
+			b.done = true
+		case SettleRejected:
+			b.done, b.refused = true, true
+			if !w.dev.refusals[b.n] {
+				return fmt.Errorf("message %d rejected, the device did not: %s", b.n, e.Text)
+			}
+		}
+		w.settledOnLane = append(w.settledOnLane, b)
+		return nil
+	}
+	return fmt.Errorf("no delivery %d", e.Delivery)
+}
+
+// end: the connection is gone, with or without its node.
+func (w *world) end() {
+	w.detach(false)
+	w.m, w.watch, w.open, w.paused, w.asked, w.closing = nil, nil, false, false, false, false
+	w.toDevice, w.toServer, w.pubs, w.subs = nil, nil, nil, nil
+	w.dev.online, w.dev.connected = false, false
+}
+
+func (w *world) detach(lose bool) {
+	w.attached, w.credit = false, 0
+	for _, b := range w.down {
+		b.delivery = 0
+	}
+	if lose {
+		for _, b := range w.settledOnLane[max(0, len(w.settledOnLane)-w.rng.IntN(4)):] {
+			b.done, b.refused = false, false
+		}
+	}
+	w.settledOnLane = nil
+}
+
+func (w *world) applyWrites(n int) []Store {
+	done := w.writes[:n]
+	w.writes = w.writes[n:]
+	for _, s := range done {
+		for _, op := range s.Ops {
+			w.stored.apply(op)
+		}
+	}
+	return done
+}
+
+// apply is what a store does with an op.
+func (s *State) apply(op Op) {
+	switch op := op.(type) {
+	case PutSubscription:
+		s.Subscriptions = append(slices.DeleteFunc(s.Subscriptions, func(x Subscription) bool { return x.Filter == op.Subscription.Filter }), op.Subscription)
+	case DeleteSubscription:
+		s.Subscriptions = slices.DeleteFunc(s.Subscriptions, func(x Subscription) bool { return x.Filter == op.Filter })
+	case PutInbound:
+		s.apply(DeleteInbound{ID: op.Record.ID})
+		s.Inbound = append(s.Inbound, op.Record)
+	case DeleteInbound:
+		s.Inbound = slices.DeleteFunc(s.Inbound, func(x Inbound) bool { return x.ID == op.ID })
+	case PutOutbound:
+		s.apply(DeleteOutbound{ID: op.Record.ID})
+		s.Outbound = append(s.Outbound, op.Record)
+	case DeleteOutbound:
+		s.Outbound = slices.DeleteFunc(s.Outbound, func(x Outbound) bool { return x.ID == op.ID })
+	}
+}
+
+// act does one thing chosen by the seed. faults allows losses.
+func (w *world) act(faults bool) error {
+	if w.m == nil {
+		return w.connect()
+	}
+	if faults {
+		switch n := w.rng.IntN(100); {
+		case n < 2 && w.loseSettlements:
+		case n < 1: // the node dies: of the writes under way some are applied
+			w.log("crash")
+			w.applyWrites(w.rng.IntN(len(w.writes) + 1))
+			w.writes = nil
+			w.end()
+			return nil
+		case n < 2 && !w.asked:
+			w.toDevice, w.toServer = nil, nil
+			w.dev.online, w.dev.connected = false, false
+			return w.step(ConnectionLost{})
+		case n < 4 && w.attached:
+			w.detach(w.loseSettlements)
+			return w.step(LaneDetached{})
+		}
+	}
+	actions := w.actions()
+	if len(actions) == 0 {
+		return nil
+	}
+	return actions[w.rng.IntN(len(actions))]()
+}
+
+func (w *world) connect() error {
+	w.m = New(testConfig())
+	w.watch = newWatcher(w.m)
+	w.epoch++
+	w.dev.online = true
+	for _, o := range w.dev.out {
+		o.sent = false
+	}
+	if err := w.step(ConnectionOpened{AssignedClientID: "x"}); err != nil {
+		return err
+	}
+	c := &packet.Connect{Version: w.version, ClientID: "c"}
+	if w.version == packet.V5 {
+		c.Properties.SetSessionExpiry(3600)
+		c.Properties.SetReceiveMaximum(3)
+		c.Properties.SetTopicAliasMaximum(2)
+	}
+	return w.step(PacketReceived{Packet: c})
+}
+
+func (w *world) actions() (a []func() error) {
+	add := func(on bool, f func() error) {
+		if on {
+			a = append(a, f)
+		}
+	}
+	add(w.asked, w.openSession)
+	add(w.closing, func() error { return w.step(ConnectionLost{}) })
+	add(len(w.toDevice) > 0 && w.dev.online, w.deviceReads)
+	add(len(w.toServer) > 0 && !w.paused && !w.closing, w.serverReads)
+	add(w.open && !w.attached && w.dev.online && !w.closing, func() error { w.attached = true; return w.step(LaneAttached{}) })
+	add(w.attached && w.credit > 0 && w.dev.subscribed && w.nextReady() != nil, w.busDelivers)
+	add(len(w.pubs) > 0, w.busAnswers)
+	add(len(w.subs) > 0, w.busSubscribes)
+	add(len(w.writes) > 0, w.storeAnswers)
+	add(w.dev.connected && w.dev.subscribed && len(w.dev.out) < 3 && w.dev.sent < worldUp, w.devicePublishes)
+	return a
+}
+
+func (w *world) openSession() error {
+	w.asked = false
+	ev := SessionOpened{Present: w.exists, MessageIDPrefix: fmt.Sprintf("e%d-", w.epoch)}
+	if w.exists {
+		ev.State = State{slices.Clone(w.stored.Subscriptions), slices.Clone(w.stored.Inbound), slices.Clone(w.stored.Outbound)}
+	}
+	w.exists, w.open = true, true
+	return w.step(ev)
+}
+
+func (w *world) nextReady() *busMessage {
+	for _, b := range w.down {
+		if !b.done && b.delivery == 0 {
+			return b
+		}
+	}
+	return nil
+}
+
+func (w *world) busDelivers() error {
+	b := w.nextReady()
+	w.lastDelivery++
+	b.delivery = w.lastDelivery
+	w.credit--
+	p := &packet.Publish{QoS: b.qos, Topic: fmt.Sprintf("t/%d", b.n%3), Payload: fmt.Append(nil, b.n)}
+	return w.step(MessageArrived{Delivery: b.delivery, Message: Message{Publish: p, Identity: fmt.Sprintf("d%d", b.n)}})
+}
+
+// busAnswers decides on any of the messages under way; what it has it knows again by its message-id.
+func (w *world) busAnswers() error {
+	i := w.rng.IntN(len(w.pubs))
+	p := w.pubs[i]
+	w.pubs = slices.Delete(w.pubs, i, i+1)
+	ev := PublishAnswered{Token: p.Token}
+	_, has := w.taken[p.MessageID]
+	if !has && w.version == packet.V5 && w.rng.IntN(20) == 0 {
+		w.refused[p.MessageID] = true
+		ev.Reason = packet.QuotaExceeded
+	} else {
+		w.taken[p.MessageID] = string(p.Packet.Payload)
+	}
+	return w.step(ev)
+}
+
+func (w *world) busSubscribes() error {
+	s := w.subs[0]
+	w.subs = w.subs[1:]
+	return w.step(Subscribed{ID: s.ID, Reasons: make([]packet.ReasonCode, len(s.Subscriptions))})
+}
+
+func (w *world) storeAnswers() error {
+	s := w.applyWrites(1)[0]
+	if s.ID == 0 {
+		return nil
+	}
+	return w.step(Stored{ID: s.ID})
+}
+
+func (w *world) serverReads() error {
+	p := w.toServer[0]
+	w.toServer = w.toServer[1:]
+	return w.step(PacketReceived{Packet: p})
+}
+
+func (w *world) deviceReads() error {
+	p := w.toDevice[0]
+	w.toDevice = w.toDevice[1:]
+	w.log("device reads %s", formatPacket(p))
+	return w.dev.read(w, p)
+}
+
+func (d *device) send(w *world, p packet.Packet) { w.toServer = append(w.toServer, p) }
+
+func (d *device) read(w *world, p packet.Packet) error {
+	switch p := p.(type) {
+	case *packet.Connack:
+		d.connected = true
+		if !d.subscribed {
+			d.send(w, &packet.Subscribe{ID: 60000, Subscriptions: []packet.Subscription{{Filter: "#", QoS: 2}}})
+		}
+		for _, o := range d.out {
+			d.resend(w, o)
+		}
+	case *packet.Suback:
+		d.subscribed = true
+	case *packet.Publish:
+		return d.published(w, p)
+	case *packet.Ack:
+		return d.acknowledged(w, p)
+	}
+	return nil
+}
+
+func (d *device) resend(w *world, o *deviceOut) {
+	if o.pubrec {
+		d.send(w, &packet.Ack{Kind: packet.PUBREL, ID: o.id})
+		return
+	}
+	o.sent = true
+	d.send(w, &packet.Publish{QoS: o.qos, ID: o.id, Dup: o.everOut, Topic: "up", Payload: fmt.Append(nil, o.n)})
+	o.everOut = true
+}
+
+func (d *device) published(w *world, p *packet.Publish) error {
+	var n int
+	fmt.Sscan(string(p.Payload), &n)
+	if p.QoS == 1 {
+		a := &packet.Ack{Kind: packet.PUBACK, ID: p.ID}
+		if w.version == packet.V5 && w.rng.IntN(20) == 0 {
+			a.Reason = packet.ImplementationSpecificError
+			d.refusals[n] = true
+		}
+		d.got = append(d.got, n)
+		d.send(w, a)
+		return nil
+	}
+	if !d.held[p.ID] {
+		d.held[p.ID] = true
+		d.got = append(d.got, n)
+	}
+	d.send(w, &packet.Ack{Kind: packet.PUBREC, ID: p.ID})
+	return nil
+}
+
+func (d *device) acknowledged(w *world, p *packet.Ack) error {
+	if p.Kind == packet.PUBREL {
+		a := &packet.Ack{Kind: packet.PUBCOMP, ID: p.ID}
+		if !d.held[p.ID] && w.version == packet.V5 {
+			a.Reason = packet.PacketIDNotFound
+		}
+		delete(d.held, p.ID)
+		d.send(w, a)
+		return nil
+	}
+	i := slices.IndexFunc(d.out, func(o *deviceOut) bool { return o.id == p.ID })
+	if i < 0 {
+		return fmt.Errorf("the device has nothing under way for %s", formatPacket(p))
+	}
+	o := d.out[i]
+	switch {
+	case p.Kind == packet.PUBREC && !p.Reason.Failed():
+		d.acked[o.n] = true
+		o.pubrec = true
+		d.send(w, &packet.Ack{Kind: packet.PUBREL, ID: p.ID})
+		return nil
+	case p.Reason.Failed() && p.Kind != packet.PUBCOMP:
+		d.rejected[o.n] = true
+	default:
+		d.acked[o.n] = true
+	}
+	d.out = slices.Delete(d.out, i, i+1)
+	return nil
+}
+
+func (w *world) devicePublishes() error {
+	d := w.dev
+	d.nextID = d.nextID%10 + 1
+	for slices.ContainsFunc(d.out, func(o *deviceOut) bool { return o.id == d.nextID }) {
+		d.nextID = d.nextID%10 + 1
+	}
+	o := &deviceOut{n: d.sent, id: d.nextID, qos: packet.QoS(1 + w.rng.IntN(2))}
+	d.sent++
+	d.out = append(d.out, o)
+	d.resend(w, o)
+	return nil
+}
+
+// done reports whether nothing is left to happen.
+func (w *world) done() bool {
+	for _, b := range w.down {
+		if !b.done {
+			return false
+		}
+	}
+	return w.attached && w.dev.sent == worldUp && len(w.dev.out) == 0 && len(w.writes) == 0 && len(w.dev.held) == 0 && w.m != nil && len(w.toServer) == 0 && len(w.toDevice) == 0
+}
+
+// verify compares what was promised with what came out.
+func (w *world) verify() error {
+	times := map[int]int{}
+	last := -1
+	for _, n := range w.dev.got {
+		if times[n]++; times[n] == 1 {
+			if n < last {
+				return fmt.Errorf("message %d first came after %d: %v", n, last, w.dev.got)
+			}
+			last = n
+		}
+	}
+	for _, b := range w.down {
+		if times[b.n] == 0 || b.qos == 2 && times[b.n] != 1 {
+			return fmt.Errorf("message %d of QoS %d came %d times: %v", b.n, b.qos, times[b.n], w.dev.got)
+		}
+	}
+	up := map[string]int{}
+	for _, payload := range w.taken {
+		up[payload]++
+	}
+	for n := range worldUp {
+		if got := up[fmt.Sprint(n)]; w.dev.acked[n] && got == 0 {
+			return fmt.Errorf("the device was told that the bus has %d; it has not", n)
+		}
+	}
+	if s := w.m.State(); len(s.Inbound)+len(s.Outbound) > 0 {
+		return fmt.Errorf("left behind: %+v", s)
+	}
+	if len(w.stored.Inbound)+len(w.stored.Outbound) > 0 {
+		return fmt.Errorf("left in the store: %+v", w.stored)
+	}
+	return nil
+}
+
+func (w *world) run() error {
+	for range 1500 {
+		if err := w.act(true); err != nil {
+			return err
+		}
+	}
+	w.log("healed")
+	for range 5000 {
+		if w.done() {
+			// Exchanges that an earlier connection has settled wait in vain for their message.
+			w.now = w.now.Add(testConfig().OrphanTime)
+			if err := w.step(DeadlineReached{}); err != nil {
+				return err
+			}
+			w.applyWrites(len(w.writes))
+			return w.verify()
+		}
+		if err := w.act(false); err != nil {
+			return err
+		}
+	}
+	return fmt.Errorf("no end in sight: up %d sent, %d open; held %v", w.dev.sent, len(w.dev.out), w.dev.held)
+}
+
+// TestModelDevice: whatever is lost, QoS 2 arrives exactly once and QoS 1 at least once, in order, both ways; and in the end nothing is left
+// over.
+func TestModelDevice(t *testing.T) {
+	for _, v := range []packet.Version{packet.V311, packet.V5} {
+		for seed := range uint64(200) {
+			newWorld(seed, v).test(t, seed)
+		}
+	}
+}
+
+// TestModelLostSettlements: a lane that takes settlements down with it makes no message come twice.
+func TestModelLostSettlements(t *testing.T) {
+	for _, v := range []packet.Version{packet.V311, packet.V5} {
+		for seed := range uint64(100) {
+			w := newWorld(seed, v)
+			w.loseSettlements = true
+			w.test(t, seed)
+			if len(w.dev.got) != worldDown {
+				t.Fatalf("version %s, seed %d: %d messages came as %v", v, seed, worldDown, w.dev.got)
+			}
+		}
+	}
+}
+
+func (w *world) test(t *testing.T, seed uint64) {
+	t.Helper()
+	if err := w.run(); err != nil {
+		for _, l := range w.trace[max(0, len(w.trace)-400):] {
+			t.Log(l)
+		}
+		t.Fatalf("version %s, seed %d: %v", w.version, seed, err)
+	}
+}

@@ -1,0 +1,379 @@
+package session
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+// walk feeds a machine events that bytes choose: mostly sensible ones, so that it gets far, and at any time senseless ones, as a device or a
+// shell with a bug would.
+type walk struct {
+	choices []byte
+	now     time.Time
+	m       *Machine
+	watch   *watcher
+
+	deadline     time.Time
+	asked        bool
+	attached     bool
+	lastDelivery uint64
+	pubs         []uint64
+	stores       []uint64
+	subs         []Subscribe
+	unsubs       []packet.ID
+	sent         []*packet.Publish
+	stored       State
+	log          []string
+}
+
+// pick chooses one of n; zero once the bytes are used up.
+func (w *walk) pick(n int) int {
+	if len(w.choices) == 0 {
+		return 0
+	}
+	c := w.choices[0]
+	w.choices = w.choices[1:]
+	return int(c) % n
+}
+
+func (w *walk) chance(oneIn int) bool { return w.pick(oneIn) == 1 }
+
+func (w *walk) run() error {
+	cfg := testConfig()
+	cfg.MaximumQoS = byte(2 - w.pick(6)/5)
+	cfg.RetainAvailable = !w.chance(5)
+	w.m = New(cfg)
+	w.watch = newWatcher(w.m)
+	for len(w.choices) > 0 && !w.watch.finished {
+		if err := w.step(w.event()); err != nil {
+			return err
+		}
+	}
+	// However it went, it ends.
+	if err := w.step(ConnectionLost{}); err != nil {
+		return err
+	}
+	if w.asked {
+		if err := w.step(SessionRefused{Reason: packet.ServerBusy}); err != nil {
+			return err
+		}
+	}
+	w.now = w.now.Add(time.Hour)
+	if err := w.step(DeadlineReached{}); err != nil {
+		return err
+	}
+	if !w.watch.finished {
+		return errNoFinish
+	}
+	return nil
+}
+
+type walkError string
+
+func (e walkError) Error() string { return string(e) }
+
+const errNoFinish = walkError("no Finish after the connection was lost and all deadlines have passed")
+
+func (w *walk) step(ev Event) error {
+	w.log = append(w.log, formatEvent(ev))
+	effects := w.m.Step(w.now, ev, nil)
+	for _, e := range effects {
+		w.log = append(w.log, "\t"+formatEffect(e, scriptStart))
+		switch e := e.(type) {
+		case OpenSession:
+			w.asked = true
+		case Publish:
+			w.pubs = append(w.pubs, e.Token)
+		case Store:
+			if e.ID != 0 {
+				w.stores = append(w.stores, e.ID)
+			}
+			for _, op := range e.Ops {
+				w.stored.apply(op)
+			}
+		case Subscribe:
+			w.subs = append(w.subs, e)
+		case Unsubscribe:
+			w.unsubs = append(w.unsubs, e.ID)
+		case SetDeadline:
+			w.deadline = e.At
+		case SendPacket:
+			if p, ok := e.Packet.(*packet.Publish); ok && p.QoS > 0 {
+				w.sent = append(w.sent, p)
+			}
+		}
+	}
+	return w.watch.step(w.now, ev, effects)
+}
+
+func formatEvent(ev Event) string {
+	if p, ok := ev.(PacketReceived); ok {
+		return "< " + formatPacket(p.Packet)
+	}
+	return formatAny(ev)
+}
+
+func (w *walk) event() Event {
+	w.now = w.now.Add(time.Duration(w.pick(50)) * 10 * time.Millisecond)
+	switch w.m.phase {
+	case phaseNew:
+		if !w.chance(20) {
+			return ConnectionOpened{AssignedClientID: "x"}
+		}
+	case phaseConnect:
+		if !w.chance(10) {
+			return PacketReceived{Packet: w.connect()}
+		}
+	case phaseOpening:
+		if !w.chance(3) {
+			return w.opened()
+		}
+	}
+	switch w.pick(12) {
+	case 0, 1:
+		return PacketReceived{Packet: w.publish()}
+	case 2, 3:
+		return PacketReceived{Packet: w.answer()}
+	case 4, 5:
+		return w.busAnswer()
+	case 6, 7:
+		return w.storeAnswer()
+	case 8, 9:
+		return w.message()
+	case 10:
+		return PacketReceived{Packet: w.request()}
+	}
+	return w.rare()
+}
+
+func (w *walk) connect() packet.Packet {
+	c := &packet.Connect{Version: packet.V5, ClientID: "c", CleanStart: w.chance(3), KeepAlive: uint16(w.pick(3)) * 30}
+	if w.chance(5) {
+		c.ClientID = ""
+	}
+	if w.chance(3) {
+		c.Will = &packet.Will{Topic: "w", QoS: packet.QoS(w.pick(3)), Retain: w.chance(4)}
+	}
+	if w.chance(2) {
+		c.Version = packet.V311
+		return c
+	}
+	p := &c.Properties
+	p.SetSessionExpiry(uint32(w.pick(3)) * 1000)
+	p.SetReceiveMaximum(uint16(1 + w.pick(5)))
+	p.SetTopicAliasMaximum(uint16(w.pick(4)))
+	if w.chance(4) {
+		p.SetMaximumPacketSize(uint32(10 + w.pick(40)))
+	}
+	p.SetRequestProblemInfo(!w.chance(3))
+	return c
+}
+
+func (w *walk) opened() Event {
+	w.asked = false
+	if w.chance(10) {
+		return SessionRefused{Reason: packet.NotAuthorized, Text: "no"}
+	}
+	ev := SessionOpened{Present: w.chance(2), MessageIDPrefix: "m-"}
+	if !ev.Present || w.m.conn.cleanStart || !w.m.persistent() {
+		ev.Present = false
+		return ev
+	}
+	ev.State.Subscriptions = []Subscription{{Subscription: packet.Subscription{Filter: "#", QoS: 2}}}
+	for i := range w.pick(4) {
+		ev.State.Inbound = append(ev.State.Inbound, Inbound{ID: packet.ID(1 + 2*i), MessageID: "old-" + identities[i], Accepted: w.chance(2)})
+	}
+	for i := range w.pick(6) {
+		o := Outbound{ID: packet.ID(1 + i), Identity: identities[i], QoS: packet.QoS(1 + w.pick(2)), Order: uint64(i + 1)}
+		o.Released = o.QoS == 2 && w.chance(2)
+		ev.State.Outbound = append(ev.State.Outbound, o)
+	}
+	w.stored = State{slices.Clone(ev.State.Subscriptions), slices.Clone(ev.State.Inbound), slices.Clone(ev.State.Outbound)}
+	return ev
+}
+
+var (
+	identities = []string{"i0", "i1", "i2", "i3", "i4", "i5", "i6", ""}
+	topics     = []string{"a", "a/b", "b", "$SYS/x", "a/b/c"}
+	filters    = []string{"#", "a/#", "+", "a/b", "$share/g/a", "b", "a#", "$SYS/#"}
+)
+
+func (w *walk) publish() packet.Packet {
+	p := &packet.Publish{QoS: packet.QoS(w.pick(3)), Topic: topics[w.pick(len(topics))], Retain: w.chance(8)}
+	if p.QoS > 0 {
+		p.ID = packet.ID(1 + w.pick(8))
+		p.Dup = w.chance(3)
+	}
+	if w.chance(6) {
+		p.Properties.SetTopicAlias(uint16(w.pick(5)))
+		if w.chance(2) {
+			p.Topic = ""
+		}
+	}
+	return p
+}
+
+// answer is what a device says to a PUBLISH it got, or anything.
+func (w *walk) answer() packet.Packet {
+	a := &packet.Ack{Kind: packet.PUBREL, ID: packet.ID(1 + w.pick(8))}
+	if w.chance(10) {
+		a.Kind = packet.Type(4 + w.pick(4))
+		return a
+	}
+	if len(w.sent) == 0 || w.chance(3) {
+		return a // PUBREL for its own
+	}
+	p := w.sent[w.pick(len(w.sent))]
+	a.ID, a.Kind = p.ID, packet.PUBACK
+	if o := w.m.down.exchanges[p.ID]; o == nil || w.chance(3) {
+		w.sent = slices.DeleteFunc(w.sent, func(x *packet.Publish) bool { return x == p })
+	} else if o.rec.QoS == 2 {
+		a.Kind = packet.PUBREC
+		if o.state == outReleased {
+			a.Kind = packet.PUBCOMP
+		}
+	}
+	if w.m.v5() && w.chance(6) {
+		a.Reason = packet.QuotaExceeded
+		a.Properties.SetReasonString("full")
+		if a.Kind == packet.PUBCOMP {
+			a.Reason = packet.PacketIDNotFound
+		}
+	}
+	return a
+}
+
+func (w *walk) busAnswer() Event {
+	if len(w.subs) > 0 && w.chance(2) {
+		s := w.subs[0]
+		w.subs = w.subs[1:]
+		ev := Subscribed{ID: s.ID}
+		for range s.Subscriptions {
+			ev.Reasons = append(ev.Reasons, []packet.ReasonCode{packet.Success, packet.GrantedQoS2, packet.NotAuthorized}[w.pick(3)])
+		}
+		return ev
+	}
+	if len(w.unsubs) > 0 && w.chance(2) {
+		id := w.unsubs[0]
+		w.unsubs = w.unsubs[1:]
+		return Unsubscribed{ID: id}
+	}
+	if len(w.pubs) == 0 || w.chance(30) {
+		return PublishAnswered{Token: uint64(w.pick(64))}
+	}
+	i := w.pick(len(w.pubs))
+	ev := PublishAnswered{Token: w.pubs[i]}
+	w.pubs = slices.Delete(w.pubs, i, i+1)
+	switch w.pick(8) {
+	case 1:
+		ev.Reason = packet.NoMatchingSubscribers
+	case 2:
+		ev.Reason, ev.Text = packet.NotAuthorized, "no"
+	}
+	return ev
+}
+
+func (w *walk) storeAnswer() Event {
+	if len(w.stores) == 0 || w.chance(50) {
+		return Stored{ID: uint64(w.pick(200))}
+	}
+	ev := Stored{ID: w.stores[0]}
+	w.stores = w.stores[1:]
+	if w.chance(60) {
+		ev.Err = StoreError(1 + w.pick(2))
+	}
+	return ev
+}
+
+func (w *walk) message() Event {
+	p := &packet.Publish{QoS: packet.QoS(w.pick(3)), Topic: topics[w.pick(len(topics))], Payload: make([]byte, w.pick(30)), Retain: w.chance(4)}
+	ev := MessageArrived{Message: Message{Publish: p, Identity: identities[w.pick(len(identities))], FromSelf: w.chance(6)}}
+	if w.chance(5) {
+		ev.Message.Expires = w.now.Add(time.Duration(w.pick(4)-1) * time.Second)
+	}
+	if w.attached && !w.chance(5) {
+		w.lastDelivery++
+		ev.Delivery = w.lastDelivery
+	}
+	return ev
+}
+
+func (w *walk) request() packet.Packet {
+	id := packet.ID(1 + w.pick(30))
+	if w.chance(3) {
+		return &packet.Unsubscribe{ID: id, Filters: []string{filters[w.pick(len(filters))], filters[w.pick(len(filters))]}}
+	}
+	p := &packet.Subscribe{ID: id}
+	for range 1 + w.pick(3) {
+		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: filters[w.pick(len(filters))], QoS: packet.QoS(w.pick(3)), NoLocal: w.chance(5), RetainAsPublished: w.chance(3)})
+	}
+	return p
+}
+
+func (w *walk) rare() Event {
+	switch w.pick(16) {
+	case 0, 1, 2, 3:
+		if w.attached = !w.attached; w.attached {
+			return LaneAttached{}
+		}
+		return LaneDetached{}
+	case 4, 5, 6:
+		return PacketReceived{Packet: &packet.Pingreq{}}
+	case 7, 8, 9:
+		if w.now.Before(w.deadline) && !w.chance(3) {
+			w.now = w.deadline
+		}
+		return DeadlineReached{}
+	case 10:
+		return PacketReceived{Packet: &packet.Disconnect{Reason: packet.ReasonCode(w.pick(2) * 4)}}
+	case 11:
+		return ConnectionLost{}
+	case 12:
+		return CloseRequested{Reason: []packet.ReasonCode{packet.SessionTakenOver, packet.ServerShuttingDown, packet.ServerUnavailable}[w.pick(3)], NoWill: w.chance(2)}
+	case 13:
+		return PacketMalformed{Err: &packet.Error{Reason: packet.MalformedPacket, Detail: "bad"}}
+	case 14:
+		return PacketReceived{Packet: []packet.Packet{&packet.Auth{}, &packet.Connack{}, &packet.Suback{}, &packet.Unsuback{}, &packet.Pingresp{}, &packet.Connect{Version: packet.V5}}[w.pick(6)]}
+	}
+	return w.opened()
+}
+
+// TestRandomWalk: no events, in whatever order, break a promise.
+func TestRandomWalk(t *testing.T) {
+	reached := 0
+	for seed := range uint64(3000) {
+		rng := rand.New(rand.NewPCG(seed, 0))
+		choices := make([]byte, 200+rng.IntN(3000))
+		for i := range choices {
+			choices[i] = byte(rng.Uint32())
+		}
+		w := &walk{choices: choices, now: scriptStart}
+		if err := w.run(); err != nil {
+			for _, l := range w.log {
+				t.Log(l)
+			}
+			t.Fatalf("seed %d: %v", seed, err)
+		}
+		reached += len(w.log)
+	}
+	if reached < 100000 {
+		t.Errorf("only %d events and effects: the walks end too early to prove anything", reached)
+	}
+}
+
+func FuzzWalk(f *testing.F) {
+	f.Add([]byte("a session of its own"))
+	f.Fuzz(func(t *testing.T, choices []byte) {
+		w := &walk{choices: choices, now: scriptStart}
+		if err := w.run(); err != nil {
+			for _, l := range w.log {
+				t.Log(l)
+			}
+			t.Fatal(err)
+		}
+	})
+}
