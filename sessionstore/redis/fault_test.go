@@ -146,7 +146,7 @@ func TestOutageOfThreeSeconds(t *testing.T) {
 	if n := logged.FilterLevelExact(zapcore.WarnLevel).Len(); n != 1 {
 		t.Errorf("%d warnings for one outage: %v", n, logged.All())
 	}
-	if n := logged.FilterMessage("session store in reach again").Len(); n != 1 {
+	if n := logged.FilterMessage("session store available again").Len(); n != 1 {
 		t.Errorf("%d lines that it is over", n)
 	}
 }

@@ -59,7 +59,7 @@ func (l *lane) run() {
 	for {
 		calls, late, open := l.take(time.Now())
 		for _, st := range late {
-			st.finish(nil, unavailable(errGrace))
+			st.finish(nil, unavailable(l.store.outage.because(errGrace)))
 		}
 		if !open {
 			return

@@ -1,6 +1,7 @@
 package redis
 
 import (
+	"fmt"
 	"sync"
 	"time"
 
@@ -23,7 +24,7 @@ func (o *outage) begin(lane int, cause error) {
 	defer o.mu.Unlock()
 	if o.cause == nil {
 		o.since = time.Now()
-		o.log.Warn("session store out of reach: steps wait and are repeated", zap.Error(cause))
+		o.log.Warn("session store unavailable: steps wait and are repeated", zap.Error(cause))
 	}
 	o.failing[lane], o.cause = true, cause
 }
@@ -41,7 +42,7 @@ func (o *outage) over(lane int) {
 		}
 	}
 	o.cause = nil
-	o.log.Info("session store in reach again", zap.Duration("after", time.Since(o.since)))
+	o.log.Info("session store available again", zap.Duration("after", time.Since(o.since)))
 }
 
 // now is the cause of the outage there is, nil when there is none.
@@ -49,4 +50,12 @@ func (o *outage) now() error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.cause
+}
+
+// because adds the cause of the outage, if there is one, to what a caller is told.
+func (o *outage) because(err error) error {
+	if cause := o.now(); cause != nil {
+		return fmt.Errorf("%w: %w", err, cause)
+	}
+	return err
 }
