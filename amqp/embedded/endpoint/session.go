@@ -11,7 +11,7 @@ import (
 type Session struct {
 	conn    *Connection
 	channel uint16
-	endSent bool // we ended it and wait for the peer's end
+	endSent bool // ended by either side; if by us, it stands until the peer's end
 	links   map[uint32]*Link
 
 	// Incoming transfers.
@@ -108,7 +108,8 @@ func (s *Session) handle(p frame.Performative, payload []byte) {
 		s.End(Errorf(UnattachedHandle, "detach of handle %d, which is not attached", p.Handle))
 	case *frame.End:
 		s.flushDispositions()
-		s.endLinks(p.Error, p.Error != nil)
+		s.endSent = true
+		s.endLinks(p.Error, false)
 		s.conn.send(s.channel, &frame.End{})
 		delete(s.conn.sessions, s.channel)
 	default:
@@ -118,13 +119,13 @@ func (s *Session) handle(p frame.Performative, payload []byte) {
 
 // End ends the session with an error; nil is an orderly end.
 func (s *Session) End(e *frame.Error) {
-	if s.endSent {
+	if s.endSent || s.conn.phase != opened {
 		return
 	}
 	s.flushDispositions()
 	s.endSent = true
 	s.conn.send(s.channel, &frame.End{Error: e})
-	s.endLinks(e, true)
+	s.endLinks(e, false)
 }
 
 // endLinks reports the end of all links and forgets what was unsettled.
@@ -154,11 +155,7 @@ func (s *Session) attach(p *frame.Attach) {
 		return
 	}
 	if p.Role == frame.RoleSender {
-		if !p.InitialDeliveryCount.Set {
-			s.conn.RefuseLink(l, Errorf(InvalidField, "attach of a sender without initial-delivery-count [AMQP 2.7.3]"))
-			return
-		}
-		l.deliveryCount = p.InitialDeliveryCount.Value
+		l.deliveryCount = p.InitialDeliveryCount.Or(0) // the decoder refuses a sender without it
 		l.limit = l.deliveryCount
 	} else if p.Source != nil {
 		l.defaultOutcome = keepable(p.Source.DefaultOutcome)
