@@ -36,9 +36,8 @@ var sectionNames = map[message.Symbol]uint64{
 
 // received is a message that came, with what message.Message has no place for.
 type received struct {
-	message *message.Message
-	// firstAcquirer is the header field as sent; known is false when the header or the field was absent.
-	firstAcquirer, known bool
+	message   *message.Message
+	hasHeader bool
 }
 
 // decodeMessage reads what the frame guard wrapped: the fragments of one encoded message, one per transfer frame. The message keeps views of
@@ -168,6 +167,7 @@ func (f *fields) readText(field string, into *string) {
 
 func (in *received) header(v any) error {
 	h := &in.message.Header
+	in.hasHeader = true
 	f := newFields(v, "header")
 	read(&f, "durable", &h.Durable)
 	read(&f, "priority", &h.Priority)
@@ -175,8 +175,7 @@ func (in *received) header(v any) error {
 	if read(&f, "ttl", &ttl) {
 		h.TTL = time.Duration(ttl) * time.Millisecond
 	}
-	in.known = read(&f, "first-acquirer", &h.FirstAcquirer)
-	in.firstAcquirer = h.FirstAcquirer
+	read(&f, "first-acquirer", &h.FirstAcquirer)
 	read(&f, "delivery-count", &h.DeliveryCount)
 	return f.err
 }

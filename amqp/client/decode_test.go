@@ -127,23 +127,23 @@ func TestDecodeMalformed(t *testing.T) {
 
 func TestRedelivered(t *testing.T) {
 	for name, tt := range map[string]struct {
-		raw  []byte
-		want bool
+		raw        []byte
+		want, told bool // without and with a bus that tells the first acquirer
 	}{
-		"no header":             {section(t, sectionData, []byte("x")), false},
-		"header without field":  {section(t, sectionHeader, []any{true}), false},
-		"first acquirer":        {section(t, sectionHeader, []any{true, nil, nil, true}), false},
-		"not first acquirer":    {section(t, sectionHeader, []any{true, nil, nil, false}), true},
-		"delivery-count":        {section(t, sectionHeader, []any{true, nil, nil, nil, uint32(1)}), true},
-		"x-delivery-count":      {section(t, sectionMessageAnnotations, wire.Map{{Key: message.Symbol("x-delivery-count"), Value: int64(1)}}), true},
-		"x-acquired-count zero": {section(t, sectionMessageAnnotations, wire.Map{{Key: message.Symbol("x-acquired-count"), Value: uint64(0)}}), false},
+		"no header":             {section(t, sectionData, []byte("x")), false, false},
+		"header without field":  {section(t, sectionHeader, []any{true}), false, true},
+		"first acquirer":        {section(t, sectionHeader, []any{true, nil, nil, true}), false, false},
+		"not first acquirer":    {section(t, sectionHeader, []any{true, nil, nil, false}), false, true},
+		"delivery-count":        {section(t, sectionHeader, []any{true, nil, nil, true, uint32(1)}), true, true},
+		"x-delivery-count":      {section(t, sectionMessageAnnotations, wire.Map{{Key: message.Symbol("x-delivery-count"), Value: int64(1)}}), true, true},
+		"x-acquired-count zero": {section(t, sectionMessageAnnotations, wire.Map{{Key: message.Symbol("x-acquired-count"), Value: uint64(0)}}), false, false},
 	} {
 		got, err := decodeMessage([][]byte{tt.raw})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got.redelivered() != tt.want {
-			t.Errorf("%s: %v", name, !tt.want)
+		if got.redelivered(false) != tt.want || got.redelivered(true) != tt.told {
+			t.Errorf("%s: %v and %v", name, got.redelivered(false), got.redelivered(true))
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"sync"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/amqp"
+	"sluice/amqp/embedded"
 	"sluice/amqp/message"
 )
 
@@ -27,6 +29,30 @@ func rabbitURL(t testing.TB) string {
 		t.Fatal("SLUICE_TEST_RABBITMQ_URL is not set; scripts/services up provides a RabbitMQ and prints it")
 	}
 	return url
+}
+
+// eachBus runs f against a real RabbitMQ and against the embedded bus: the same client drives both.
+func eachBus(t *testing.T, f func(t *testing.T, url string)) {
+	t.Run("rabbitmq", func(t *testing.T) { f(t, rabbitURL(t)) })
+	t.Run("embedded", func(t *testing.T) { f(t, embeddedURL(t)) })
+}
+
+// embeddedURL starts an embedded bus for the test.
+func embeddedURL(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := embedded.New(embedded.Options{})
+	served := make(chan error, 1)
+	go func() { served <- b.Serve(l) }()
+	t.Cleanup(func() {
+		b.Close()
+		_ = l.Close()
+		<-served
+	})
+	return "amqp://" + l.Addr().String()
 }
 
 // patience is how long a test waits for what should happen.

@@ -227,13 +227,14 @@ func (r *receiver) delivery(m *goamqp.Message) amqp.Delivery {
 		return d
 	}
 	d.Message = in.message
-	d.Redelivered = in.redelivered()
+	d.Redelivered = in.redelivered(r.client.topology.TellsFirstAcquirer())
 	return d
 }
 
-// redelivered tells what the bus says. RabbitMQ sends first-acquirer true with the first delivery and false afterwards; other buses count.
-func (in *received) redelivered() bool {
-	if in.known && !in.firstAcquirer || in.message.Header.DeliveryCount > 0 {
+// redelivered tells what the bus says: by first-acquirer where it sets that, by a count elsewhere.
+func (in *received) redelivered(tellsFirstAcquirer bool) bool {
+	h := &in.message.Header
+	if tellsFirstAcquirer && in.hasHeader && !h.FirstAcquirer || h.DeliveryCount > 0 {
 		return true
 	}
 	for _, name := range [...]string{"x-delivery-count", "x-acquired-count"} {

@@ -14,6 +14,9 @@ type Family interface {
 	DeleteInbox(ctx context.Context, inbox string) error
 	// Source is the address that a receiver attaches to for the inbox.
 	Source(inbox string) string
+	// TellsFirstAcquirer: the bus sets header.first-acquirer on the first delivery of a message, so that a header without it is a redelivery.
+	// Elsewhere the standard's default, false, says nothing.
+	TellsFirstAcquirer() bool
 }
 
 // Request is one operation on the bus's management node, in HTTP's terms.

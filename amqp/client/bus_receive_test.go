@@ -28,8 +28,10 @@ func fill(t testing.TB, c *Client, name string, n int) {
 	}
 }
 
-func TestRabbitManualCreditIsExact(t *testing.T) {
-	c := open(t, Options{})
+func TestManualCreditIsExact(t *testing.T) { eachBus(t, testManualCreditIsExact) }
+
+func testManualCreditIsExact(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}})
 	name := newInbox(t, c, amqp.Inbox{})
 	fill(t, c, name, 10)
 	r := &recorder{}
@@ -54,8 +56,10 @@ func TestRabbitManualCreditIsExact(t *testing.T) {
 
 // On a classic queue of 4.3.6 a released message goes back to its old place, whatever the order of releasing, and comes again with
 // first-acquirer false; the first delivery has it true.
-func TestRabbitReleaseRestoresPosition(t *testing.T) {
-	c := open(t, Options{})
+func TestReleaseRestoresPosition(t *testing.T) { eachBus(t, testReleaseRestoresPosition) }
+
+func testReleaseRestoresPosition(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}})
 	name := newInbox(t, c, amqp.Inbox{})
 	fill(t, c, name, 10)
 	r := &recorder{}
@@ -100,8 +104,10 @@ func drain(t testing.TB, c *Client, name string, n int) []amqp.Delivery {
 	return ds
 }
 
-func TestRabbitSettleKinds(t *testing.T) {
-	c := open(t, Options{})
+func TestSettleKinds(t *testing.T) { eachBus(t, testSettleKinds) }
+
+func testSettleKinds(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}})
 	name := newInbox(t, c, amqp.Inbox{})
 	fill(t, c, name, 5)
 	r := &recorder{}
@@ -130,8 +136,10 @@ func TestRabbitSettleKinds(t *testing.T) {
 	}
 }
 
-func TestRabbitToppedUpCredit(t *testing.T) {
-	c := open(t, Options{})
+func TestToppedUpCredit(t *testing.T) { eachBus(t, testToppedUpCredit) }
+
+func testToppedUpCredit(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}})
 	name := newInbox(t, c, amqp.Inbox{})
 	fill(t, c, name, 100)
 	r := &recorder{}
@@ -151,9 +159,11 @@ func TestRabbitToppedUpCredit(t *testing.T) {
 	closeReceiver(t, rcv)
 }
 
-func TestRabbitManyReceiversOverSessions(t *testing.T) {
+func TestManyReceiversOverSessions(t *testing.T) { eachBus(t, testManyReceiversOverSessions) }
+
+func testManyReceiversOverSessions(t *testing.T, url string) {
 	const n = 310
-	c := open(t, Options{ReceiveConnections: 1})
+	c := open(t, Options{URLs: []string{url}, ReceiveConnections: 1})
 	names := make([]string, n)
 	receivers := make([]amqp.Receiver, n)
 	recorders := make([]*recorder, n)
@@ -193,10 +203,12 @@ func TestRabbitManyReceiversOverSessions(t *testing.T) {
 	}
 }
 
-func TestRabbitCutConnection(t *testing.T) {
+func TestCutConnection(t *testing.T) { eachBus(t, testCutConnection) }
+
+func testCutConnection(t *testing.T, url string) {
 	proxy := newFaultProxy()
-	c := open(t, Options{Dial: proxy.dial})
-	steady := open(t, Options{})
+	c := open(t, Options{URLs: []string{url}, Dial: proxy.dial})
+	steady := open(t, Options{URLs: []string{url}})
 	name := newInbox(t, steady, amqp.Inbox{SingleActive: true})
 	fill(t, steady, name, 20)
 	r := &recorder{again: true}
@@ -235,12 +247,14 @@ func TestRabbitCutConnection(t *testing.T) {
 
 // A second consumer of a queue with x-single-active-consumer takes over what the first had unsettled, in the original order, both when the first
 // closes and when it dies. It is what fences two nodes that own a session one after the other.
-func TestRabbitSingleActiveHandsOverInOrder(t *testing.T) {
+func TestSingleActiveHandsOverInOrder(t *testing.T) { eachBus(t, testSingleActiveHandsOverInOrder) }
+
+func testSingleActiveHandsOverInOrder(t *testing.T, url string) {
 	for _, how := range []string{"close", "die"} {
 		t.Run(how, func(t *testing.T) {
 			proxy := newFaultProxy()
-			first := open(t, Options{Dial: proxy.dial})
-			second := open(t, Options{})
+			first := open(t, Options{URLs: []string{url}, Dial: proxy.dial})
+			second := open(t, Options{URLs: []string{url}})
 			name := newInbox(t, second, amqp.Inbox{SingleActive: true})
 			fill(t, second, name, 20)
 			r1, r2 := &recorder{}, &recorder{}
@@ -269,8 +283,10 @@ func TestRabbitSingleActiveHandsOverInOrder(t *testing.T) {
 	}
 }
 
-func TestRabbitPrepareMakesMissingInbox(t *testing.T) {
-	c := open(t, Options{})
+func TestPrepareMakesMissingInbox(t *testing.T) { eachBus(t, testPrepareMakesMissingInbox) }
+
+func testPrepareMakesMissingInbox(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}})
 	name := uniqueName(t)
 	removeLater(t, c, name)
 	var prepared atomic.Int32
@@ -300,8 +316,10 @@ func TestRabbitPrepareMakesMissingInbox(t *testing.T) {
 	closeReceiver(t, rcv)
 }
 
-func TestRabbitMissingInboxWithoutPrepare(t *testing.T) {
-	c := open(t, Options{})
+func TestMissingInboxWithoutPrepare(t *testing.T) { eachBus(t, testMissingInboxWithoutPrepare) }
+
+func testMissingInboxWithoutPrepare(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}})
 	r := &recorder{}
 	rcv := c.Attach(amqp.Source{Inbox: uniqueName(t)}, r)
 	eventually(t, "Detached is told", func() error {
@@ -318,8 +336,10 @@ func TestRabbitMissingInboxWithoutPrepare(t *testing.T) {
 	}
 }
 
-func TestRabbitNoCallAfterClose(t *testing.T) {
-	c := open(t, Options{})
+func TestNoCallAfterClose(t *testing.T) { eachBus(t, testNoCallAfterClose) }
+
+func testNoCallAfterClose(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}})
 	name := newInbox(t, c, amqp.Inbox{})
 	fill(t, c, name, 200)
 	r := &recorder{}
@@ -335,8 +355,10 @@ func TestRabbitNoCallAfterClose(t *testing.T) {
 	}
 }
 
-func TestRabbitSessionRotation(t *testing.T) {
-	c := open(t, Options{rotate: 50})
+func TestSessionRotation(t *testing.T) { eachBus(t, testSessionRotation) }
+
+func testSessionRotation(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}, rotate: 50})
 	name := newInbox(t, c, amqp.Inbox{})
 	r := &recorder{again: true}
 	var rcv amqp.Receiver

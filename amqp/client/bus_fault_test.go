@@ -15,8 +15,10 @@ import (
 )
 
 // On 4.3.6 a settled transfer to a missing exchange detaches its link; sends in flight on the unsettled lane of the same shard do not notice.
-func TestRabbitSettledFailureHarmsNobodyElse(t *testing.T) {
-	c := open(t, Options{Connections: 1, Lanes: 1})
+func TestSettledFailureHarmsNobodyElse(t *testing.T) { eachBus(t, testSettledFailureHarmsNobodyElse) }
+
+func testSettledFailureHarmsNobodyElse(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}, Connections: 1, Lanes: 1})
 	name := newInbox(t, c, amqp.Inbox{})
 	var wg sync.WaitGroup
 	for i := range 2000 {
@@ -78,11 +80,13 @@ func (d *device) settle() (first int) {
 	return slices.IndexFunc(d.state, func(k message.OutcomeKind) bool { return k != message.Accepted })
 }
 
-func TestRabbitCutWhilePublishingLosesNothing(t *testing.T) {
+func TestCutWhilePublishingLosesNothing(t *testing.T) { eachBus(t, testCutWhilePublishingLosesNothing) }
+
+func testCutWhilePublishingLosesNothing(t *testing.T, url string) {
 	const n = 10000
 	proxy := newFaultProxy()
-	c := open(t, Options{Dial: proxy.dial, Queue: n})
-	steady := open(t, Options{})
+	c := open(t, Options{URLs: []string{url}, Dial: proxy.dial, Queue: n})
+	steady := open(t, Options{URLs: []string{url}})
 	name := newInbox(t, steady, amqp.Inbox{})
 	d := &device{client: c, state: make([]message.OutcomeKind, n)}
 	d.cond.L = &d.mu
@@ -143,9 +147,11 @@ func TestRabbitCutWhilePublishingLosesNothing(t *testing.T) {
 	}
 }
 
-func TestRabbitOutageIsToldAndOvercome(t *testing.T) {
+func TestOutageIsToldAndOvercome(t *testing.T) { eachBus(t, testOutageIsToldAndOvercome) }
+
+func testOutageIsToldAndOvercome(t *testing.T, url string) {
 	proxy := newFaultProxy()
-	c := open(t, Options{Dial: proxy.dial})
+	c := open(t, Options{URLs: []string{url}, Dial: proxy.dial})
 	proxy.setRefuse(true)
 	proxy.cut()
 	eventually(t, "Ready tells", func() error {
@@ -171,8 +177,10 @@ func TestRabbitOutageIsToldAndOvercome(t *testing.T) {
 	mustAccept(t, c, textMessage(to(name), "x"))
 }
 
-func TestRabbitTopology(t *testing.T) {
-	c := open(t, Options{})
+func TestTopology(t *testing.T) { eachBus(t, testTopology) }
+
+func testTopology(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}})
 	ctx := deadline(t)
 	inbox := amqp.Inbox{Name: uniqueName(t), Expires: 60000, MaxLength: 1000, DropOldest: true, SingleActive: true}
 	if err := c.Subscribe(ctx, inbox.Name, []string{"a"}); !errors.Is(err, amqp.ErrNotFound) {

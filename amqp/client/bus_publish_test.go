@@ -10,8 +10,10 @@ import (
 	"sluice/amqp/message"
 )
 
-func TestRabbitOutcomes(t *testing.T) {
-	c := open(t, Options{})
+func TestOutcomes(t *testing.T) { eachBus(t, testOutcomes) }
+
+func testOutcomes(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}})
 	full := newInbox(t, c, amqp.Inbox{MaxLength: 1})
 	for _, tt := range []struct {
 		name, to string
@@ -39,9 +41,11 @@ func TestRabbitInfo(t *testing.T) {
 	}
 }
 
-func TestRabbitPipelinedPublishesKeepOrder(t *testing.T) {
+func TestPipelinedPublishesKeepOrder(t *testing.T) { eachBus(t, testPipelinedPublishesKeepOrder) }
+
+func testPipelinedPublishesKeepOrder(t *testing.T, url string) {
 	const n = 20000
-	c := open(t, Options{Queue: n})
+	c := open(t, Options{URLs: []string{url}, Queue: n})
 	name := newInbox(t, c, amqp.Inbox{})
 	r := &recorder{}
 	rcv := c.Attach(amqp.Source{Inbox: name, Settled: true, Credit: 1000}, r)
