@@ -31,7 +31,7 @@ test: check services-up ## everything: checks, then all tests with the race dete
 	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -p $(P) $(if $(RUN),-run '$(RUN)') ./...
 
 .PHONY: check
-check: toolchain fmt-check vet imports-check ## what needs no service: toolchain, gofmt, go vet, import direction
+check: toolchain fmt-check vet imports-check ## what needs no service: toolchain, gofmt, go vet, import rules
 
 .PHONY: toolchain
 toolchain: ## make sure that Go and a C compiler (for the race detector) are there
@@ -51,8 +51,12 @@ vet: ## go vet
 	$(GO) vet ./...
 
 .PHONY: imports-check
-imports-check: ## fail if a package imports against the one direction
-	@scripts/check-imports
+imports-check: ## fail if a package imports against the one direction, or a pure folder is not pure
+	$(GO) test -count=1 -run 'Imports|Pure|Files|Package' ./gateway
+
+.PHONY: docs
+docs: ## write docs/configuration.md anew
+	$(GO) run ./cmd/sluice config > docs/configuration.md
 
 .PHONY: lint
 lint: ## golangci-lint, pinned

@@ -33,6 +33,8 @@ type Options struct {
 	HandshakeTimeout time.Duration
 	// WriteTimeout bounds the sending of up to 64 KiB to a device; a device that does not read for so long is disconnected.
 	WriteTimeout time.Duration
+	// DrainRate is how many devices a second are told to go when the node stops; zero tells all at once.
+	DrainRate int
 	// InboxExpires is how long, in milliseconds, a session's inbox outlives its last receiver on the bus: longer than the longest session
 	// expiry. Zero is for ever.
 	InboxExpires uint64
@@ -124,6 +126,9 @@ func (gw *Gateway) serve(conn net.Conn, cfg *tls.Config) {
 		_ = secured.Close()
 		return
 	}
+	if gw.isStopping() {
+		d.post(goingDown) // it came in while the devices were being told
+	}
 	gw.metrics.connections.Inc()
 	defer gw.metrics.connections.Dec()
 	d.serve()
@@ -138,6 +143,12 @@ func (gw *Gateway) begin() bool {
 	}
 	gw.work.Add(1)
 	return true
+}
+
+func (gw *Gateway) isStopping() bool {
+	gw.mu.Lock()
+	defer gw.mu.Unlock()
+	return gw.stopping
 }
 
 // background runs f on a goroutine that Shutdown waits for. While stopping it still runs: what is left over is finished, or given up when
@@ -164,10 +175,7 @@ func (gw *Gateway) deleteInbox(name string) {
 
 // Ready reports why the node should get no devices: the bus or the store is out of reach, or it is stopping.
 func (gw *Gateway) Ready(ctx context.Context) error {
-	gw.mu.Lock()
-	stopping := gw.stopping
-	gw.mu.Unlock()
-	if stopping {
+	if gw.isStopping() {
 		return errors.New("stopping")
 	}
 	if err := gw.opt.Bus.Ready(ctx); err != nil {

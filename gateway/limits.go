@@ -38,6 +38,8 @@ const (
 	nodeInboxExpires = 60_000
 	// nodeInboxLength: QoS 0 messages kept on the bus for a node that does not keep up; the oldest go first.
 	nodeInboxLength = 100_000
+	// drainTick is how often a paced drain goes on.
+	drainTick = 10 * time.Millisecond
 	// delayedWillsMax bounds the Wills that wait for their delay on this node.
 	delayedWillsMax = 10_000
 )

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"net"
+	"time"
 
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
@@ -11,16 +12,14 @@ import (
 // goingDown ends a connection for a restart: persistent sessions stay, Wills are not fired.
 var goingDown = session.CloseRequested{Reason: packet.ServerShuttingDown, Text: "the server is going down; connect again", NoWill: true}
 
-// Shutdown stops the node in good order: no new connections, DISCONNECT 0x8B to every device, deliveries released to the bus, sessions
+// Shutdown stops the node in good order: no new connections, DISCONNECT 0x8B to every device at the pace of Options.DrainRate, deliveries released to the bus, sessions
 // released in the store, the node's inbox removed. When ctx ends first it gives up what is left and returns ctx's error; the store and the
 // bus stay open, they are the caller's.
 func (gw *Gateway) Shutdown(ctx context.Context) error {
 	for _, l := range gw.stop() {
 		_ = l.Close()
 	}
-	for _, d := range gw.directory.connections() {
-		d.post(goingDown)
-	}
+	gw.drain(ctx)
 	done := make(chan struct{})
 	go func() {
 		gw.work.Wait()
@@ -39,6 +38,36 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 	gw.cancel()
 	<-done
 	return err
+}
+
+// drain tells the devices to go, paced so that they do not all come back to the other nodes at once. It takes at most two thirds of the
+// time there is: what is left is for giving back what they had.
+func (gw *Gateway) drain(ctx context.Context) {
+	devices := gw.directory.connections()
+	rate := float64(gw.opt.DrainRate)
+	if deadline, ok := ctx.Deadline(); ok && rate > 0 {
+		rate = max(rate, float64(len(devices))/(time.Until(deadline).Seconds()*2/3))
+	}
+	began := time.Now()
+	tick := time.NewTicker(drainTick)
+	defer tick.Stop()
+	for told := 0; told < len(devices); {
+		due := len(devices)
+		if rate > 0 {
+			due = min(due, int(time.Since(began).Seconds()*rate)+1)
+		}
+		for ; told < due; told++ {
+			devices[told].post(goingDown)
+		}
+		if told == len(devices) {
+			return
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			rate = 0
+		}
+	}
 }
 
 // stop makes begin refuse and gives the listeners.

@@ -180,6 +180,7 @@ func (n *Node) options(registry *prometheus.Registry) gateway.Options {
 		ConnectionsMax:   c.MaxConnections,
 		HandshakeTimeout: c.ConnectTimeout,
 		WriteTimeout:     c.WriteTimeout,
+		DrainRate:        c.ShutdownRate,
 		InboxExpires:     uint64((c.SessionsExpiry + inboxMargin) / time.Millisecond),
 		InboxLength:      uint64(c.SessionsQueue),
 	}
