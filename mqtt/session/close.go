@@ -11,6 +11,11 @@ type ending struct {
 	taken   bool // another connection owns the session
 }
 
+// violation names the rule a packet breaks; text is for the device's developer.
+func violation(reason packet.ReasonCode, clause, text string) *packet.Error {
+	return &packet.Error{Reason: reason, Clause: clause, Detail: text}
+}
+
 // fail ends the connection because the device broke a rule.
 func (m *Machine) fail(reason packet.ReasonCode, clause, text string) {
 	if clause != "" {

@@ -58,13 +58,15 @@ func (m *Machine) checkConnect(c *packet.Connect) *packet.Error {
 	p := &c.Properties
 	switch {
 	case p.Has(packet.PropAuthMethod):
-		return &packet.Error{Reason: packet.BadAuthenticationMethod, Clause: "MQTT-4.12.0-1", Detail: "no enhanced authentication is offered; leave the Authentication Method out"}
+		return violation(packet.BadAuthenticationMethod, "MQTT-4.12.0-1",
+			"no enhanced authentication is offered; leave the Authentication Method out")
 	case p.Has(packet.PropAuthData):
-		return &packet.Error{Reason: packet.ProtocolError, Clause: "3.1.2.11.10", Detail: "CONNECT has Authentication Data without an Authentication Method"}
+		return violation(packet.ProtocolError, "3.1.2.11.10",
+			"CONNECT has Authentication Data without an Authentication Method")
 	case c.ClientID == "" && c.Version != packet.V5 && !c.CleanStart:
-		return &packet.Error{Reason: packet.ClientIDNotValid, Clause: "3.1.1 MQTT-3.1.3-8", Detail: "an empty client identifier needs Clean Session"}
+		return violation(packet.ClientIDNotValid, "3.1.1 MQTT-3.1.3-8", "an empty client identifier needs Clean Session")
 	case c.ClientID == "" && m.conn.fallbackID == "":
-		return &packet.Error{Reason: packet.ClientIDNotValid, Clause: "MQTT-3.1.3-6", Detail: "a client identifier is needed"}
+		return violation(packet.ClientIDNotValid, "MQTT-3.1.3-6", "a client identifier is needed")
 	}
 	return m.checkWill(c.Will)
 }
@@ -74,11 +76,12 @@ func (m *Machine) checkWill(w *packet.Will) *packet.Error {
 	case w == nil:
 		return nil
 	case byte(w.QoS) > m.cfg.MaximumQoS:
-		return &packet.Error{Reason: packet.QoSNotSupported, Clause: "MQTT-3.2.2-12", Detail: "the Will has a higher QoS than this server offers"}
+		return violation(packet.QoSNotSupported, "MQTT-3.2.2-12", "the Will has a higher QoS than this server offers")
 	case w.Retain && !m.cfg.RetainAvailable:
-		return &packet.Error{Reason: packet.RetainNotSupported, Clause: "MQTT-3.2.2-13", Detail: "the Will is to be retained, which this server does not offer"}
+		return violation(packet.RetainNotSupported, "MQTT-3.2.2-13",
+			"the Will is to be retained, which this server does not offer")
 	case topic.ValidateName(w.Topic) != nil:
-		return &packet.Error{Reason: packet.TopicNameInvalid, Clause: "MQTT-3.1.3-11", Detail: "the Will Topic is not a valid topic name"}
+		return violation(packet.TopicNameInvalid, "MQTT-3.1.3-11", "the Will Topic is not a valid topic name")
 	}
 	return nil
 }

@@ -9,9 +9,10 @@
 //	machine.go     Step: which event goes where, and what is done after each
 //	connect.go     CONNECT, CONNACK and what they agree on; resume.go: what a resumed session carries over
 //	inbound.go     PUBLISH of the device (uplink); inbound2.go: its QoS 2 exchange; ledger.go: answers in order
-//	outbound.go    messages to the device (downlink); exchange.go: its answers; redelivery.go: messages that come again; credit.go
+//	outbound.go    messages to the device (downlink); exchange.go: its answers; redelivery.go: messages that come again
+//	verdict.go     how a delivery is settled, and remembering that; credit.go: how many may come
 //	subscribe.go   SUBSCRIBE and UNSUBSCRIBE; route.go: which subscriptions a message matches
-//	store.go       what goes on once a write is stored
+//	store.go       what goes on once a write is stored; send.go: packets and their size
 //	keepalive.go   all deadlines; close.go: how a connection ends, the Will
 //	packetid.go    identifiers towards the device; topicalias.go: aliases both ways; limits.go: every bound
 //	invariant.go   Check, for tests

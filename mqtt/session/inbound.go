@@ -33,13 +33,14 @@ func (m *Machine) publishBlocked(p *packet.Publish) bool {
 func (m *Machine) checkPublish(p *packet.Publish) *packet.Error {
 	switch {
 	case byte(p.QoS) > m.cfg.MaximumQoS:
-		return &packet.Error{Reason: packet.QoSNotSupported, Clause: "MQTT-3.2.2-11", Detail: "PUBLISH has a higher QoS than this server offers"}
+		return violation(packet.QoSNotSupported, "MQTT-3.2.2-11", "PUBLISH has a higher QoS than this server offers")
 	case p.Retain && !m.cfg.RetainAvailable:
-		return &packet.Error{Reason: packet.RetainNotSupported, Clause: "MQTT-3.2.2-14", Detail: "PUBLISH is to be retained, which this server does not offer"}
+		return violation(packet.RetainNotSupported, "MQTT-3.2.2-14",
+			"PUBLISH is to be retained, which this server does not offer")
 	case len(p.Properties.SubscriptionIDs) > 0:
-		return &packet.Error{Reason: packet.ProtocolError, Clause: "MQTT-3.3.4-6", Detail: "PUBLISH of a client has a Subscription Identifier"}
+		return violation(packet.ProtocolError, "MQTT-3.3.4-6", "PUBLISH of a client has a Subscription Identifier")
 	case p.QoS > 0 && p.ID == 0:
-		return &packet.Error{Reason: packet.ProtocolError, Clause: "MQTT-2.2.1-3", Detail: "PUBLISH has no Packet Identifier"}
+		return violation(packet.ProtocolError, "MQTT-2.2.1-3", "PUBLISH has no Packet Identifier")
 	}
 	return m.resolveAlias(p)
 }
@@ -76,7 +77,10 @@ func (m *Machine) publish1(p *packet.Publish) {
 	m.up.ids1[p.ID] = struct{}{}
 	if m.v5() && m.up.records[p.ID] != nil {
 		// The device has forgotten a QoS 2 exchange that we remember; 3.1.1 has no way to say so, and no harm comes of it.
-		m.up.qos1.push(ledgerEntry{token: m.nextToken(1), id: p.ID, answered: true, reason: packet.PacketIDInUse, text: "a QoS 2 exchange with this Packet Identifier is not complete"})
+		m.up.qos1.push(ledgerEntry{
+			token: m.nextToken(1), id: p.ID, answered: true,
+			reason: packet.PacketIDInUse, text: "a QoS 2 exchange with this Packet Identifier is not complete",
+		})
 		m.sendPubacks()
 		return
 	}
@@ -86,7 +90,8 @@ func (m *Machine) publish1(p *packet.Publish) {
 // admit checks the Receive Maximum for one more QoS 1 or 2 PUBLISH [MQTT-3.3.4-7]. 3.1.1 has none: there reading stops instead.
 func (m *Machine) admit() bool {
 	if m.v5() && m.up.qos1.len()+m.up.counted >= int(m.cfg.ReceiveMaximum) {
-		m.fail(packet.ReceiveMaximumExceeded, "MQTT-3.3.4-7", "more PUBLISH packets without answer than the Receive Maximum of "+strconv.Itoa(int(m.cfg.ReceiveMaximum)))
+		m.fail(packet.ReceiveMaximumExceeded, "MQTT-3.3.4-7",
+			"more PUBLISH packets without answer than the Receive Maximum of "+strconv.Itoa(int(m.cfg.ReceiveMaximum)))
 		return false
 	}
 	return true

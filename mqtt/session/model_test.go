@@ -68,6 +68,7 @@ type device struct {
 	nextID                        packet.ID
 	sent                          int
 	acked, rejected               map[int]bool
+	qos2                          map[int]bool
 }
 
 type deviceOut struct {
@@ -88,7 +89,7 @@ func newWorld(seed uint64, v packet.Version) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, uint64(v))), version: v, now: scriptStart,
 		taken: map[string]string{}, refused: map[string]bool{},
-		dev: &device{held: map[packet.ID]bool{}, acked: map[int]bool{}, rejected: map[int]bool{}, refusals: map[int]bool{}},
+		dev: &device{held: map[packet.ID]bool{}, acked: map[int]bool{}, rejected: map[int]bool{}, qos2: map[int]bool{}, refusals: map[int]bool{}},
 	}
 	for n := range worldDown {
 		w.down = append(w.down, &busMessage{n: n, qos: packet.QoS(1 + w.rng.IntN(2))})
@@ -453,6 +454,7 @@ func (w *world) devicePublishes() error {
 		d.nextID = d.nextID%10 + 1
 	}
 	o := &deviceOut{n: d.sent, id: d.nextID, qos: packet.QoS(1 + w.rng.IntN(2))}
+	d.qos2[o.n] = o.qos == 2
 	d.sent++
 	d.out = append(d.out, o)
 	d.resend(w, o)
@@ -491,8 +493,12 @@ func (w *world) verify() error {
 		up[payload]++
 	}
 	for n := range worldUp {
-		if got := up[fmt.Sprint(n)]; w.dev.acked[n] && got == 0 {
+		got := up[fmt.Sprint(n)]
+		if w.dev.acked[n] && got == 0 {
 			return fmt.Errorf("the device was told that the bus has %d; it has not", n)
+		}
+		if w.dev.qos2[n] && got > 1 {
+			return fmt.Errorf("the bus has %d under %d message-ids", n, got)
 		}
 	}
 	if s := w.m.State(); len(s.Inbound)+len(s.Outbound) > 0 {
@@ -532,7 +538,7 @@ func (w *world) run() error {
 // over.
 func TestModelDevice(t *testing.T) {
 	for _, v := range []packet.Version{packet.V311, packet.V5} {
-		for seed := range uint64(200) {
+		for seed := range uint64(120) {
 			newWorld(seed, v).test(t, seed)
 		}
 	}
@@ -541,7 +547,7 @@ func TestModelDevice(t *testing.T) {
 // TestModelLostSettlements: a lane that takes settlements down with it makes no message come twice.
 func TestModelLostSettlements(t *testing.T) {
 	for _, v := range []packet.Version{packet.V311, packet.V5} {
-		for seed := range uint64(100) {
+		for seed := range uint64(60) {
 			w := newWorld(seed, v)
 			w.loseSettlements = true
 			w.test(t, seed)

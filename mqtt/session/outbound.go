@@ -143,15 +143,24 @@ func (m *Machine) begin(ev MessageArrived, p *packet.Publish) {
 	}
 	d.exchanges[p.ID] = o
 	d.slots++
-	d.queue = append(d.queue, o)
 	if p.QoS == 2 {
+		d.queue = append(d.queue, o)
 		// Without the record a resumed session would send the message as a new one: twice.
 		m.store(pendingStore{then: thenSend, out: o}, PutOutbound{Record: o.rec})
 		return
 	}
 	m.note(PutOutbound{Record: o.rec})
+	m.enqueue(o)
+}
+
+// enqueue sends an exchange that is ready, behind those that are not.
+func (m *Machine) enqueue(o *outbound) {
 	o.ready = true
-	m.sendQueued()
+	if len(m.down.queue) == 0 {
+		m.sendExchange(o)
+		return
+	}
+	m.down.queue = append(m.down.queue, o)
 }
 
 // sendQueued sends what is ready, as far as nothing before it waits for its record.

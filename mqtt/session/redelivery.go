@@ -91,10 +91,9 @@ func (m *Machine) sendAgain(o *outbound, msg Message) {
 		return
 	}
 	o.state, o.pub, o.expires = outQueued, p, msg.Expires
-	o.ready, o.again, o.slot = true, true, true
+	o.again, o.slot = true, true
 	m.down.slots++
-	m.down.queue = append(m.down.queue, o)
-	m.sendQueued()
+	m.enqueue(o)
 }
 
 // awaitOrphans gives the bus OrphanTime to bring what it owes.

@@ -11,18 +11,18 @@ import (
 func (m *Machine) resolveAlias(p *packet.Publish) *packet.Error {
 	if !p.Properties.Has(packet.PropTopicAlias) {
 		if p.Topic == "" {
-			return &packet.Error{Reason: packet.ProtocolError, Clause: "3.3.2.1", Detail: "PUBLISH has neither topic nor Topic Alias"}
+			return violation(packet.ProtocolError, "3.3.2.1", "PUBLISH has neither topic nor Topic Alias")
 		}
 		return nil
 	}
 	alias := p.Properties.TopicAlias
 	if alias == 0 || alias > m.cfg.TopicAliasMaximum {
-		return &packet.Error{Reason: packet.TopicAliasInvalid, Clause: "MQTT-3.3.2-9", Detail: "the Topic Alias is zero or above the Topic Alias Maximum"}
+		return violation(packet.TopicAliasInvalid, "MQTT-3.3.2-9", "the Topic Alias is zero or above the Topic Alias Maximum")
 	}
 	if p.Topic == "" {
 		name, ok := m.up.aliases[alias]
 		if !ok {
-			return &packet.Error{Reason: packet.ProtocolError, Clause: "3.3.4", Detail: "the Topic Alias was not set on this connection"}
+			return violation(packet.ProtocolError, "3.3.4", "the Topic Alias was not set on this connection")
 		}
 		p.Topic = name
 	} else {

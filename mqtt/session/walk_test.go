@@ -1,6 +1,7 @@
 package session
 
 import (
+	"errors"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -72,11 +73,7 @@ func (w *walk) run() error {
 	return nil
 }
 
-type walkError string
-
-func (e walkError) Error() string { return string(e) }
-
-const errNoFinish = walkError("no Finish after the connection was lost and all deadlines have passed")
+var errNoFinish = errors.New("no Finish after the connection was lost and all deadlines have passed")
 
 func (w *walk) step(ev Event) error {
 	w.log = append(w.log, formatEvent(ev))
@@ -345,7 +342,7 @@ func (w *walk) rare() Event {
 // TestRandomWalk: no events, in whatever order, break a promise.
 func TestRandomWalk(t *testing.T) {
 	reached := 0
-	for seed := range uint64(3000) {
+	for seed := range uint64(2000) {
 		rng := rand.New(rand.NewPCG(seed, 0))
 		choices := make([]byte, 200+rng.IntN(3000))
 		for i := range choices {
@@ -360,7 +357,7 @@ func TestRandomWalk(t *testing.T) {
 		}
 		reached += len(w.log)
 	}
-	if reached < 100000 {
+	if reached < 60000 {
 		t.Errorf("only %d events and effects: the walks end too early to prove anything", reached)
 	}
 }

@@ -173,6 +173,9 @@ func (w *watcher) effect(e Effect, before []Effect) error {
 		if e.Packet.Topic == "" || e.Packet.Properties.Has(packet.PropTopicAlias) {
 			return fmt.Errorf("the alias was not resolved")
 		}
+		if e.Packet.QoS == 2 && w.backed[e.Packet.ID] {
+			return fmt.Errorf("the bus has accepted identifier %d already", e.Packet.ID)
+		}
 		if e.Packet.QoS == 2 && w.persistent {
 			for _, s := range w.stores {
 				for _, op := range s.Ops {
