@@ -20,6 +20,7 @@ import (
 type fakeBus struct {
 	t        testing.TB
 	credit   atomic.Uint32 // granted to each sender link at its attach, and again when half is used
+	window   atomic.Uint32 // of each session, for transfers to us
 	accepted atomic.Int32  // connections
 	// onTransfer answers a transfer that came on a sender link of the client. Nil accepts it.
 	onTransfer func(s *fakeSession, tr *frame.Transfer, payload []byte)
@@ -59,6 +60,7 @@ type fakeLink struct {
 func newFakeBus(t testing.TB) *fakeBus {
 	b := &fakeBus{t: t, conns: map[net.Conn]bool{}}
 	b.credit.Store(1000)
+	b.window.Store(1 << 20)
 	t.Cleanup(func() {
 		b.mu.Lock()
 		for c := range b.conns {
@@ -76,12 +78,17 @@ func (b *fakeBus) dial(_ context.Context, _, address string) (net.Conn, error) {
 		return nil, errors.New("connection refused")
 	}
 	ours, theirs := net.Pipe()
+	b.adopt(ours)
+	return theirs, nil
+}
+
+// adopt serves a connection.
+func (b *fakeBus) adopt(c net.Conn) {
 	b.accepted.Add(1)
 	b.mu.Lock()
-	b.conns[ours] = true
+	b.conns[c] = true
 	b.mu.Unlock()
-	b.wg.Go(func() { b.serve(ours) })
-	return theirs, nil
+	b.wg.Go(func() { b.serve(c) })
 }
 
 func (b *fakeBus) serve(c net.Conn) {
@@ -156,7 +163,7 @@ func (s *fakeSession) handle(p frame.Performative, payload []byte) bool {
 		s.send(&frame.Open{ContainerID: "fake", MaxFrameSize: 65536, ChannelMax: 63,
 			Properties: frame.Map{{Key: frame.Symbol("product"), Value: "Fake"}}}, nil)
 	case *frame.Begin:
-		s.send(&frame.Begin{RemoteChannel: frame.Some(s.channel), IncomingWindow: 1 << 20, OutgoingWindow: 1 << 20, HandleMax: 255}, nil)
+		s.send(&frame.Begin{RemoteChannel: frame.Some(s.channel), IncomingWindow: s.bus.window.Load(), OutgoingWindow: 1 << 20, HandleMax: 255}, nil)
 	case *frame.Attach:
 		s.attach(p)
 	case *frame.Flow:
@@ -209,7 +216,7 @@ func (s *fakeSession) attach(p *frame.Attach) {
 
 // grant gives a sender link of the client the credit that is set now.
 func (s *fakeSession) grant(l *fakeLink) {
-	s.send(&frame.Flow{NextIncomingID: frame.Some(s.got.Load()), IncomingWindow: 1 << 20, OutgoingWindow: 1 << 20, Handle: frame.Some(l.handle),
+	s.send(&frame.Flow{NextIncomingID: frame.Some(s.got.Load()), IncomingWindow: s.bus.window.Load(), OutgoingWindow: 1 << 20, Handle: frame.Some(l.handle),
 		DeliveryCount: frame.Some(l.count.Load()), LinkCredit: frame.Some(s.bus.credit.Load())}, nil)
 }
 

@@ -52,6 +52,9 @@ const (
 	// idleProbe is how often an idle lane looks whether its link is still there.
 	idleProbe = time.Second
 
+	// stuckProbe is how often a lane that stops looks whether its last send hangs.
+	stuckProbe = 50 * time.Millisecond
+
 	// backoffMin and backoffMax bound the wait between two attempts to connect, open or attach; the wait doubles, with jitter.
 	backoffMin = 100 * time.Millisecond
 	backoffMax = 5 * time.Second

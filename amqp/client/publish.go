@@ -21,15 +21,11 @@ func (l *lane) pump(ctx context.Context, sender *goamqp.Sender, stopping <-chan 
 
 	p := &pumping{lane: l, sender: sender, sending: sending, dead: make(chan struct{}),
 		receipts: make(chan receipt, l.options.Window), waited: make(chan struct{})}
-	go func() {
-		select {
-		case <-stopping:
-			cancel()
-		case <-sending.Done():
-		}
-	}()
+	ran := make(chan struct{})
+	go p.interrupt(cancel, stopping, ran)
 	go p.awaitOutcomes(ctx)
 	err := p.run()
+	close(ran)
 	close(p.receipts)
 	<-p.waited
 	if err == nil || errors.Is(err, errRotated) {
@@ -38,6 +34,30 @@ func (l *lane) pump(ctx context.Context, sender *goamqp.Sender, stopping <-chan 
 		}
 	}
 	return err
+}
+
+// interrupt ends sending when the lane stops. A send that waits for the session's window ignores its context, so that only closing the link gets
+// it out; that has to wait until nothing is in flight.
+func (p *pumping) interrupt(cancel context.CancelFunc, stopping, ran <-chan struct{}) {
+	select {
+	case <-stopping:
+		cancel()
+	case <-ran:
+		return
+	}
+	tick := time.NewTicker(stuckProbe)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if p.lane.inflight.Load() == 0 {
+				go func() { _ = p.sender.Close(context.Background()) }() // ends with the link, or with the connection
+				return
+			}
+		case <-ran:
+			return
+		}
+	}
 }
 
 // pumping is one link in use.

@@ -98,6 +98,49 @@ func TestNoCreditIsBackpressureNotLoss(t *testing.T) {
 	})
 }
 
+// In an alarm RabbitMQ sets the session's window to zero. The library then ignores contexts; sends wait, nothing is lost, and Close still works.
+func TestClosedWindowIsBackpressureNotLoss(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBus(t)
+		b.window.Store(0)
+		c := open(t, oneLane(b))
+		connections := b.accepted.Load()
+		got := newOutcomes(t)
+		for i := range 10 {
+			c.Publish(0, textMessage("x", fmt.Sprint(i)), false, got.done(i))
+		}
+		time.Sleep(100 * defaultSendTimeout) // virtual
+		if n := len(got.snapshot()); n > 0 || b.accepted.Load() != connections {
+			t.Fatalf("%v, %d connections", got.kinds(), b.accepted.Load())
+		}
+		b.window.Store(100)
+		b.grantAll(100)
+		if k := got.wait(10); k[message.Accepted] != 10 {
+			t.Errorf("after the alarm: %v", k)
+		}
+	})
+}
+
+func TestCloseDuringAnAlarm(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := newFakeBus(t)
+		b.window.Store(0)
+		c := open(t, oneLane(b))
+		got := newOutcomes(t)
+		for i := range 3 {
+			c.Publish(0, textMessage("x", fmt.Sprint(i)), false, got.done(i))
+		}
+		synctest.Wait()
+		start := time.Now()
+		if err := c.Close(deadline(t)); err != nil || time.Since(start) > time.Second {
+			t.Errorf("Close took %v: %v", time.Since(start), err)
+		}
+		if k := got.kinds(); k[message.Lost]+k[message.Busy] != 3 || k[message.Lost] > 1 {
+			t.Errorf("%v", k)
+		}
+	})
+}
+
 func TestUnansweredTransferIsLostAfterSendTimeout(t *testing.T) {
 	synctest.Test(t, testUnanswered)
 }
