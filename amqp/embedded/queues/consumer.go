@@ -78,8 +78,9 @@ func (e *entry) delivery(now time.Time) Delivery {
 		Redelivered: e.redelivered, DeliveryCount: e.deliveryCount, Annotations: e.annotations,
 	}
 	if !e.expiry.IsZero() && e.msg.TTL > 0 {
-		// At least a millisecond: on the wire zero would mean that it never expires.
-		d.TTL = max(e.expiry.Sub(now).Truncate(time.Millisecond), time.Millisecond)
+		// At least a millisecond: on the wire zero would mean that it never expires. At most what it came with: a consumer may have read its
+		// clock before the publisher did.
+		d.TTL = min(max(e.expiry.Sub(now).Truncate(time.Millisecond), time.Millisecond), e.msg.TTL)
 	}
 	return d
 }

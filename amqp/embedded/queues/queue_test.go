@@ -178,6 +178,19 @@ func TestExpiry(t *testing.T) {
 	}
 }
 
+// The publisher and the consumer read their clocks at different moments; a message never gains time by it.
+func TestTTLDoesNotGrow(t *testing.T) {
+	s, now := New(Options{}), time.Now()
+	declare(t, s, "q", nil)
+	c := consume(t, s, now, "q", 1)
+	m := text("1")
+	m.TTL = time.Minute
+	publish(t, s, now.Add(3*time.Millisecond), "", "q", m)
+	if got := collect(t, c, now); len(got) != 1 || got[0].TTL != time.Minute {
+		t.Errorf("got %+v, want one delivery with a minute to live", got)
+	}
+}
+
 func TestQueueTTLAndDeliveryLimit(t *testing.T) {
 	s := New(Options{})
 	declare(t, s, "q", map[string]any{"x-message-ttl": 1000, "x-delivery-limit": 1})
