@@ -149,7 +149,7 @@ func (m *Machine) begin(ev MessageArrived, p *packet.Publish) {
 		m.store(pendingStore{then: thenSend, out: o}, PutOutbound{Record: o.rec})
 		return
 	}
-	m.note(PutOutbound{Record: o.rec})
+	m.noteOutbound(o.rec)
 	m.enqueue(o)
 }
 
@@ -198,7 +198,7 @@ func (m *Machine) end(o *outbound, v verdict) {
 		m.down.answered.add(m.answeredMax(), answered{identity: o.rec.Identity, gen: m.down.gen - 1, verdict: v})
 	}
 	m.remove(o)
-	m.note(DeleteOutbound{ID: o.rec.ID})
+	m.noteOutboundGone(o.rec.ID)
 }
 
 func (m *Machine) remove(o *outbound) {

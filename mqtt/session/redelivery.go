@@ -121,7 +121,7 @@ func (m *Machine) closeOrphans() {
 			continue
 		}
 		m.remove(o)
-		m.note(DeleteOutbound{ID: o.rec.ID})
+		m.noteOutboundGone(o.rec.ID)
 	}
 }
 
@@ -157,5 +157,5 @@ func (m *Machine) endOrphan(o *outbound, reason packet.ReasonCode) {
 		m.emit(Settle{Delivery: o.delivery, Outcome: SettleReleased})
 	}
 	m.remove(o)
-	m.note(DeleteOutbound{ID: o.rec.ID})
+	m.noteOutboundGone(o.rec.ID)
 }

@@ -34,10 +34,18 @@ func (m *Machine) store(next pendingStore, ops ...Op) {
 	m.emit(Store{ID: next.id, Ops: ops})
 }
 
-// note has the ops written without waiting for it.
-func (m *Machine) note(ops ...Op) {
+// noteOutbound has a record written without waiting for it: QoS 1 may come twice, and a write for each message waited for would halve
+// the pace.
+func (m *Machine) noteOutbound(rec Outbound) {
 	if m.persistent() {
-		m.emit(Store{Ops: ops})
+		m.emit(Store{Ops: []Op{PutOutbound{Record: rec}}})
+	}
+}
+
+// noteOutboundGone has a record removed without waiting for it: should it be left over, a resumed session closes it.
+func (m *Machine) noteOutboundGone(id packet.ID) {
+	if m.persistent() {
+		m.emit(Store{Ops: []Op{DeleteOutbound{ID: id}}})
 	}
 }
 
