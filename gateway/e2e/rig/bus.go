@@ -113,16 +113,15 @@ type Queue struct {
 	attached   chan struct{}
 }
 
-// Queue makes a queue bound to the topic filters and consumes from it. It is removed with the test.
-func (b *Bus) Queue(filters ...string) *Queue {
+// Bind makes a queue bound to the topic filters, for a consumer that is somebody else, and returns its name. It is removed with the test.
+func (b *Bus) Bind(filters ...string) string {
 	b.t.Helper()
-	q := &Queue{t: b.t, Name: Prefix(b.t) + "-queue", deliveries: make(chan amqp.Delivery, deliveriesMax), attached: make(chan struct{}, 1)}
-	ctx := Context(b.t)
-	if err := b.client.EnsureInbox(ctx, amqp.Inbox{Name: q.Name, Expires: uint64(10 * time.Minute / time.Millisecond)}); err != nil {
+	name, ctx := Prefix(b.t)+"-queue", Context(b.t)
+	if err := b.client.EnsureInbox(ctx, amqp.Inbox{Name: name, Expires: uint64(10 * time.Minute / time.Millisecond)}); err != nil {
 		b.t.Fatal(err)
 	}
 	b.t.Cleanup(func() {
-		if err := b.client.DeleteInbox(Context(b.t), q.Name); err != nil {
+		if err := b.client.DeleteInbox(Context(b.t), name); err != nil {
 			b.t.Errorf("removing the backend's queue: %v", err)
 		}
 	})
@@ -130,9 +129,16 @@ func (b *Bus) Queue(filters ...string) *Queue {
 	for i, f := range filters {
 		patterns[i] = mapping.Pattern(f)
 	}
-	if err := b.client.Subscribe(ctx, q.Name, patterns); err != nil {
+	if err := b.client.Subscribe(ctx, name, patterns); err != nil {
 		b.t.Fatal(err)
 	}
+	return name
+}
+
+// Queue is Bind with a consumer.
+func (b *Bus) Queue(filters ...string) *Queue {
+	b.t.Helper()
+	q := &Queue{t: b.t, Name: b.Bind(filters...), deliveries: make(chan amqp.Delivery, deliveriesMax), attached: make(chan struct{}, 1)}
 	q.receiver = b.client.Attach(amqp.Source{Inbox: q.Name, Credit: 100}, (*queueHandler)(q))
 	b.t.Cleanup(func() {
 		if err := q.receiver.Close(Context(b.t)); err != nil {
@@ -141,7 +147,7 @@ func (b *Bus) Queue(filters ...string) *Queue {
 	})
 	select {
 	case <-q.attached:
-	case <-ctx.Done():
+	case <-Context(b.t).Done():
 		b.t.Fatalf("no consumer on %s", q.Name)
 	}
 	return q
