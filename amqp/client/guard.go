@@ -11,6 +11,7 @@ const (
 	codeOpen        = 0x10
 	codeBegin       = 0x11
 	codeAttach      = 0x12
+	codeFlow        = 0x13
 	codeTransfer    = 0x14
 	codeDisposition = 0x15
 )
@@ -49,6 +50,7 @@ func noPeerLimits() peerLimits {
 //     transfer's payload is therefore wrapped into a data section of its own: the library hands the bytes over unread, and a delivery of
 //     several frames arrives as several data sections that decode.go joins again. This needs no memory between frames.
 //   - A disposition up to delivery-id 2^32-1, or a transfer with that id, makes its loops run for ever. Such frames are refused.
+//   - A flow for a link without link-credit is a nil dereference in the sender's goroutine. It is refused.
 //   - Values in other performatives with such keys, or nested without end, are refused too.
 //
 // Refusing ends the connection: the peer has broken the protocol, and what it meant is not known.
@@ -62,7 +64,7 @@ func guardFrame(dst, frame []byte, peer *peerLimits) ([]byte, error) {
 	}
 	body := frame[start:]
 	if len(body) == 0 || frame[5] != frameTypeAMQP {
-		return append(dst, frame...), nil // a heartbeat, or SASL, which has no compound values
+		return appendFrame(dst, frame, body, nil), nil // a heartbeat, or SASL, which has no compound values
 	}
 	p, err := parsePerformative(body)
 	if err != nil {
@@ -184,6 +186,10 @@ func (p *performative) check(peer *peerLimits) error {
 		}
 	case codeAttach:
 		p.forgetMaxMessageSize()
+	case codeFlow:
+		if p.field(4) != nil && p.field(6) == nil {
+			return refuse("a flow names a link and no link-credit")
+		}
 	case codeDisposition:
 		return p.checkDisposition()
 	}
