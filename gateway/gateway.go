@@ -35,6 +35,8 @@ type Options struct {
 	WriteTimeout time.Duration
 	// DrainRate is how many devices a second are told to go when the node stops; zero tells all at once.
 	DrainRate int
+	// ServerReference is where devices are sent when the node stops; empty lets them come back to where they connected.
+	ServerReference string
 	// InboxExpires is how long, in milliseconds, a session's inbox outlives its last receiver on the bus: longer than the longest session
 	// expiry. Zero is for ever.
 	InboxExpires uint64
@@ -127,7 +129,7 @@ func (gw *Gateway) serve(conn net.Conn, cfg *tls.Config) {
 		return
 	}
 	if gw.isStopping() {
-		d.post(goingDown) // it came in while the devices were being told
+		d.post(gw.goingDown()) // it came in while the devices were being told
 	}
 	gw.metrics.connections.Inc()
 	defer gw.metrics.connections.Dec()

@@ -9,10 +9,16 @@ import (
 	"sluice/mqtt/session"
 )
 
-// goingDown ends a connection for a restart: persistent sessions stay, Wills are not fired.
-var goingDown = session.CloseRequested{Reason: packet.ServerShuttingDown, Text: "the server is going down; connect again", NoWill: true}
+// goingDown ends a connection for a restart: persistent sessions stay, Wills are not fired. With a reference the device is told where to go.
+func (gw *Gateway) goingDown() session.CloseRequested {
+	c := session.CloseRequested{Reason: packet.ServerShuttingDown, Text: "the server is going down; connect again", NoWill: true}
+	if gw.opt.ServerReference != "" {
+		c.Reason, c.ServerReference = packet.UseAnotherServer, gw.opt.ServerReference
+	}
+	return c
+}
 
-// Shutdown stops the node in good order: no new connections, DISCONNECT 0x8B to every device at the pace of Options.DrainRate, deliveries released to the bus, sessions
+// Shutdown stops the node in good order: no new connections, DISCONNECT 0x8B (0x9C with Options.ServerReference) to every device at the pace of Options.DrainRate, deliveries released to the bus, sessions
 // released in the store, the node's inbox removed. When ctx ends first it gives up what is left and returns ctx's error; the store and the
 // bus stay open, they are the caller's.
 func (gw *Gateway) Shutdown(ctx context.Context) error {
@@ -57,7 +63,7 @@ func (gw *Gateway) drain(ctx context.Context) {
 			due = min(due, int(time.Since(began).Seconds()*rate)+1)
 		}
 		for ; told < due; told++ {
-			devices[told].post(goingDown)
+			devices[told].post(gw.goingDown())
 		}
 		if told == len(devices) {
 			return

@@ -32,6 +32,7 @@ type Config struct {
 	LogFormat        string
 	ShutdownTimeout  time.Duration
 	ShutdownRate     int
+	ServerReference  string
 }
 
 // key is one configuration key.
@@ -73,6 +74,7 @@ func keys(c *Config) []key {
 		{"log.format", "auto", "console, json, or auto: console on a terminal, JSON elsewhere.", oneOf(&c.LogFormat, "auto", "console", "json")},
 		{"shutdown.timeout", "20s", "How long a stop may take to tell the devices, give deliveries back to the bus and release sessions.", duration(&c.ShutdownTimeout, 0, time.Hour)},
 		{"shutdown.rate", 500, "Devices told to go per second when a node stops, so that they do not all come to the other nodes at once. Raised where shutdown.timeout would not be enough. 0 tells all at once.", integer(&c.ShutdownRate, 0, 1<<31-1)},
+		{"shutdown.server_reference", "", "Server that MQTT 5 devices are sent to when a node stops (0x9C); empty lets them come back through the load balancer (0x8B).", text(&c.ServerReference)},
 	}
 }
 

@@ -181,6 +181,7 @@ func (n *Node) options(registry *prometheus.Registry) gateway.Options {
 		HandshakeTimeout: c.ConnectTimeout,
 		WriteTimeout:     c.WriteTimeout,
 		DrainRate:        c.ShutdownRate,
+		ServerReference:  c.ServerReference,
 		InboxExpires:     uint64((c.SessionsExpiry + inboxMargin) / time.Millisecond),
 		InboxLength:      uint64(c.SessionsQueue),
 	}

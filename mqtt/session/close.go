@@ -28,6 +28,11 @@ func (m *Machine) fail(reason packet.ReasonCode, clause, text string) {
 //
 // MQTT 5 has DISCONNECT for it, and CONNACK while CONNECT has no answer. 3.1.1 only has CONNACK: later the server just closes.
 func (m *Machine) close(reason packet.ReasonCode, text string) {
+	m.closeFor(CloseRequested{Reason: reason, Text: text})
+}
+
+func (m *Machine) closeFor(why CloseRequested) {
+	reason, text := why.Reason, why.Text
 	switch m.phase {
 	case phaseOpening:
 		m.refuse(reason, text)
@@ -41,6 +46,9 @@ func (m *Machine) close(reason packet.ReasonCode, text string) {
 			d := &packet.Disconnect{Reason: legal(reason, packet.DISCONNECT, packet.UnspecifiedError)}
 			if text != "" {
 				d.Properties.SetReasonString(text)
+			}
+			if why.ServerReference != "" {
+				d.Properties.SetServerReference(why.ServerReference)
 			}
 			m.send(d)
 		}
@@ -123,7 +131,7 @@ func (m *Machine) closeRequested(ev CloseRequested) {
 	if m.phase == phaseNew {
 		m.phase = phaseConnect
 	}
-	m.close(ev.Reason, ev.Text)
+	m.closeFor(ev)
 }
 
 func (m *Machine) connectionLost() {

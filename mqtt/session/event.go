@@ -72,6 +72,8 @@ type (
 		Text   string
 		// NoWill keeps the Will back: a rolling restart fires none.
 		NoWill bool
+		// ServerReference names another server for 0x9C and 0x9D (MQTT 5, 4.11); empty names none.
+		ServerReference string
 	}
 )
 

@@ -133,6 +133,7 @@ func formatProperties(p *packet.Properties) string {
 	l.when(p.Has(packet.PropContentType), "ct=%s", p.ContentType)
 	l.when(p.Has(packet.PropMessageExpiry), "expires=%ds", p.MessageExpiry)
 	l.when(len(p.SubscriptionIDs) > 0, "subids=%v", p.SubscriptionIDs)
+	l.when(p.Has(packet.PropServerReference), "server=%s", p.ServerReference)
 	l.when(p.Has(packet.PropReasonString), "%q", p.ReasonString)
 	l.when(len(p.User) > 0, "user=%v", p.User)
 	return strings.TrimSpace(l.String())

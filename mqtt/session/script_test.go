@@ -28,7 +28,7 @@ import (
 //	stored N [fenced|unavailable]
 //	attached, detached
 //	message DELIVERY t=TOPIC q=1 i=IDENTITY p=PAYLOAD [retain] [self] [expires=5s]
-//	lost; close RC [TEXT] [nowill]
+//	lost; close RC [TEXT] [nowill] [server=REFERENCE]
 //	wait 5s                                          time passes
 //	deadline                                         DeadlineReached
 //	state                                            prints State
@@ -165,7 +165,7 @@ func (s *script) event(a *args) (Event, error) {
 	case "lost":
 		return ConnectionLost{}, nil
 	case "close":
-		ev := CloseRequested{NoWill: a.flag("nowill"), Reason: a.code()}
+		ev := CloseRequested{NoWill: a.flag("nowill"), ServerReference: a.text("server"), Reason: a.code()}
 		ev.Text = a.optional()
 		return ev, nil
 	}
