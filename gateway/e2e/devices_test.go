@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -46,8 +45,8 @@ type device struct {
 	version int // of the standard: 4 or 5
 	// publish sends the messages and waits until the gateway has answered all.
 	publish func(t *testing.T, n *rig.Node, version int, messages []deviceMessage)
-	// subscribe starts a subscriber that gets count messages and returns when it is ready. The function it returns waits for the messages and
-	// the end of the program.
+	// subscribe starts a subscriber for each filter, for a connection that carries all would have to drop QoS 0 messages while large ones
+	// are in its way. It returns when they are ready; the function it returns waits until each has count messages and has ended.
 	subscribe func(t *testing.T, n *rig.Node, version int, filters []filter, count int) func() []received
 }
 
@@ -124,7 +123,6 @@ func mosquittoSubscribe(t *testing.T, n *rig.Node, version int, filters []filter
 	t.Helper()
 	var subscribers []*rig.Process
 	bus := rig.OpenBus(t, n)
-	// The program has one QoS for all its filters.
 	for _, f := range filters {
 		ready := rig.Prefix(t) + "/ready"
 		p := rig.Run(t, rig.Env(t, rig.EnvMosquittoSub), "-V", mosquittoVersion(version), "-p", port(n.TCP), "-i", rig.Prefix(t),
@@ -140,17 +138,15 @@ func mosquittoSubscribe(t *testing.T, n *rig.Node, version int, filters []filter
 	}
 	return func() (got []received) {
 		t.Helper()
-		rig.Eventually(t, fmt.Sprintf("mosquitto_sub has %d messages", count), func() error {
-			got = nil
-			for _, p := range subscribers {
-				got = append(got, mosquittoMessages(t, p)...)
-			}
-			if len(got) < count {
-				return fmt.Errorf("it has %d", len(got))
-			}
-			return nil
-		})
 		for _, p := range subscribers {
+			var messages []received
+			rig.Eventually(t, fmt.Sprintf("mosquitto_sub has %d messages", count), func() error {
+				if messages = mosquittoMessages(t, p); len(messages) < count {
+					return fmt.Errorf("it has %d", len(messages))
+				}
+				return nil
+			})
+			got = append(got, messages...)
 			p.Terminate()
 			p.Wait()
 		}
@@ -260,31 +256,39 @@ func jsProperties(m deviceMessage) map[string]any {
 
 func jsSubscribe(t *testing.T, n *rig.Node, version int, filters []filter, count int) func() []received {
 	t.Helper()
-	task := jsTask{Version: version, Subscribe: map[string]jsOptions{}, Count: count}
+	var subscribers []*rig.Process
 	for _, f := range filters {
-		task.Subscribe[f.topic] = jsOptions{f.qos}
+		subscribers = append(subscribers, jsRun(t, n, jsTask{Version: version, Subscribe: map[string]jsOptions{f.topic: {f.qos}}, Count: count}))
 	}
-	p := jsRun(t, n, task)
-	p.Line(`"subscribed"`)
+	for _, p := range subscribers {
+		p.Line(`"subscribed"`)
+	}
 	return func() (got []received) {
 		t.Helper()
-		for _, l := range p.Lines(`"event":"message"`, count) {
-			var m struct {
-				deviceMessage
-				ContentType   string          `json:"contentType"`
-				ResponseTopic string          `json:"responseTopic"`
-				Correlation   hexText         `json:"correlation"`
-				Expiry        uint32          `json:"expiry"`
-				User          json.RawMessage `json:"user"`
+		for _, p := range subscribers {
+			for _, l := range p.Lines(`"event":"message"`, count) {
+				got = append(got, jsMessageOf(t, l))
 			}
-			decode(t, l, &m)
-			r := received{deviceMessage: m.deviceMessage, expiry: m.Expiry}
-			r.extras = extras{ContentType: m.ContentType, ResponseTopic: m.ResponseTopic, Correlation: string(m.Correlation), User: flatten(t, m.User)}
-			got = append(got, r)
+			p.Succeed()
 		}
-		p.Succeed()
 		return got
 	}
+}
+
+func jsMessageOf(t *testing.T, line string) received {
+	t.Helper()
+	var m struct {
+		deviceMessage
+		ContentType   string          `json:"contentType"`
+		ResponseTopic string          `json:"responseTopic"`
+		Correlation   hexText         `json:"correlation"`
+		Expiry        uint32          `json:"expiry"`
+		User          json.RawMessage `json:"user"`
+	}
+	decode(t, line, &m)
+	r := received{deviceMessage: m.deviceMessage, expiry: m.Expiry}
+	r.extras = extras{ContentType: m.ContentType, ResponseTopic: m.ResponseTopic, Correlation: string(m.Correlation), User: flatten(t, m.User)}
+	return r
 }
 
 func decode(t *testing.T, line string, into any) {
@@ -297,9 +301,4 @@ func decode(t *testing.T, line string, into any) {
 func port(address string) string {
 	_, p, _ := net.SplitHostPort(address)
 	return p
-}
-
-// byTopic orders messages: between QoS levels the gateway promises no order.
-func byTopic(messages []received) []received {
-	return slices.SortedFunc(slices.Values(messages), func(a, b received) int { return strings.Compare(a.Topic, b.Topic) })
 }
