@@ -177,6 +177,21 @@ func testOutageIsToldAndOvercome(t *testing.T, url string) {
 	mustAccept(t, c, textMessage(to(name), "x"))
 }
 
+// A bus that falls silent without closing anything is given up after IdleTimeout; what was in flight is Lost, and nothing is told twice.
+func TestSilentBusIsGivenUp(t *testing.T) { eachBus(t, testSilentBusIsGivenUp) }
+
+func testSilentBusIsGivenUp(t *testing.T, url string) {
+	proxy := newFaultProxy()
+	c := open(t, Options{URLs: []string{url}, Dial: proxy.dial, IdleTimeout: minIdleTimeout})
+	name := newInbox(t, c, amqp.Inbox{})
+	proxy.stallReads()
+	if o := publish(t, c, 0, textMessage(to(name), "x")); o.Kind != message.Lost {
+		t.Errorf("outcome %v (%v), want lost", o.Kind, o.Error)
+	}
+	eventually(t, "the bus is back", func() error { return c.Ready(context.Background()) })
+	mustAccept(t, c, textMessage(to(name), "x"))
+}
+
 func TestTopology(t *testing.T) { eachBus(t, testTopology) }
 
 func testTopology(t *testing.T, url string) {

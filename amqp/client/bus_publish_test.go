@@ -27,9 +27,11 @@ func testOutcomes(t *testing.T, url string) {
 		{"bad address", "somewhere", message.Rejected, "amqp:precondition-failed"},
 	} {
 		o := publish(t, c, 0, textMessage(tt.to, tt.name))
-		t.Logf("%s: %v %+v", tt.name, o.Kind, o.Error)
-		if o.Kind != tt.want {
-			t.Errorf("%s: outcome %v (%v), want %v", tt.name, o.Kind, o.Error, tt.want)
+		if o.Kind != tt.want || tt.cond == "" && o.Error != nil || tt.cond != "" && (o.Error == nil || o.Error.Condition != tt.cond) {
+			t.Errorf("%s: outcome %v (%v), want %v %s", tt.name, o.Kind, o.Error, tt.want, tt.cond)
+		}
+		if tt.name == "queue full" && (o.Error.Info["reason"] != message.Symbol("maxlen") && o.Error.Info["reason"] != "maxlen" || o.Error.Info["queue"] != full) {
+			t.Errorf("the error's info is %v", o.Error.Info)
 		}
 	}
 }

@@ -3,17 +3,16 @@ package client
 import (
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // faultProxy is a TCP proxy in front of the bus whose connections can be cut or stalled. Give its dial method to Options.Dial.
 type faultProxy struct {
-	mu      sync.Mutex
-	conns   map[*faultConn]bool
-	refuse  bool
-	dialled int
+	mu     sync.Mutex
+	conns  map[*faultConn]bool
+	refuse bool
 }
 
 func newFaultProxy() *faultProxy { return &faultProxy{conns: map[*faultConn]bool{}} }
@@ -22,7 +21,6 @@ func newFaultProxy() *faultProxy { return &faultProxy{conns: map[*faultConn]bool
 func (p *faultProxy) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	p.mu.Lock()
 	refuse := p.refuse
-	p.dialled++
 	p.mu.Unlock()
 	if refuse {
 		return nil, fmt.Errorf("the fault proxy refuses")
@@ -32,7 +30,6 @@ func (p *faultProxy) dial(ctx context.Context, network, address string) (net.Con
 		return nil, err
 	}
 	c := &faultConn{Conn: raw, proxy: p}
-	c.cond.L = &c.mu
 	p.mu.Lock()
 	p.conns[c] = true
 	p.mu.Unlock()
@@ -40,20 +37,16 @@ func (p *faultProxy) dial(ctx context.Context, network, address string) (net.Con
 }
 
 // cut closes all connections.
-func (p *faultProxy) cut() (n int) {
+func (p *faultProxy) cut() {
 	for _, c := range p.all() {
 		_ = c.Close()
-		n++
 	}
-	return n
 }
 
-// stallReads makes bytes from the bus wait, on all connections open now.
+// stallReads lets nothing from the bus through any more, on all connections open now.
 func (p *faultProxy) stallReads() {
 	for _, c := range p.all() {
-		c.mu.Lock()
-		c.stalled = true
-		c.mu.Unlock()
+		c.stalled.Store(true)
 	}
 }
 
@@ -76,30 +69,20 @@ func (p *faultProxy) all() []*faultConn {
 type faultConn struct {
 	net.Conn
 	proxy   *faultProxy
-	mu      sync.Mutex
-	cond    sync.Cond
-	stalled bool
-	closed  bool
+	stalled atomic.Bool
 }
 
+// Read loses the bytes of a stalled connection; the deadline still holds.
 func (c *faultConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for c.stalled && !c.closed {
-		c.cond.Wait()
+	for {
+		n, err := c.Conn.Read(p)
+		if err != nil || !c.stalled.Load() {
+			return n, err
+		}
 	}
-	if c.closed {
-		return 0, io.ErrClosedPipe
-	}
-	return n, err
 }
 
 func (c *faultConn) Close() error {
-	c.mu.Lock()
-	c.closed = true
-	c.cond.Broadcast()
-	c.mu.Unlock()
 	c.proxy.mu.Lock()
 	delete(c.proxy.conns, c)
 	c.proxy.mu.Unlock()

@@ -22,6 +22,8 @@ const (
 	defaultSendTimeout = 20 * time.Second
 	// defaultIdleTimeout is after how much silence a connection counts as dead. We advertise half of it, as the standard asks.
 	defaultIdleTimeout = 10 * time.Second
+	// minIdleTimeout: RabbitMQ 4.3.6 refuses a connection that asks for heartbeats within less than 1 s.
+	minIdleTimeout = 2 * time.Second
 	// dialTimeout bounds TCP, TLS, SASL and open together.
 	dialTimeout = 10 * time.Second
 	// attachTimeout bounds begin, attach and detach. A bus that does not answer within it has lost the connection's trust.

@@ -103,26 +103,29 @@ func (m *management) Do(ctx context.Context, requests []topology.Request) ([]top
 	calls := make([]*call, len(requests))
 	for i, r := range requests {
 		calls[i] = &call{request: r, done: make(chan struct{})}
+	}
+	defer func() {
+		for _, c := range calls {
+			c.finish(topology.Response{}, errAbandoned) // so that what is still queued is not sent any more
+		}
+	}()
+	waiting, cancel := context.WithTimeoutCause(ctx, managementTimeout, errUnanswered)
+	defer cancel()
+	for _, c := range calls {
 		select {
-		case m.queue <- calls[i]:
-		case <-ctx.Done():
-			return nil, failure(r.Method, r.Path, ctx.Err())
+		case m.queue <- c:
+		case <-waiting.Done():
+			return nil, m.gaveUp(waiting, c)
 		case <-m.client.closing.Done():
-			return nil, failure(r.Method, r.Path, errClosed)
+			return nil, failure(c.request.Method, c.request.Path, errClosed)
 		}
 	}
-	timeout := time.NewTimer(managementTimeout)
-	defer timeout.Stop()
 	responses := make([]topology.Response, len(calls))
 	for i, c := range calls {
 		select {
 		case <-c.done:
-		case <-ctx.Done():
-			return nil, failure(c.request.Method, c.request.Path, ctx.Err())
-		case <-timeout.C:
-			err := fmt.Errorf("no answer within %v", managementTimeout)
-			m.sup.recycle(err)
-			return nil, failure(c.request.Method, c.request.Path, err)
+		case <-waiting.Done():
+			return nil, m.gaveUp(waiting, c)
 		case <-m.client.closing.Done():
 			return nil, failure(c.request.Method, c.request.Path, errClosed)
 		}
@@ -133,6 +136,20 @@ func (m *management) Do(ctx context.Context, requests []topology.Request) ([]top
 	}
 	return responses, nil
 }
+
+// gaveUp tells why a call was not waited for any longer. A bus that does not answer for managementTimeout gets another connection.
+func (m *management) gaveUp(waiting context.Context, c *call) error {
+	err := context.Cause(waiting)
+	if errors.Is(err, errUnanswered) {
+		m.sup.recycle(err)
+	}
+	return failure(c.request.Method, c.request.Path, err)
+}
+
+var (
+	errAbandoned  = errors.New("nobody waits for the answer any more")
+	errUnanswered = fmt.Errorf("the bus's management node did not answer within %v", managementTimeout)
+)
 
 func (m *management) waitUp(ctx context.Context) error {
 	m.mu.Lock()
@@ -235,6 +252,10 @@ func (p *pair) write(ctx context.Context) {
 		}
 		select {
 		case c := <-p.owner.queue:
+			if isClosed(c.done) {
+				<-p.slots
+				continue
+			}
 			if err := p.send(ctx, c); err != nil {
 				return
 			}

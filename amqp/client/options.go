@@ -35,7 +35,7 @@ type Options struct {
 	// SendTimeout is how long a written transfer may stay unanswered before its connection is closed and it gets Lost (default 20 s).
 	// Waiting for the bus's credit does not count.
 	SendTimeout time.Duration
-	// IdleTimeout is after how much silence of the bus a connection counts as dead (default 10 s).
+	// IdleTimeout is after how much silence of the bus a connection counts as dead (default 10 s, at least 2 s).
 	IdleTimeout time.Duration
 	// Dial opens the TCP connection; default net.Dialer.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
@@ -85,8 +85,8 @@ func (o *Options) check() error {
 			return fmt.Errorf("amqp/client: %s is %d; use 1 to %d", b.name, b.value, b.max)
 		}
 	}
-	if o.SendTimeout < 0 || o.IdleTimeout < time.Second {
-		return fmt.Errorf("amqp/client: SendTimeout %v must be positive and IdleTimeout %v at least 1 s", o.SendTimeout, o.IdleTimeout)
+	if o.SendTimeout < 0 || o.IdleTimeout < minIdleTimeout {
+		return fmt.Errorf("amqp/client: SendTimeout %v must be positive and IdleTimeout %v at least %v", o.SendTimeout, o.IdleTimeout, minIdleTimeout)
 	}
 	return nil
 }
