@@ -25,10 +25,14 @@ const (
 	overflowRefuse = "reject-publish"
 )
 
+// maxExpires is the longest x-expires in milliseconds, 49.7 days. RabbitMQ 4.3.6 takes somewhat more, the embedded bus does not. An inbox that is to
+// live longer gets none: to be kept until somebody removes it is better than to vanish too early.
+const maxExpires = 1<<32 - 1
+
 // queueArguments are the arguments of an inbox's queue.
 func queueArguments(inbox amqp.Inbox) map[string]any {
 	args := map[string]any{argType: typeClassic}
-	if inbox.Expires > 0 {
+	if inbox.Expires > 0 && inbox.Expires <= maxExpires {
 		args[argExpires] = inbox.Expires
 	}
 	if inbox.MaxLength > 0 {

@@ -52,10 +52,14 @@ func (b *bindings) EnsureInbox(ctx context.Context, inbox amqp.Inbox) error {
 	return check(put, responses[0])
 }
 
-// conflict asks for what is there, so that the error names both argument sets.
+// conflict asks for what is there, so that the error names both argument sets. RabbitMQ 4.3.6 answers 409 also to an argument that it does not
+// take at all; then there is no queue.
 func (b *bindings) conflict(ctx context.Context, inbox amqp.Inbox, refused Response) error {
 	there := fmt.Sprintf("others (%v)", refused.Body)
 	responses, err := b.requester.Do(ctx, []Request{{Method: "GET", Path: queuePath(inbox.Name)}})
+	if err == nil && responses[0].Status == 404 {
+		return fmt.Errorf("%w: inbox %q with %s: %v", amqp.ErrRefused, inbox.Name, show(queueArguments(inbox)), refused.Body)
+	}
 	if err == nil && responses[0].Status == 200 {
 		if info, ok := responses[0].Body.(map[string]any); ok {
 			if args, ok := info["arguments"].(map[string]any); ok {

@@ -45,6 +45,8 @@ func TestEnsureInboxRequest(t *testing.T) {
 		{amqp.Inbox{Name: "a"}, map[string]any{"x-queue-type": "classic"}},
 		{amqp.Inbox{Name: "a", Expires: 5, SingleActive: true},
 			map[string]any{"x-queue-type": "classic", "x-expires": uint64(5), "x-single-active-consumer": true}},
+		{amqp.Inbox{Name: "a", Expires: 1<<32 - 1}, map[string]any{"x-queue-type": "classic", "x-expires": uint64(1<<32 - 1)}},
+		{amqp.Inbox{Name: "a", Expires: 1 << 32}, map[string]any{"x-queue-type": "classic"}},
 		{amqp.Inbox{Name: "a", MaxLength: 7}, map[string]any{"x-queue-type": "classic", "x-max-length": uint64(7), "x-overflow": "reject-publish"}},
 		{amqp.Inbox{Name: "a", MaxLength: 7, DropOldest: true},
 			map[string]any{"x-queue-type": "classic", "x-max-length": uint64(7), "x-overflow": "drop-head"}},
@@ -118,7 +120,8 @@ func TestStatusesBecomeErrors(t *testing.T) {
 		{"delete, absent", remove, []int{404}, nil},
 		{"delete, refused", remove, []int{403}, amqp.ErrRefused},
 		{"ensure, reserved name", ensure, []int{403}, amqp.ErrRefused},
-		{"ensure, other arguments, gone meanwhile", ensure, []int{409, 404}, amqp.ErrConflict},
+		{"ensure, arguments that the bus does not take", ensure, []int{409, 404}, amqp.ErrRefused},
+		{"ensure, other arguments that cannot be shown", ensure, []int{409, 500}, amqp.ErrConflict},
 	} {
 		s := statuses(tt.codes...)
 		err := tt.do(NewBindings(s, ""))
