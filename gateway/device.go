@@ -97,6 +97,7 @@ func (d *device) read() {
 		}
 		d.post(session.PacketReceived{Packet: p})
 	}
+	d.discard()
 }
 
 func (d *device) readFailed(err error) {
@@ -104,11 +105,14 @@ func (d *device) readFailed(err error) {
 	if !errors.As(err, &refused) {
 		return
 	}
-	// The answer is on its way: what the device still sends is read, not to reset the connection under it (transport.Writer).
 	_ = d.conn.SetReadDeadline(time.Now().Add(discardWait))
 	d.post(session.PacketMalformed{Err: refused})
-	_, _ = io.CopyN(io.Discard, d.conn, discardBytes)
+	d.discard()
 }
+
+// discard reads what the device still sends while our last words are on their way, not to reset the connection under them. The read deadline
+// (discardWait, or transport.Writer's) or the writer's time limit ends it.
+func (d *device) discard() { _, _ = io.CopyN(io.Discard, d.conn, discardBytes) }
 
 // waitReadable blocks while the device may not be read from. It is false when the device is finished.
 func (d *device) waitReadable() bool {

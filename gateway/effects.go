@@ -141,6 +141,9 @@ func (d *device) close(e session.CloseConnection) {
 	d.gw.metrics.disconnects.WithLabelValues(e.Reason.String()).Inc()
 	d.writer.CloseAfterFlush()
 	d.setPaused(false)
+	// For the session the connection is over now. A device that is gone does not close its half, and whoever takes its session over would wait
+	// until we give up on that.
+	d.post(session.ConnectionLost{})
 }
 
 func (d *device) report(r bridge.Report) {
