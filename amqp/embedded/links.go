@@ -161,12 +161,12 @@ func (c *connection) linkEnded(e endpoint.LinkEnded) {
 
 // applyStall gives publishers their credit or takes it back, by the state of the store and the switches.
 func (c *connection) applyStall() {
-	stall := c.broker.stalled()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.over {
 		return
 	}
+	stall := c.broker.stalled() // under the mutex: the last to come sees the last state
 	for link := range c.links {
 		if _, ok := link.Owner.(*publisher); ok {
 			c.engine.Stall(link, stall)

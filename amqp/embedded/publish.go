@@ -43,6 +43,10 @@ func (p *publisher) received(c *connection, m endpoint.MessageReceived) {
 		return
 	}
 	c.answer(p.link, m, answer, state)
+	if c.broker.pressed.Load() {
+		// At once: until the upkeep tells all publishers, this one alone could reach the hard limit. It also gives the credit back.
+		c.engine.Stall(p.link, true)
+	}
 }
 
 // destination takes the message apart as far as routing needs it.
