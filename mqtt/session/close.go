@@ -60,12 +60,25 @@ func (m *Machine) closeFor(why CloseRequested) {
 
 // refuse answers CONNECT with a failure [MQTT-3.1.4-2]. Such a connection never had a Will.
 func (m *Machine) refuse(reason packet.ReasonCode, text string) {
+	m.ending.noWill = true
+	if !m.v5() && brokenConnect(reason) {
+		return
+	}
 	a := &packet.Connack{Reason: legal(reason, packet.CONNACK, packet.ServerUnavailable)}
 	if m.v5() && text != "" {
 		a.Properties.SetReasonString(text)
 	}
-	m.ending.noWill = true
 	m.send(a)
+}
+
+// brokenConnect: the CONNECT, or what came behind it, breaks the protocol. 3.1.1 gets no CONNACK then: none of its return codes says so,
+// and "not authorized" would send people looking for a wrong password [3.1.1 MQTT-3.1.4-1, MQTT-3.2.2-6].
+func brokenConnect(reason packet.ReasonCode) bool {
+	switch reason {
+	case packet.MalformedPacket, packet.ProtocolError, packet.PacketTooLarge, packet.TopicNameInvalid:
+		return true
+	}
+	return false
 }
 
 func (m *Machine) shut(c CloseConnection) {
