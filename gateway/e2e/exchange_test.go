@@ -14,8 +14,6 @@ import (
 	"sluice/gateway/e2e/rig"
 )
 
-func TestMain(m *testing.M) { rig.Main(m) }
-
 // largePayload is under the default mqtt.max_packet_size and over every frame size on the way.
 const largePayload = 100 << 10
 
