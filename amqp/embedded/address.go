@@ -14,6 +14,13 @@ type destination struct {
 	queue         string // set for /queues/:queue; exchange is then the default one and key the queue's name
 }
 
+// badAddress is the condition for an address that cannot be, in an attach. In the property to of a message RabbitMQ calls the same
+// mistake badTo.
+const (
+	badAddress = endpoint.InvalidField
+	badTo      = endpoint.PreconditionFailed
+)
+
 const (
 	queuesPrefix      = "/queues/"
 	exchangesPrefix   = "/exchanges/"
@@ -44,7 +51,7 @@ func parseTarget(address string) (destination, *frame.Error) {
 		}
 		return destination{exchange: name, key: key}, nil
 	}
-	return destination{}, endpoint.Errorf(endpoint.PreconditionFailed,
+	return destination{}, endpoint.Errorf(badAddress,
 		"bad target address %q: use /exchanges/:exchange/:routing-key, /exchanges/:exchange, /queues/:queue, or null and the property to", address)
 }
 
@@ -52,7 +59,7 @@ func parseTarget(address string) (destination, *frame.Error) {
 func parseSource(address string) (queue string, err *frame.Error) {
 	name, ok := strings.CutPrefix(address, queuesPrefix)
 	if !ok {
-		return "", endpoint.Errorf(endpoint.PreconditionFailed, "bad source address %q: use /queues/:queue", address)
+		return "", endpoint.Errorf(badAddress, "bad source address %q: use /queues/:queue", address)
 	}
 	return segment(address, name)
 }
@@ -60,14 +67,14 @@ func parseSource(address string) (queue string, err *frame.Error) {
 // segment decodes one percent-encoded part.
 func segment(address, raw string) (string, *frame.Error) {
 	if strings.Contains(raw, "/") {
-		return "", endpoint.Errorf(endpoint.PreconditionFailed, "bad address %q: a slash within a name is written %%2F", address)
+		return "", endpoint.Errorf(badAddress, "bad address %q: a slash within a name is written %%2F", address)
 	}
 	name, err := url.PathUnescape(raw)
 	if err != nil {
-		return "", endpoint.Errorf(endpoint.PreconditionFailed, "bad address %q: its percent-encoding is broken", address)
+		return "", endpoint.Errorf(badAddress, "bad address %q: its percent-encoding is broken", address)
 	}
 	if name == "" {
-		return "", endpoint.Errorf(endpoint.PreconditionFailed, "bad address %q: the name is missing", address)
+		return "", endpoint.Errorf(badAddress, "bad address %q: the name is missing", address)
 	}
 	return name, nil
 }

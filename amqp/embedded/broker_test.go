@@ -138,6 +138,41 @@ func TestManagementWithoutPair(t *testing.T) {
 	}
 }
 
+// TestManagementWithoutCredit: a few answers wait for credit; more requests end the session.
+func TestManagementWithoutCredit(t *testing.T) {
+	b := newBench(t, embedded.Options{})
+	s := b.session(b.dial(nil))
+	settled, paired := amqp.SenderSettleModeSettled, map[string]any{"paired": true}
+	replies := b.receiver(s, "/management", &amqp.ReceiverOptions{Name: "pair", TargetAddress: "$me", Properties: paired, Credit: -1})
+	requests := b.sender(s, "/management", &amqp.SenderOptions{Name: "pair", SourceAddress: "$me", Properties: paired, SettlementMode: &settled})
+	method := "PUT"
+	ask := func(i int) error {
+		to := fmt.Sprint("/queues/q", i)
+		return requests.Send(b.ctx, &amqp.Message{
+			Properties: &amqp.MessageProperties{MessageID: uint64(i), To: &to, Subject: &method}, Value: map[string]any{},
+		}, nil)
+	}
+	for i := range 8 {
+		if err := ask(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	manual(8, t, replies)
+	for i := range 8 {
+		if m := b.receive(replies); m.Properties.CorrelationID != uint64(i) {
+			t.Fatalf("answer %d: %+v", i, m.Properties)
+		}
+	}
+	var err error
+	for i := 0; err == nil; i++ {
+		err = ask(i)
+	}
+	var ended *amqp.SessionError
+	if !errors.As(err, &ended) || ended.RemoteErr == nil || ended.RemoteErr.Condition != amqp.ErrCondPreconditionFailed {
+		t.Errorf("the session ended with %v", err)
+	}
+}
+
 // TestDynamicSource: a request and its reply over a queue that lives as long as its link.
 func TestDynamicSource(t *testing.T) {
 	r := newRig(t, embedded.Options{})

@@ -130,14 +130,14 @@ func TestRefusedAttach(t *testing.T) {
 		{"/queues/none", true, amqp.ErrCondNotFound},
 		{"/exchanges/none/k", true, amqp.ErrCondNotFound},
 		{"/exchanges/none", true, amqp.ErrCondNotFound},
-		{"topic", true, amqp.ErrCondPreconditionFailed},
-		{"/topic/a", true, amqp.ErrCondPreconditionFailed},
+		{"topic", true, amqp.ErrCondInvalidField},
+		{"/topic/a", true, amqp.ErrCondInvalidField},
 		{"/management", true, amqp.ErrCondPreconditionFailed},
 		{"/queues/none", false, amqp.ErrCondNotFound},
-		{"/exchanges/amq.topic/k", false, amqp.ErrCondPreconditionFailed},
-		{"/topic/a", false, amqp.ErrCondPreconditionFailed},
+		{"/exchanges/amq.topic/k", false, amqp.ErrCondInvalidField},
+		{"/topic/a", false, amqp.ErrCondInvalidField},
 		{"/management", false, amqp.ErrCondPreconditionFailed},
-		{"", false, amqp.ErrCondPreconditionFailed},
+		{"", false, amqp.ErrCondInvalidField},
 	}
 	for _, c := range cases {
 		var err error

@@ -194,7 +194,9 @@ func (c *connection) writeLoop() {
 				return
 			}
 		}
-		spare = out
+		if spare = out; cap(spare) > keepBuffer {
+			spare = nil
+		}
 		if finished {
 			c.linger()
 			return

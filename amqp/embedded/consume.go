@@ -55,7 +55,7 @@ func (c *connection) serve(now time.Time, s *subscription) {
 		return
 	}
 	limit := int(min(s.link.Ready(), collectBatch))
-	batch, gone := s.consumer.Collect(now, limit, c.batch[:0])
+	batch, gone := s.consumer.Collect(now, limit, collectUntil, c.batch[:0])
 	if gone != nil {
 		c.engine.DetachLink(s.link, endpoint.Errorf(endpoint.ResourceDeleted, "%s", gone.Text))
 		c.process()
@@ -65,6 +65,9 @@ func (c *connection) serve(now time.Time, s *subscription) {
 		c.scratch = encoded(c.scratch[:0], d)
 		c.engine.Deliver(s.link, endpoint.Message{Token: d.Token, Payload: c.scratch, Format: d.Message.Format, Settled: s.settled})
 		c.broker.stats.count(&c.broker.stats.delivered)
+	}
+	if cap(c.scratch) > keepBuffer {
+		c.scratch = nil
 	}
 	clear(batch)
 	c.batch = batch

@@ -26,8 +26,10 @@ const (
 
 	// readBuffer is one read from the socket, in bytes: several hundred small transfers.
 	readBuffer = 64 << 10
-	// collectUntil is when the writer stops collecting deliveries and writes, in bytes.
+	// collectUntil is when the writer stops collecting deliveries and writes, and how much one link gets in its turn, in bytes.
 	collectUntil = 256 << 10
+	// keepBuffer is the largest buffer that is kept for the next time, in bytes; a large message would pin its size otherwise.
+	keepBuffer = 1 << 20
 	// maxOutput is when the reader waits for the writer, in bytes. Answers are small; it is reached only by a peer that does not read.
 	maxOutput = 4 << 20
 	// collectBatch is how many deliveries one link gets before the next one's turn.

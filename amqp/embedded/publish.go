@@ -66,9 +66,12 @@ func (p *publisher) destination(m endpoint.MessageReceived) (string, destination
 		return "", destination{}, parsed, endpoint.DecodeFailure(err)
 	}
 	if properties.To == "" {
-		return "", destination{}, parsed, endpoint.Errorf(endpoint.PreconditionFailed, "a message on an anonymous terminus needs the property to")
+		return "", destination{}, parsed, endpoint.Errorf(badTo, "a message on an anonymous terminus needs the property to")
 	}
 	to, fault := parseTarget(properties.To)
+	if fault != nil {
+		fault.Condition = badTo
+	}
 	return properties.To, to, parsed, fault
 }
 

@@ -209,5 +209,6 @@ func detachScript(s *script) {
 	s.deliver("d", 1, "x")
 	s.credit(0, 1, 0, 10, 1, 100)
 	s.in(0, &frame.Detach{Handle: 1, Closed: true})
+	s.credit(0, 1, 0, 10, 1, 100) // a flow that was overtaken by its link's detach
 	s.consumer(0, 1, "e")
 }

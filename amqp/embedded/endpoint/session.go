@@ -13,6 +13,7 @@ type Session struct {
 	channel uint16
 	endSent bool // ended by either side; if by us, it stands until the peer's end
 	links   map[uint32]*Link
+	past    map[uint32]bool // handles that a link once had; handle-max bounds it
 
 	// Incoming transfers.
 	nextIncomingID uint32
@@ -45,7 +46,7 @@ type waitingTransfer struct {
 
 func newSession(c *Connection, channel uint16, p *frame.Begin) *Session {
 	s := &Session{
-		conn: c, channel: channel, links: make(map[uint32]*Link),
+		conn: c, channel: channel, links: make(map[uint32]*Link), past: make(map[uint32]bool),
 		nextIncomingID: p.NextOutgoingID, incoming: make(map[uint32]*Link),
 		incomingLimit: p.NextOutgoingID, peerWindow: p.IncomingWindow, outgoing: make(map[uint32]outgoing),
 	}
@@ -149,7 +150,7 @@ func (s *Session) attach(p *frame.Attach) {
 		return
 	}
 	l := &Link{session: s, handle: p.Handle, name: p.Name, role: !p.Role, senderMode: p.SenderSettleMode}
-	s.links[p.Handle] = l
+	s.links[p.Handle], s.past[p.Handle] = l, true
 	if p.Coordinator != nil {
 		s.conn.RefuseLink(l, Errorf(NotImplemented, "transactions are not supported"))
 		return
@@ -202,6 +203,10 @@ func (s *Session) flow(p *frame.Flow) {
 		return
 	}
 	l := s.links[p.Handle.Value]
+	if l == nil && s.past[p.Handle.Value] {
+		// go-amqp 1.7 may write a link's flow behind its detach; ending the session for it, as [AMQP 2.7.4] says, would hurt the other links.
+		return
+	}
 	if l == nil {
 		s.End(Errorf(UnattachedHandle, "flow for handle %d, which is not attached", p.Handle.Value))
 		return

@@ -128,6 +128,7 @@ func describe(q queues.QueueInfo) wire.Map {
 		{Key: "message_count", Value: uint64(q.Ready)},
 		{Key: "consumer_count", Value: uint32(q.Consumers)},
 		{Key: "leader", Value: nodeName},
+		{Key: "vhost", Value: "/"},
 		{Key: "replicas", Value: wire.Array{Type: wire.CodeString32, Elements: []any{nodeName}}},
 	}
 }

@@ -49,16 +49,22 @@ func (c *Consumer) Assigned() int {
 	return len(c.assigned)
 }
 
-// Collect appends up to limit assigned messages to out. Once the queue took the consumer off, it returns the reason.
-func (c *Consumer) Collect(now time.Time, limit int, out []Delivery) ([]Delivery, *Error) {
+// Collect appends assigned messages to out: up to limit, and no further one once they hold maxBytes. Once the queue took the consumer
+// off, it returns the reason.
+func (c *Consumer) Collect(now time.Time, limit int, maxBytes int64, out []Delivery) ([]Delivery, *Error) {
 	c.store.mu.Lock()
 	defer c.store.mu.Unlock()
 	c.noticed = false
 	if c.gone != nil {
 		return out, c.gone
 	}
-	n := min(limit, len(c.assigned))
-	for _, e := range c.assigned[:n] {
+	n := 0
+	for _, e := range c.assigned {
+		if n >= limit || maxBytes <= 0 {
+			break
+		}
+		n++
+		maxBytes -= e.msg.Size()
 		out = append(out, e.delivery(now))
 		if c.settled {
 			c.queue.held--

@@ -52,7 +52,7 @@ func consume(t testing.TB, s *Store, now time.Time, queue string, demand int) *C
 // collect takes what is assigned.
 func collect(t testing.TB, c *Consumer, now time.Time) []Delivery {
 	t.Helper()
-	out, gone := c.Collect(now, 1<<20, nil)
+	out, gone := c.Collect(now, 1<<20, 1<<30, nil)
 	if gone != nil {
 		t.Fatal(gone)
 	}

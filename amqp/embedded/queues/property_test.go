@@ -124,7 +124,7 @@ func (m *queueModel) deliver() {
 	wanted := 0
 	for _, c := range m.consumers {
 		wanted += c.demand
-		out, gone := c.Collect(m.now, 1<<20, nil)
+		out, gone := c.Collect(m.now, 1<<20, 1<<30, nil)
 		if gone != nil {
 			m.t.Fatal(gone)
 		}

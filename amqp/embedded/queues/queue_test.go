@@ -74,7 +74,7 @@ func TestSettledConsumerHoldsNothing(t *testing.T) {
 	publish(t, s, start, "", "q", text("a"))
 	publish(t, s, start, "", "q", text("b"))
 	c.Demand(start, 2)
-	if out, _ := c.Collect(start, 1, nil); bodies(out) != "a" {
+	if out, _ := c.Collect(start, 1, 1<<30, nil); bodies(out) != "a" {
 		t.Fatalf("collected %q", bodies(out))
 	}
 	c.Cancel(start, true)
@@ -82,6 +82,20 @@ func TestSettledConsumerHoldsNothing(t *testing.T) {
 	// b was assigned and never collected: it is not lost and was never seen.
 	if got := collect(t, next, start); bodies(got) != "b" || got[0].Redelivered || got[0].DeliveryCount != 0 {
 		t.Errorf("got %+v", got)
+	}
+}
+
+func TestCollectStopsAtBytes(t *testing.T) {
+	s := New(Options{})
+	declare(t, s, "q", nil)
+	c := consume(t, s, start, "q", 10)
+	for range 4 {
+		publish(t, s, start, "", "q", text("12345"))
+	}
+	for _, want := range []int{2, 2, 0} {
+		if out, _ := c.Collect(start, 10, 6, nil); len(out) != want {
+			t.Errorf("collected %d, want %d", len(out), want)
+		}
 	}
 }
 
