@@ -14,6 +14,8 @@ const (
 	codeFlow        = 0x13
 	codeTransfer    = 0x14
 	codeDisposition = 0x15
+	codeDetach      = 0x16
+	codeEnd         = 0x17
 )
 
 // The frame header [AMQP 2.3.1].
@@ -171,6 +173,18 @@ func (p *performative) uint(i int) (uint32, bool) {
 		return binary.BigEndian.Uint32(f[1:]), true
 	}
 	return 0, false
+}
+
+// text reads a string field; empty when absent.
+func (p *performative) text(i int) string {
+	f := p.field(i)
+	switch {
+	case f != nil && f[0] == 0xa1:
+		return string(f[2:])
+	case f != nil && f[0] == 0xb1:
+		return string(f[5:])
+	}
+	return ""
 }
 
 // check looks at what matters in performatives other than transfer.

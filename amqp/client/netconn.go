@@ -28,6 +28,8 @@ type netConn struct {
 	limits peerLimits
 	seen   atomic.Pointer[peerLimits]
 
+	windows windows
+
 	mu      sync.Mutex
 	cond    sync.Cond // the buffer has room, has bytes, or the end is near
 	buf     []byte
@@ -192,6 +194,7 @@ func (c *netConn) guardBuffered() error {
 		if c.out, err = guardFrame(c.out, rest[:size], &c.limits); err != nil {
 			return err
 		}
+		c.windows.observe(rest[:size])
 		if c.limits != before {
 			limits := c.limits
 			c.seen.Store(&limits)

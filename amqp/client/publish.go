@@ -13,13 +13,13 @@ import (
 
 // pump sends what is queued over one link until that is lost (an error), used up (errRotated) or the lane stops (nil). When it returns, all
 // that it has taken from the queue has had its outcome.
-func (l *lane) pump(ctx context.Context, sender *goamqp.Sender, stopping <-chan struct{}) error {
+func (l *lane) pump(ctx context.Context, sender *goamqp.Sender, closed func() <-chan struct{}, stopping <-chan struct{}) error {
 	// sending ends when the lane stops, also while it waits for credit; waiting for outcomes then goes on until ctx ends.
 	sending, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
 
-	p := &pumping{lane: l, sender: sender, sending: sending, dead: make(chan struct{}),
+	p := &pumping{lane: l, sender: sender, closed: closed, sending: sending, dead: make(chan struct{}),
 		receipts: make(chan receipt, l.options.Window), waited: make(chan struct{})}
 	ran := make(chan struct{})
 	go p.interrupt(cancel, stopping, ran)
@@ -64,6 +64,7 @@ func (p *pumping) interrupt(cancel context.CancelFunc, stopping, ran <-chan stru
 type pumping struct {
 	lane     *lane
 	sender   *goamqp.Sender
+	closed   func() <-chan struct{} // see windows.closed
 	sending  context.Context
 	receipts chan receipt  // written, in order; its capacity is the window
 	dead     chan struct{} // closed when an outcome could not be had any more
@@ -84,12 +85,36 @@ func (p *pumping) run() error {
 		if sent >= p.lane.options.rotate {
 			return errRotated
 		}
+		if goOn, err := p.taken(probe.C); !goOn {
+			return err
+		}
 		next, err := p.next(probe.C)
 		if err != nil || next.message == nil {
 			return err
 		}
 		if err := p.send(next); err != nil {
 			return err
+		}
+	}
+}
+
+// taken waits until the bus takes transfers again; see windows. It is false when the lane stops, or with an error when the link is gone.
+func (p *pumping) taken(probe <-chan time.Time) (bool, error) {
+	for {
+		open := p.closed()
+		if open == nil {
+			return true, nil
+		}
+		select {
+		case <-open:
+		case <-p.dead:
+			return false, p.lost
+		case <-p.sending.Done():
+			return false, nil
+		case <-probe:
+			if err := p.linkError(); err != nil {
+				return false, err
+			}
 		}
 	}
 }
