@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +21,6 @@ type connection struct {
 	address string
 	info    amqp.Info
 	attach  chan struct{} // bounds the attaches under way
-	begin   sync.Mutex    // sessions are begun one at a time, see windows.lastBegun
 	killed  atomic.Pointer[error]
 
 	sessions atomic.Int32 // begun and not ended
@@ -120,14 +118,12 @@ func (c *connection) within(what string, f func() error) error {
 }
 
 // newSession begins a session that takes at most maxLinks links. The caller ends it with endSession. Sessions are counted here: the library
-// would close the connection when it runs out of channels. channel is the bus's, for windows.
-func (c *connection) newSession() (s *goamqp.Session, channel uint16, err error) {
+// would close the connection when it runs out of channels.
+func (c *connection) newSession() (s *goamqp.Session, err error) {
 	if n := c.sessions.Add(1); int(n) > c.maxSessions() {
 		c.sessions.Add(-1)
-		return nil, 0, fmt.Errorf("%w: the bus allows %d sessions on a connection, and all are in use", amqp.ErrUnavailable, c.maxSessions())
+		return nil, fmt.Errorf("%w: the bus allows %d sessions on a connection, and all are in use", amqp.ErrUnavailable, c.maxSessions())
 	}
-	c.begin.Lock()
-	defer c.begin.Unlock()
 	err = c.within("begin", func() error {
 		s, err = c.conn.NewSession(context.Background(), &goamqp.SessionOptions{MaxLinks: maxLinks + 1})
 		return err
@@ -135,7 +131,7 @@ func (c *connection) newSession() (s *goamqp.Session, channel uint16, err error)
 	if err != nil {
 		c.sessions.Add(-1)
 	}
-	return s, c.net.windows.lastBegun(), err
+	return s, err
 }
 
 // endSession ends a session and waits for the bus's end; nothing is to be waited for if the bus has ended it first, or the connection is gone.

@@ -184,7 +184,7 @@ func isClosed(ch <-chan struct{}) bool {
 
 // link opens a session and a sender, and sends until the link is lost, has to be replaced, or the lane stops.
 func (l *lane) link(ctx context.Context, c *connection, stopping <-chan struct{}) error {
-	session, channel, err := c.newSession()
+	session, err := c.newSession()
 	if err != nil {
 		return err
 	}
@@ -202,7 +202,7 @@ func (l *lane) link(ctx context.Context, c *connection, stopping <-chan struct{}
 	if err == nil {
 		l.maxMessageSize.Store(sender.MaxMessageSize())
 		l.setOpen()
-		err = l.pump(ctx, sender, func() <-chan struct{} { return c.net.windows.closed(channel) }, stopping)
+		err = l.pump(ctx, sender, func() <-chan struct{} { return c.net.windows.closed(sender.LinkName()) }, stopping)
 	}
 	return err
 }

@@ -193,7 +193,7 @@ func (m *management) serve(_ context.Context, c *connection) {
 // pair opens the two links and serves requests until they are lost or the client closes.
 func (m *management) pair(c *connection) error {
 	p := &pair{owner: m, conn: c, slots: make(chan struct{}, managementPipeline), lost: make(chan struct{})}
-	session, _, err := c.newSession()
+	session, err := c.newSession()
 	if err != nil {
 		return err
 	}

@@ -194,7 +194,7 @@ func (pc *poolConn) leastLoaded() (best *slot) {
 
 // open begins the session of a slot that has its first link.
 func (p *pool) open(s *slot) {
-	s.session, _, s.err = s.conn.newSession()
+	s.session, s.err = s.conn.newSession()
 	if s.err != nil {
 		p.retire(s)
 	}

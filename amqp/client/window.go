@@ -10,19 +10,23 @@ import (
 // links with a credit of zero.
 //
 // The library computes what is left of window and credit in uint32 [AMQP 2.5.6, 2.6.7]. When the bus takes either back while transfers are on
-// their way, the difference is negative, becomes four thousand million, and the library sends on without limit. So the lanes look here before
-// they send. The maps are bounded by the sessions and links of the connection.
+// their way, the difference is negative, becomes four thousand million, and the library sends on without limit. So each lane looks here before
+// it sends, for its own session and link only: another link without credit is no reason to wait. The library hides their numbers; the bus's
+// attach tells which it uses for which link name. The maps are bounded by the sessions and links of the connection.
 type windows struct {
 	mu    sync.Mutex
-	begun uint16 // the bus's channel of the session that was begun last
-	gates map[uint16]*gate
+	links map[string]uint64   // link name to windowKey
+	shut  map[uint64]struct{} // session or link, see windowKey
+	open  chan struct{}       // closed when anything opens; nil while nobody waits
 }
 
-// gate is one session that takes nothing, named by the channel on which the bus speaks of it.
-type gate struct {
-	session bool                // the window is zero
-	links   map[uint32]struct{} // those without credit, by handle
-	open    chan struct{}       // closed when the gate goes
+// windowKey names a session, or with link one of its links, by the numbers that the bus uses.
+func windowKey(channel uint16, link bool, handle uint32) uint64 {
+	key := uint64(channel) << 48
+	if link {
+		key |= 1<<32 | uint64(handle)
+	}
+	return key
 }
 
 // sessionKey is the key of the session that a link's key belongs to.
@@ -99,11 +103,11 @@ func (w *windows) observe(frame []byte) {
 			return
 		}
 		if window, ok := p.uint(1); ok {
-			w.setSession(channel, window == 0)
+			w.note(windowKey(channel, false, 0), window == 0)
 		}
 		if handle, ok := p.uint(4); ok {
 			credit, ok := p.uint(6)
-			w.setLink(channel, handle, ok && credit == 0)
+			w.note(windowKey(channel, true, handle), ok && credit == 0)
 		}
 	case codeAttach:
 		p, err := parsePerformative(frame[start:])
