@@ -143,7 +143,7 @@ func (f *Faults) OpenGate() int {
 	return len(held)
 }
 
-// StallPublishers takes the credit of all publishers away, present and future, or gives it back.
+// StallPublishers takes the credit of all publishers away, present and future, or gives it back. What is on its way is still taken.
 func (f *Faults) StallPublishers(on bool) {
 	f.set(&f.stall, on)
 	for _, c := range f.broker.connections() {

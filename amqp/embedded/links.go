@@ -169,7 +169,7 @@ func (c *connection) applyStall() {
 	stall := c.broker.stalled() // under the mutex: the last to come sees the last state
 	for link := range c.links {
 		if _, ok := link.Owner.(*publisher); ok {
-			c.engine.Stall(link, stall)
+			c.engine.Stall(link, stall, c.broker.faults.stalls())
 		}
 	}
 	c.process()

@@ -45,7 +45,7 @@ func (p *publisher) received(c *connection, m endpoint.MessageReceived) {
 	c.answer(p.link, m, answer, state)
 	if c.broker.pressed.Load() {
 		// At once: until the upkeep tells all publishers, this one alone could reach the hard limit. It also gives the credit back.
-		c.engine.Stall(p.link, true)
+		c.engine.Stall(p.link, true, false)
 	}
 }
 

@@ -111,17 +111,19 @@ func (l *Link) grant(credit uint32) {
 	l.session.conn.send(l.session.channel, f)
 }
 
-// Stall takes the credit of a receiving link back, or lets it flow again. What the peer sends before it sees that is still taken.
-func (c *Connection) Stall(l *Link, stall bool) {
-	if l.role != frame.RoleReceiver || l.state != attached || l.stalled == stall {
+// Stall stops renewing the credit of a receiving link, or lets it flow again. revoke also takes back what is left of it: what the peer sends
+// before it sees that is still taken. Not every client survives a revocation (go-amqp 1.7 counts below zero), so it is for tests.
+func (c *Connection) Stall(l *Link, stall, revoke bool) {
+	if l.role != frame.RoleReceiver || l.state != attached {
 		return
 	}
 	l.stalled = stall
-	if stall {
+	switch {
+	case !stall:
+		l.topUp()
+	case revoke && frame.SerialLess(l.deliveryCount, l.granted):
 		l.grant(0)
-		return
 	}
-	l.topUp()
 }
 
 // Settle answers a received delivery with an outcome. A delivery whose link is gone is ignored: nobody waits for it.
