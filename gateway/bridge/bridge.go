@@ -20,6 +20,8 @@ type Bridge struct {
 	uplink uplink
 	lanes  lanes
 
+	finished bool // Finish was given: nothing may come after it
+
 	machineDeadline time.Time // what the machine asked for last
 	toldDeadline    time.Time // what the shell was told last
 
@@ -109,10 +111,16 @@ func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 	b.willID = ev.MessageIDPrefix + "will"
 	b.tell(session.SessionOpened{Present: ev.Present, State: ev.State, MessageIDPrefix: ev.MessageIDPrefix})
 	out = b.drain(now, out)
+	if b.finished {
+		// The device went away meanwhile. A lane attached now would have nobody to close it, and would keep the session's inbox from its next
+		// connection.
+		return out
+	}
 	return b.lanes.resume(ev.State.Subscriptions, out)
 }
 
 func (b *Bridge) finish(now time.Time, e session.Finish) Finish {
+	b.finished = true
 	f := Finish{Opened: e.Opened, End: e.End}
 	if e.Will != nil {
 		f.Will, _ = mapping.Uplink(mapping.UplinkMessage{Publish: willPublish(e.Will), From: b.from, MessageID: b.willID, Received: now})
@@ -134,7 +142,7 @@ func (b *Bridge) deadline(out []Effect) []Effect {
 	if retry := b.uplink.retryAt; !retry.IsZero() && (at.IsZero() || retry.Before(at)) {
 		at = retry
 	}
-	if at.Equal(b.toldDeadline) {
+	if b.finished || at.Equal(b.toldDeadline) {
 		return out
 	}
 	b.toldDeadline = at

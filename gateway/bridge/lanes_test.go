@@ -140,6 +140,23 @@ func TestResumeJoinsTheLanesWithoutBinding(t *testing.T) {
 }
 
 // listening is a connected rig with the session lane up and a subscription to a/#.
+// The device is gone before its session is claimed: the claim is given back, and no lane is joined that nobody would close.
+func TestADeviceThatLeftDuringItsClaimJoinsNoLane(t *testing.T) {
+	r := newRig(t)
+	r.step(session.ConnectionOpened{AssignedClientID: "assigned"})
+	c := &packet.Connect{Version: packet.V5, ClientID: "dev"}
+	c.Properties.SetSessionExpiry(600)
+	r.step(session.PacketReceived{Packet: c})
+	r.step(session.ConnectionLost{})
+	r.step(Opened{Present: true, State: session.State{Subscriptions: []session.Subscription{{Subscription: sub("a/+", 1)}}}, MessageIDPrefix: "p-"})
+	if r.finish == nil || !r.finish.Opened || r.finish.End {
+		t.Fatalf("finish: %+v, want the session released and kept", r.finish)
+	}
+	if len(r.resumed) != 0 {
+		t.Errorf("lanes joined after Finish: %+v", r.resumed)
+	}
+}
+
 func listening(t *testing.T, qos packet.QoS) *rig {
 	r := connected(t, session.State{})
 	r.changed(r.subscribe(1, sub("a/#", qos)), LaneOK, LaneOK)
