@@ -178,6 +178,25 @@ func TestDetachEndCloseCut(t *testing.T) {
 	}
 }
 
+func TestDetachConsumers(t *testing.T) {
+	r := newRig(t, embedded.Options{})
+	r.queue("q", nil)
+	r.publish(r.sender(r.s, "/queues/q", nil), text("", "x"))
+	receiver := r.receiver(r.s, "/queues/q", &amqp.ReceiverOptions{Credit: 1})
+	r.receive(receiver)
+	if n := r.broker.Faults().DetachConsumers(&message.Error{Condition: "x:broken"}); n != 1 {
+		t.Errorf("%d links", n)
+	}
+	_, err := receiver.Receive(r.ctx, nil)
+	var gone *amqp.LinkError
+	if !errors.As(err, &gone) || gone.RemoteErr == nil || gone.RemoteErr.Condition != "x:broken" {
+		t.Errorf("the receiver learned %v", err)
+	}
+	if info := r.info("q"); info.Ready != 1 || info.Unsettled != 0 {
+		t.Errorf("%+v", info)
+	}
+}
+
 // TestOutage: the same broker goes away and comes back on the same address, with its queues or without.
 func TestOutage(t *testing.T) {
 	for _, keep := range []bool{true, false} {

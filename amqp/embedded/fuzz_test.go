@@ -98,6 +98,7 @@ func FuzzServerConnection(f *testing.F) {
 	f.Add([]byte("GET / HTTP/1.1\r\n\r\n"))
 	f.Add([]byte("AMQP\x00\x00\x09\x01"))
 	f.Fuzz(func(t *testing.T, input []byte) {
+		start := time.Now()
 		broker := embedded.New(embedded.Options{MaxMessageSize: 1 << 16})
 		conn := &memoryConn{in: bytes.NewReader(input)}
 		l := &oneConn{conn: conn, taken: make(chan struct{}), done: make(chan struct{})}
@@ -107,6 +108,9 @@ func FuzzServerConnection(f *testing.F) {
 		broker.Close() // waits until the connection has read all
 		if err := <-served; err != nil {
 			t.Error(err)
+		}
+		if took := time.Since(start); took > 2*time.Second {
+			t.Errorf("the end came after %v", took)
 		}
 		if limit := 4096 + 200*len(input); conn.out > limit {
 			t.Errorf("%d bytes of output for %d of input", conn.out, len(input))

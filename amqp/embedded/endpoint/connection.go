@@ -72,9 +72,6 @@ func (c *Connection) TakeEffects(spare []Effect) []Effect {
 	return effects
 }
 
-// Peer is what the peer's open said.
-func (c *Connection) Peer() Peer { return c.peer }
-
 // Handle takes in one performative; nil is an empty frame, which only shows that the peer lives.
 func (c *Connection) Handle(now time.Time, channel uint16, p frame.Performative, payload []byte) {
 	c.heard = now

@@ -44,6 +44,41 @@ func TestGolden(t *testing.T) {
 	})
 	golden(t, "consume", Config{}, consumeScript)
 	golden(t, "outgoing-window", Config{}, outgoingWindowScript)
+	golden(t, "detach-waiting", Config{}, func(s *script) {
+		s.open()
+		s.in(0, &frame.Begin{IncomingWindow: 1, OutgoingWindow: 100, HandleMax: 100})
+		s.consumer(0, 0, "c")
+		s.consumer(0, 1, "d")
+		s.credit(0, 0, 0, 10, 0, 1)
+		s.credit(0, 1, 0, 10, 0, 1)
+		s.deliver("c", 1, strings.Repeat("a", 1500)) // one frame of two goes
+		s.deliver("d", 2, "of d")
+		s.deliver("c", 3, "of c")
+		s.credit(0, 0, 1, 9, 1, 0, func(f *frame.Flow) { f.Echo = true }) // one was begun, one waits
+		s.in(0, &frame.Detach{Handle: 0, Closed: true})
+		s.credit(0, 1, 0, 10, 1, 10) // only what is d's goes on
+	})
+	golden(t, "sender-flow", Config{}, func(s *script) {
+		s.open()
+		s.begin(0)
+		s.publisher(0, 0, "p", Accept{Window: 10})
+		s.credit(0, 0, 0, 10, 0, 100, func(f *frame.Flow) { f.Echo = true })
+		s.credit(0, 0, 8, 2, 0, 100)   // the sender gives up most of its credit
+		s.credit(0, 0, 100, 0, 0, 100) // and cannot give up more than it had
+		s.transfer(0, 0, 0, "x")
+	})
+	golden(t, "settle-later", Config{}, func(s *script) {
+		s.open()
+		s.begin(0)
+		s.consumer(0, 0, "c")
+		s.credit(0, 0, 0, 10, 0, 100)
+		for token := range uint64(4) {
+			s.deliver("c", token, "x")
+		}
+		// A receiver that gives outcomes and waits to see them settled.
+		s.in(0, &frame.Disposition{Role: frame.RoleReceiver, First: 2, Settled: true, State: &frame.Accepted{}})
+		s.in(0, &frame.Disposition{Role: frame.RoleReceiver, First: 0, Last: frame.Some(uint32(3)), State: &frame.Accepted{}})
+	})
 	golden(t, "drain", Config{}, func(s *script) {
 		s.open()
 		s.begin(0)
@@ -166,6 +201,8 @@ func consumeScript(s *script) {
 	for token := range uint64(6) {
 		s.deliver("c", 10+token, "x")
 	}
+	// A range that runs backwards holds nothing, though 0 to 2 would be "in" it.
+	s.in(0, &frame.Disposition{Role: frame.RoleReceiver, First: 7, Last: frame.Some(uint32(2)), Settled: true, State: &frame.Released{}})
 	s.in(0, &frame.Disposition{Role: frame.RoleReceiver, First: 1, Last: frame.Some(uint32(2)), Settled: true, State: &frame.Accepted{}})
 	s.in(0, &frame.Disposition{Role: frame.RoleReceiver, First: 1, Last: frame.Some(uint32(2)), Settled: true, State: &frame.Accepted{}})
 	s.in(0, &frame.Disposition{Role: frame.RoleReceiver, First: 0, State: &frame.Received{}})
@@ -174,7 +211,6 @@ func consumeScript(s *script) {
 	// A range without end costs no more than what is unsettled.
 	s.in(0, &frame.Disposition{Role: frame.RoleReceiver, First: 4, Last: frame.Some(uint32(1<<31 + 3)), Settled: true, State: &frame.Released{}})
 	s.in(0, &frame.Disposition{Role: frame.RoleReceiver, First: 4, Last: frame.Some(uint32(1<<32 - 1)), Settled: true, State: &frame.Released{}})
-	s.in(0, &frame.Disposition{Role: frame.RoleReceiver, First: 7, Last: frame.Some(uint32(2)), Settled: true, State: &frame.Released{}})
 }
 
 func outgoingWindowScript(s *script) {

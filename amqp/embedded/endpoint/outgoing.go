@@ -34,33 +34,77 @@ func (c *Connection) Deliver(l *Link, m Message) bool {
 	if l.state != attached || l.role != frame.RoleSender || l.credit == 0 {
 		return false
 	}
-	id := s.nextDeliveryID
-	s.nextDeliveryID++
 	l.deliveryCount++
 	l.credit--
-	if !m.Settled {
-		s.outgoing[id] = outgoing{link: l, token: m.Token}
-	}
-	tag := binary.BigEndian.AppendUint32(make([]byte, 0, 4), id)
-	t := frame.Transfer{
-		Handle: l.handle, DeliveryID: frame.Some(id), DeliveryTag: tag, MessageFormat: frame.Some(m.Format), Settled: m.Settled,
-	}
 	whole := len(m.Payload)+transferOverhead <= int(c.maxFrame)
 	if s.Blocked() || !whole {
 		m.Payload = slices.Clone(m.Payload)
 	}
-	splitter := frame.NewSplitter(t, m.Payload, c.maxFrame)
-	if !s.Blocked() {
-		for s.peerWindow > 0 && !splitter.Done() {
-			if !s.advance(&splitter) {
-				return true
-			}
-		}
+	w := waitingTransfer{link: l, message: m}
+	if !s.Blocked() && !s.advance(&w) {
+		return true
 	}
-	if !splitter.Done() {
-		s.waiting = append(s.waiting, waitingTransfer{link: l, splitter: splitter})
+	if !w.done() {
+		s.waiting = append(s.waiting, w)
 	}
 	return true
+}
+
+// waitingTransfer is a delivery of which frames remain to be sent.
+type waitingTransfer struct {
+	link     *Link
+	message  Message
+	begun    bool
+	splitter frame.Splitter
+}
+
+func (w *waitingTransfer) done() bool { return w.begun && w.splitter.Done() }
+
+// begin gives the delivery its id: not before the first frame goes out, since ids must come without gaps and a delivery that waits
+// may be dropped with its link [AMQP 2.7.5].
+func (s *Session) begin(w *waitingTransfer) {
+	id := s.nextDeliveryID
+	s.nextDeliveryID++
+	if !w.message.Settled {
+		s.outgoing[id] = outgoing{link: w.link, token: w.message.Token}
+	}
+	w.begun = true
+	w.splitter = frame.NewSplitter(frame.Transfer{
+		Handle: w.link.handle, DeliveryID: frame.Some(id), DeliveryTag: binary.BigEndian.AppendUint32(make([]byte, 0, 4), id),
+		MessageFormat: frame.Some(w.message.Format), Settled: w.message.Settled,
+	}, w.message.Payload, s.conn.maxFrame)
+}
+
+// advance sends frames of a delivery as far as the peer's window allows; false means that the connection is over.
+func (s *Session) advance(w *waitingTransfer) bool {
+	if !w.begun && s.peerWindow > 0 {
+		s.begin(w)
+	}
+	for s.peerWindow > 0 && !w.done() {
+		out, err := w.splitter.Append(s.conn.out, s.channel)
+		if err != nil {
+			s.conn.unencodable(err)
+			return false
+		}
+		s.conn.out = out
+		s.nextOutgoingID++
+		s.peerWindow--
+	}
+	return true
+}
+
+// pump sends what waits as far as the peer's window allows.
+func (s *Session) pump() {
+	for len(s.waiting) > 0 && s.peerWindow > 0 {
+		if w := &s.waiting[0]; !s.advance(w) || !w.done() {
+			return
+		}
+		s.waiting[0] = waitingTransfer{}
+		s.waiting = s.waiting[1:]
+	}
+	if len(s.waiting) == 0 {
+		s.waiting = nil
+	}
 }
 
 // flow takes the peer's link state.
@@ -109,12 +153,17 @@ func (l *Link) sendFlow() { l.session.conn.send(l.session.channel, l.stateFlow()
 // stateFlow is a flow with our view of the link.
 func (l *Link) stateFlow() *frame.Flow {
 	f := l.session.flowFrame()
-	f.Handle, f.DeliveryCount = frame.Some(l.handle), frame.Some(l.deliveryCount)
-	credit := l.credit
+	count, credit, waiting := l.deliveryCount, l.credit, uint32(0)
 	if l.role == frame.RoleReceiver {
 		credit = uint32(max(frame.SerialDiff(l.granted, l.deliveryCount), 0))
 	}
-	f.LinkCredit, f.Available = frame.Some(credit), frame.Some(uint32(0))
+	for i := range l.session.waiting {
+		if w := &l.session.waiting[i]; w.link == l && !w.begun {
+			waiting++ // taken, but the peer has seen nothing of it
+		}
+	}
+	f.Handle, f.DeliveryCount = frame.Some(l.handle), frame.Some(count-waiting)
+	f.LinkCredit, f.Available = frame.Some(credit+waiting), frame.Some(waiting)
 	return f
 }
 

@@ -244,9 +244,11 @@ func (s *script) credit(channel uint16, handle, deliveryCount, credit, nextIncom
 func (s *script) deliver(name string, token uint64, body string) {
 	s.t.Helper()
 	s.do(fmt.Sprintf("deliver %d on %s", token, name), func() {
-		if !s.c.Deliver(s.links[name], Message{Token: token, Payload: []byte(body)}) {
+		payload := []byte(body)
+		if !s.c.Deliver(s.links[name], Message{Token: token, Payload: payload}) {
 			s.note("  not taken")
 		}
+		copy(payload, strings.Repeat("!", len(payload))) // the buffer is the caller's again
 	})
 }
 

@@ -38,12 +38,6 @@ type outgoing struct {
 	token uint64
 }
 
-// waitingTransfer is a delivery of which frames remain to be sent.
-type waitingTransfer struct {
-	link     *Link
-	splitter frame.Splitter
-}
-
 func newSession(c *Connection, channel uint16, p *frame.Begin) *Session {
 	s := &Session{
 		conn: c, channel: channel, links: make(map[uint32]*Link), past: make(map[uint32]bool),
@@ -53,9 +47,6 @@ func newSession(c *Connection, channel uint16, p *frame.Begin) *Session {
 	s.advertise()
 	return s
 }
-
-// Channel is the session's number.
-func (s *Session) Channel() uint16 { return s.channel }
 
 // window is the incoming window that the peer gets now.
 func (s *Session) window() uint32 {
@@ -218,33 +209,3 @@ func (s *Session) flow(p *frame.Flow) {
 
 // Blocked: the session takes no delivery now, since earlier frames wait for the peer's window, or it is closed.
 func (s *Session) Blocked() bool { return s.endSent || len(s.waiting) > 0 || s.peerWindow == 0 }
-
-// pump sends waiting frames as far as the peer's window allows.
-func (s *Session) pump() {
-	for len(s.waiting) > 0 && s.peerWindow > 0 {
-		w := &s.waiting[0]
-		if !s.advance(&w.splitter) {
-			return
-		}
-		if w.splitter.Done() {
-			s.waiting[0] = waitingTransfer{}
-			s.waiting = s.waiting[1:]
-		}
-	}
-	if len(s.waiting) == 0 {
-		s.waiting = nil
-	}
-}
-
-// advance sends one transfer frame.
-func (s *Session) advance(splitter *frame.Splitter) bool {
-	out, err := splitter.Append(s.conn.out, s.channel)
-	if err != nil {
-		s.conn.unencodable(err)
-		return false
-	}
-	s.conn.out = out
-	s.nextOutgoingID++
-	s.peerWindow--
-	return true
-}
