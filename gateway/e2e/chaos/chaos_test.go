@@ -1,0 +1,138 @@
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"sluice/gateway/e2e/rig"
+)
+
+// TestChaos is the whole run; see doc.go.
+func TestChaos(t *testing.T) {
+	s := readSettings(t)
+	schedule := plan(s.seed, s.storm, s.kills)
+	t.Logf("%+v\nto repeat the weather: CHAOS_SEED=%d", s, s.seed)
+	r := newRun(t, s)
+	defer func() {
+		if t.Failed() {
+			r.logs()
+		}
+	}()
+	r.say("%d nodes serve %d devices", nodeCount, s.devices)
+	r.load(true)
+	r.storm(schedule)
+	r.mend()
+	r.serving(restartWait)
+	r.say("the storm is over; rolling restart")
+	r.rollingRestart()
+	if s.restartBus {
+		r.restartBus()
+	}
+	r.heal()
+	dead := r.bury()
+	r.fleet.endSessions(t, dead...)
+	r.nothingLeft()
+	f := r.book.judge(r.losses)
+	c := judgeStints(r.book, r.fleet.devices, r.nodes)
+	serve := serveAgain(r.fleet.devices, r.nodes)
+	t.Logf("the run in figures\n%s", r.table(f, c, serve))
+	for _, text := range r.book.violations() {
+		t.Error(text)
+	}
+	r.enough(f, serve)
+}
+
+// heal ends the load and waits until everything outstanding is done: progress, once the faults are over. Then each stream gets one more message.
+// Since all queues on the way keep their order, whatever was to come again has come before that.
+func (r *run) heal() {
+	r.t.Helper()
+	r.load(false)
+	began := time.Now()
+	rig.Within(r.t, healWait, "everything outstanding is done", r.settled)
+	r.say("all is done %.1fs after the last message was sent", time.Since(began).Seconds())
+	r.fleet.tell(publishOnce, r.fleet.devices...)
+	for i := range r.fleet.devices {
+		r.backend.send(i, 1)
+		r.backend.send(i, 2)
+	}
+	rig.Within(r.t, healWait, "the last messages are there", func() error {
+		for _, d := range r.fleet.devices {
+			if len(d.commands) > 0 {
+				return errors.New("a device has not published its last messages")
+			}
+		}
+		return r.settled()
+	})
+}
+
+// settled gives nil when nothing is under way.
+func (r *run) settled() error {
+	if n := r.book.unanswered(); n > 0 {
+		return fmt.Errorf("the bus owes %d outcomes", n)
+	}
+	if owed := r.book.outstanding(); len(owed) > 0 {
+		return fmt.Errorf("%d messages that were acknowledged have not arrived, such as %v; %w", len(owed), slices.MinFunc(owed, compareIdentities), orWell(r.fleet.idle()))
+	}
+	return r.fleet.idle()
+}
+
+func orWell(err error) error {
+	if err == nil {
+		return errors.New("the devices are idle")
+	}
+	return err
+}
+
+// bury lets half of the devices with a Will die, and waits for their Wills.
+//
+// They die while their node lives. Devices that die together with their node belong here as soon as the store keeps Wills: kill both in one step,
+// expect the Will after lease and grace, once.
+func (r *run) bury() (dead []*device) {
+	r.t.Helper()
+	for _, d := range r.fleet.devices {
+		if _, has := d.willDelay(); has && d.number%3 != 0 {
+			dead = append(dead, d)
+		}
+	}
+	r.fleet.tell(die, dead...)
+	rig.Within(r.t, willWait, "the wills of dead devices are there", func() error {
+		for _, d := range dead {
+			stints := d.history()
+			if len(stints) == 0 || stints[len(stints)-1].how != byDeath {
+				return fmt.Errorf("device %d has not died yet", d.number)
+			}
+			if r.book.willsOf(willID{d.number, stints[len(stints)-1].attempt}) == 0 {
+				return fmt.Errorf("the will of device %d has not come", d.number)
+			}
+		}
+		return nil
+	})
+	r.say("%d devices died, their wills are there", len(dead))
+	return dead
+}
+
+// nothingLeft checks that the ended sessions have left no queue on the bus.
+func (r *run) nothingLeft() {
+	r.t.Helper()
+	for _, d := range r.fleet.devices {
+		rig.Eventually(r.t, "the inboxes of ended sessions are gone", func() error { return r.backend.nobody(rig.Context(r.t), d.number) })
+	}
+}
+
+// enough fails a run that proved nothing: too little traffic, or faults that nobody noticed.
+func (r *run) enough(f figures, serve []time.Duration) {
+	r.t.Helper()
+	least := r.settings.rate * int(r.settings.storm/time.Second) / 8 // each way; half of it is intended, and nodes are missing
+	if f.arrivedUp < least || f.arrivedDown < least {
+		r.t.Errorf("only %d messages up and %d down arrived: that is no load", f.arrivedUp, f.arrivedDown)
+	}
+	if r.done[killNode] != r.settings.kills || (r.settings.kills > 0 && len(serve) == 0) {
+		r.t.Errorf("%d of %d kills were carried out, %d devices noticed", r.done[killNode], r.settings.kills, len(serve))
+	}
+	if half := quantile(serve, 0.5); half > time.Second {
+		r.t.Errorf("half of the devices waited longer than %v for another node after a kill", half)
+	}
+}

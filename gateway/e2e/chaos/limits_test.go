@@ -1,0 +1,52 @@
+package chaos
+
+import "time"
+
+const (
+	nodeCount = 6
+	// devicesMax bounds CHAOS_DEVICES: each device has four file descriptors and about 2 KiB of records per second in this process.
+	devicesMax = 2000
+	// shortestStorm leaves room for one pause that is longer than any lease.
+	shortestStorm = 22 * time.Second
+
+	// pauseFor is how long a node is stopped (SIGSTOP): longer than a node's lease (10 s) with the time until somebody believes that it is
+	// gone (5 s), and longer than the bus waits for a silent connection (10 s, twice).
+	pauseFor = 17 * time.Second
+
+	// window bounds the exchanges a device has under way. Below the node's Receive Maximum (100).
+	window = 20
+	// dialWait, connackWait and writeWait bound a device's patience with a node; silence is after how long without any packet it gives up
+	// a connection, pinging every pingEvery.
+	dialWait    = 2 * time.Second
+	connackWait = 5 * time.Second
+	writeWait   = 2 * time.Second
+	silence     = 3 * time.Second
+	pingEvery   = time.Second
+	keepAlive   = 10 // seconds, as told to the node: more than silence, so that the device is always the first to give up
+	// backoffMin and backoffMax bound the jittered pause before a device connects again.
+	backoffMin, backoffMax = 20 * time.Millisecond, 400 * time.Millisecond
+
+	// healthEvery, healthWait and healthFall are the balancer's checks: as HAProxy's inter, timeout and fall.
+	healthEvery = 250 * time.Millisecond
+	healthWait  = time.Second
+	healthFall  = 2
+	// drainWait bounds the second direction of a proxied connection after the first has ended.
+	drainWait = 3 * time.Second
+
+	// startWait bounds building and starting until every device is subscribed.
+	startWait = 60 * time.Second
+	// restartWait bounds one node's way from SIGTERM to ready again; its own shutdown.timeout is below.
+	restartWait = 40 * time.Second
+	// healWait is the promise of progress: with all parts back, everything outstanding is done within it. What makes it long is RabbitMQ: it
+	// gives a silent node's deliveries back after two idle timeouts (20 s).
+	healWait = 60 * time.Second
+	// grace is within which a device that comes back calls off the Will of a connection that died with its node.
+	grace = 5 * time.Second
+	// willWait bounds the Will of a dead device, its delay included.
+	willWait = 30 * time.Second
+
+	// examplesMax bounds how many examples of one kind of violation are printed.
+	examplesMax = 5
+	// openFiles: both ends of every device's connection, the balancer's and the proxies' are in this process.
+	openFiles = 10_000
+)

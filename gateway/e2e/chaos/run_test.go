@@ -1,0 +1,217 @@
+package chaos
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"sluice/gateway/e2e/rig"
+)
+
+// run is one run of the whole.
+type run struct {
+	t        *testing.T
+	settings settings
+	book     *ledger
+	nodes    []*node
+	balancer *balancer
+	backend  *backend
+	fleet    *fleet
+
+	began  time.Time
+	losses []span               // of bus connections, for the oracle
+	since  map[string]time.Time // faults under way that are such losses
+	done   map[faultKind]int
+}
+
+func newRun(t *testing.T, s settings) *run {
+	r := &run{t: t, settings: s, book: newLedger(), since: map[string]time.Time{}, done: map[faultKind]int{}, began: time.Now()}
+	n := names{prefix: rig.Prefix(t)}
+	busURL, storeURL := rig.Env(t, rig.EnvRabbitMQ), leaseDatabase(t, rig.Env(t, rig.EnvRedis), n.prefix)
+	r.nodes = newNodes(t, build(t), n.prefix, busURL, storeURL, r.book)
+	for _, n := range r.nodes {
+		n.start(t)
+	}
+	r.balancer = startBalancer(t, r.nodes)
+	r.backend = startBackend(t, busURL, n, r.book)
+	r.serving(startWait)
+	r.fleet = startFleet(t, s, n, r.book, r.balancer)
+	rig.Within(t, startWait, "every device is connected and subscribed", r.fleet.subscribed)
+	return r
+}
+
+// say prints a step with its time.
+func (r *run) say(format string, args ...any) {
+	r.t.Helper()
+	r.t.Logf("%7.2fs "+format, append([]any{time.Since(r.began).Seconds()}, args...)...)
+}
+
+// serving waits until the balancer uses all nodes.
+func (r *run) serving(limit time.Duration) {
+	r.t.Helper()
+	rig.Within(r.t, limit, "all nodes serve", func() error {
+		for _, n := range r.nodes {
+			if !r.balancer.ready(n.index) {
+				return fmt.Errorf("node %d is not ready", n.index)
+			}
+		}
+		return nil
+	})
+}
+
+func (r *run) load(on bool) {
+	r.fleet.load(on)
+	if on {
+		r.backend.load(r.settings.devices, r.settings.rate)
+	} else {
+		r.backend.quiet()
+	}
+	r.book.load(on)
+}
+
+// storm carries out a schedule.
+func (r *run) storm(faults []fault) {
+	began := time.Now()
+	for _, f := range faults {
+		r.until(began.Add(f.at))
+		r.say("%s", f)
+		r.carryOut(f)
+	}
+	r.until(began.Add(r.settings.storm))
+}
+
+// until lets time pass: the schedule is the one thing here that is about time and not about events.
+func (r *run) until(when time.Time) {
+	timer := time.NewTimer(time.Until(when))
+	defer timer.Stop()
+	<-timer.C
+}
+
+func (r *run) carryOut(f fault) {
+	r.done[f.kind]++
+	nodes := r.nodes
+	if f.node != everyNode {
+		nodes = nodes[f.node : f.node+1]
+	}
+	for _, n := range nodes {
+		switch f.kind {
+		case killNode:
+			n.kill()
+		case startNode:
+			n.start(r.t)
+		case pauseNode:
+			r.open("pause", n)
+			n.pause()
+		case resumeNode:
+			n.resume()
+			r.shut("pause", n)
+		case cutBus:
+			r.losses = append(r.losses, span{time.Now(), time.Now()})
+			n.bus.cut()
+		case holdBus:
+			r.open("bus", n)
+			n.bus.hold(true)
+		case freeBus:
+			n.bus.up()
+			r.shut("bus", n)
+		case downStore:
+			n.store.down()
+		case holdStore:
+			n.store.hold(true)
+		case freeStore:
+			n.store.up()
+		}
+	}
+}
+
+// open and shut note the span of a fault that may cost bus connections.
+func (r *run) open(what string, n *node) {
+	key := fmt.Sprint(what, n.index)
+	if _, ok := r.since[key]; !ok {
+		r.since[key] = time.Now()
+	}
+}
+
+func (r *run) shut(what string, n *node) (was bool) {
+	key := fmt.Sprint(what, n.index)
+	from, was := r.since[key]
+	if was {
+		r.losses = append(r.losses, span{from, time.Now()})
+		delete(r.since, key)
+	}
+	return was
+}
+
+// rollingRestart stops each node in good order and waits until its successor serves before it goes on, as a deployment does.
+func (r *run) rollingRestart() {
+	r.t.Helper()
+	for _, n := range r.nodes {
+		ctx, cancel := context.WithTimeout(context.Background(), restartWait)
+		err := n.terminate(ctx)
+		cancel()
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		r.balancer.forget(n.index)
+		n.start(r.t)
+		rig.Within(r.t, restartWait, "the successor serves", func() error {
+			if !r.balancer.ready(n.index) {
+				return fmt.Errorf("node %d is not ready", n.index)
+			}
+			return nil
+		})
+		r.say("SIGTERM node %d, its successor serves", n.index)
+	}
+}
+
+// restartBus restarts RabbitMQ itself.
+func (r *run) restartBus() {
+	r.t.Helper()
+	from := time.Now()
+	services := rig.Env(r.t, "SLUICE_TEST_SERVICES")
+	if out, err := exec.Command(services, "restart", "rabbitmq").CombinedOutput(); err != nil {
+		r.t.Fatalf("%s restart rabbitmq: %v\n%s", services, err, out)
+	}
+	r.losses = append(r.losses, span{from, time.Now()})
+	r.say("RabbitMQ was restarted, which took %.1fs", time.Since(from).Seconds())
+}
+
+// mend ends all faults.
+func (r *run) mend() {
+	for _, n := range r.nodes {
+		n.bus.up()
+		n.store.up()
+		r.shut("bus", n)
+		if r.shut("pause", n) {
+			n.resume()
+		}
+		if !n.running() {
+			r.balancer.forget(n.index)
+			n.start(r.t)
+		}
+	}
+}
+
+// logs prints what the nodes complained of last.
+func (r *run) logs() {
+	const most = 12
+	for _, n := range r.nodes {
+		n.mu.Lock()
+		lives := slices.Clone(n.lives)
+		n.mu.Unlock()
+		for _, l := range lives {
+			b, err := os.ReadFile(l.log)
+			if err != nil {
+				r.t.Error(err)
+				continue
+			}
+			lines := slices.DeleteFunc(strings.Split(string(b), "\n"), func(line string) bool { return line == "" || strings.Contains(line, "\tINFO\t") })
+			r.t.Logf("%s complained %d times (go test -artifacts keeps the whole log), at last:\n%s", l.id, len(lines), strings.Join(lines[max(0, len(lines)-most):], "\n"))
+		}
+	}
+}

@@ -1,0 +1,133 @@
+package chaos
+
+import (
+	"cmp"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+)
+
+// fault is one thing that is done to the system.
+type fault struct {
+	at   time.Duration // since the storm began
+	kind faultKind
+	node int // everyNode for all
+}
+
+const everyNode = -1
+
+type faultKind uint8
+
+const (
+	killNode   faultKind = iota // SIGKILL
+	startNode                   // a new process in the same place, with a new node id
+	pauseNode                   // SIGSTOP
+	resumeNode                  // SIGCONT
+	cutBus                      // connections to RabbitMQ are reset; new ones get through
+	holdBus                     // connections to RabbitMQ carry nothing any more
+	freeBus                     // and do again
+	downStore                   // Redis is out of reach: connections are reset, new ones refused
+	holdStore                   // connections to Redis carry nothing any more
+	freeStore                   // and all is well again
+	// A fail-over of Redis belongs here once the services have a Redis with a replica: a proxy that is moved to the other server.
+)
+
+var faultNames = [...]string{"kill -9", "start", "SIGSTOP", "SIGCONT", "bus cut", "bus held", "bus free", "store down", "store held", "store free"}
+
+func (k faultKind) String() string { return faultNames[k] }
+
+func (f fault) String() string {
+	who := fmt.Sprintf("node %d", f.node)
+	if f.node == everyNode {
+		who = "all nodes"
+	}
+	return fmt.Sprintf("%6.2fs %s %s", f.at.Seconds(), f.kind, who)
+}
+
+// impairedMax is how many nodes may be dead or paused at a time: two of six, as two fault domains of three would lose.
+const impairedMax = 2
+
+// plan makes the schedule of a storm. It is the same for the same arguments.
+func plan(seed uint64, storm time.Duration, kills int) []fault {
+	p := &planner{r: rand.New(rand.NewPCG(seed, seed)), storm: storm}
+	// Pauses first, since they are long: one per minute, the first one early so that the short storm has it.
+	for at := p.between(500*time.Millisecond, time.Second); at+pauseFor < storm; at += time.Minute {
+		p.impair(at, pauseFor, pauseNode, resumeNode)
+	}
+	for i := range kills {
+		slot := float64(storm) * 0.92 / float64(kills)
+		p.impair(time.Duration((float64(i)+0.2+0.6*p.r.Float64())*slot), p.between(700*time.Millisecond, 3500*time.Millisecond), killNode, startNode)
+	}
+	for at := p.between(time.Second, 3*time.Second); at < storm; at += p.between(2*time.Second, 6*time.Second) {
+		p.disturbBus(at)
+	}
+	// The store's outages stay below bus.grace (30 s), within which nobody is to be disconnected.
+	for at := storm / 2; at < storm; at += p.between(25*time.Second, 40*time.Second) {
+		p.add(at, []faultKind{downStore, holdStore}[p.r.IntN(2)], everyNode)
+		p.add(at+p.between(1500*time.Millisecond, 4*time.Second), freeStore, everyNode)
+	}
+	slices.SortStableFunc(p.faults, func(a, b fault) int { return cmp.Compare(a.at, b.at) })
+	return p.faults
+}
+
+type planner struct {
+	r        *rand.Rand
+	storm    time.Duration
+	faults   []fault
+	impaired []impairment
+}
+
+type impairment struct {
+	node     int
+	from, to time.Duration
+}
+
+// startup is how long a process that was just started is left alone: killing it before it serves anybody proves little.
+const startup = 800 * time.Millisecond
+
+func (p *planner) between(least, most time.Duration) time.Duration {
+	return least + time.Duration(p.r.Int64N(int64(most-least)))
+}
+
+func (p *planner) add(at time.Duration, kind faultKind, node int) {
+	p.faults = append(p.faults, fault{at, kind, node})
+}
+
+// impair takes a random node that is well away for a while, later if too many are away at that time.
+func (p *planner) impair(at, long time.Duration, begin, end faultKind) {
+	for ; ; at += 50 * time.Millisecond {
+		free := []int{}
+		away := 0
+		for n := range nodeCount {
+			busy := slices.ContainsFunc(p.impaired, func(i impairment) bool { return i.node == n && i.from < at+long && at < i.to })
+			if busy {
+				away++
+			} else {
+				free = append(free, n)
+			}
+		}
+		if away >= impairedMax {
+			continue
+		}
+		node := free[p.r.IntN(len(free))]
+		p.impaired = append(p.impaired, impairment{node, at, at + long + startup})
+		p.add(at, begin, node)
+		p.add(at+long, end, node)
+		return
+	}
+}
+
+// disturbBus cuts one node off RabbitMQ, or all of them, or lets a node's connections go dead for a while.
+func (p *planner) disturbBus(at time.Duration) {
+	node := p.r.IntN(nodeCount)
+	switch p.r.IntN(5) {
+	case 0, 1:
+		p.add(at, cutBus, node)
+	case 2:
+		p.add(at, cutBus, everyNode)
+	default:
+		p.add(at, holdBus, node)
+		p.add(at+p.between(time.Second, 13*time.Second), freeBus, node)
+	}
+}

@@ -1,0 +1,159 @@
+package chaos
+
+import (
+	"slices"
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+// cause is why a connection ended.
+type cause uint8
+
+const (
+	causeNone    cause = iota // nothing explains it
+	causeKill                 // its node was killed
+	causeDrain                // its node stopped in good order
+	causeSilence              // the device gave up a node that did not answer
+	causeDevice               // the device went, or died
+	causeWaking               // a paused node woke up and worked off a CONNECT that the device had given up
+)
+
+// judgeStints looks at every connection that has ended: who ended it, and whether its Will has been published.
+func judgeStints(book *ledger, devices []*device, nodes []*node) (f connectionFigures) {
+	for _, d := range devices {
+		stints := d.history()
+		f.connections += len(stints)
+		for i, s := range stints {
+			why := explain(s, nodes)
+			if why == causeNone && s.attempt > i+1 && woken(s, nodes) {
+				why = causeWaking
+				f.woken++
+			}
+			if why == causeNone {
+				f.unexplained++
+				book.violation("disconnected", "device %d by node %d, reason %v, at %s", d.number, s.node, s.reason, s.ended.Format("15:04:05.000"))
+			}
+			var back time.Duration // how long the device was away; zero: for ever
+			if i+1 < len(stints) {
+				back = stints[i+1].established.Sub(s.ended)
+				f.takeovers = append(f.takeovers, stints[i+1].established.Sub(stints[i+1].dialled))
+			}
+			judgeWill(book, d, s, why, back)
+		}
+	}
+	book.mu.Lock()
+	for _, a := range book.wills {
+		f.wills += len(a)
+	}
+	book.mu.Unlock()
+	return f
+}
+
+type connectionFigures struct {
+	connections, unexplained int
+	woken, wills             int
+	takeovers                []time.Duration // CONNECT to CONNACK of a device that comes back, dialling included
+}
+
+// woken reports whether a connection was taken over just after a paused node went on. A CONNECT that waited unread in its socket is as good as any
+// other [MQTT-3.1.4-3]; the device, which had given up that attempt, comes back once more.
+func woken(s stint, nodes []*node) bool {
+	if s.reason != packet.SessionTakenOver && s.reason != packet.Success {
+		return false
+	}
+	for _, n := range nodes {
+		for _, w := range n.woke() {
+			if s.ended.After(w) && s.ended.Before(w.Add(lossMargin)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// explain finds what ended a connection.
+func explain(s stint, nodes []*node) cause {
+	switch {
+	case s.how == bySilence:
+		return causeSilence
+	case s.how != byNode:
+		return causeDevice
+	case s.reason == packet.ServerShuttingDown || s.reason == packet.UseAnotherServer:
+		return causeDrain
+	case s.node < 0:
+		return causeSilence // it ended before anybody could look where it was
+	}
+	l := nodes[s.node].at(s.established)
+	if l == nil {
+		return causeNone
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	late := s.ended.Add(50 * time.Millisecond) // the device may have seen it before we wrote down the time
+	switch {
+	case !l.killed.IsZero() && l.killed.Before(late):
+		return causeKill
+	case !l.terminated.IsZero() && l.terminated.Before(late):
+		return causeDrain
+	case !l.paused.IsZero() && l.paused.Before(late):
+		return causeSilence
+	}
+	return causeNone
+}
+
+// judgeWill says how often the Will of a connection may have been published.
+//
+// A node that dies takes the Wills of its devices with it until the store keeps them; then those whose device stays away for longer than
+// the grace are due exactly once, and the case causeKill below gets its lower bound.
+func judgeWill(book *ledger, d *device, s stint, why cause, away time.Duration) {
+	if _, has := d.willDelay(); !has {
+		return
+	}
+	w := willID{d.number, s.attempt}
+	book.mu.Lock()
+	arrivals := slices.Clone(book.wills[w])
+	book.mu.Unlock()
+	unflagged := 0
+	for _, a := range arrivals {
+		if !a.flagged {
+			unflagged++
+		}
+	}
+	switch {
+	case unflagged > 1:
+		book.violation("will twice", "the will of device %d, connection %d, came %d times without a flag", d.number, s.attempt, unflagged)
+	case len(arrivals) == 0:
+		if why == causeDevice && s.how == byDeath {
+			book.violation("will missing", "device %d died and its will did not come", d.number)
+		}
+	case why == causeDrain:
+		book.violation("will stray", "the will of device %d came though its node stopped in good order", d.number)
+	case why == causeKill && away > 0 && away < grace/2:
+		book.violation("will stray", "the will of device %d came though it was back %v after its node died", d.number, away)
+	case why == causeDevice && s.how == byDevice:
+		book.violation("will stray", "the will of device %d came though it disconnected in good order", d.number)
+	}
+}
+
+// serveAgain gives, for each connection that a node took with it when it was killed, how long its device was without.
+func serveAgain(devices []*device, nodes []*node) (gaps []time.Duration) {
+	for _, d := range devices {
+		stints := d.history()
+		for i, s := range stints {
+			if i+1 < len(stints) && explain(s, nodes) == causeKill {
+				gaps = append(gaps, stints[i+1].established.Sub(s.ended))
+			}
+		}
+	}
+	slices.Sort(gaps)
+	return gaps
+}
+
+// quantile of sorted values; zero without any.
+func quantile(sorted []time.Duration, q float64) time.Duration {
+	if len(sorted) == 0 {
+		return 0
+	}
+	return sorted[min(len(sorted)-1, int(q*float64(len(sorted))))]
+}
