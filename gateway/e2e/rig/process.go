@@ -36,6 +36,8 @@ func Run(t testing.TB, path string, args ...string) *Process {
 func RunCommand(t testing.TB, cmd *exec.Cmd) *Process {
 	t.Helper()
 	p := &Process{t: t, name: cmd.Path[strings.LastIndexByte(cmd.Path, '/')+1:], cmd: cmd, changed: make(chan struct{})}
+	// A group of its own: what a shell has started ends with it, and lets go of our pipes.
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -57,13 +59,22 @@ func RunCommand(t testing.TB, cmd *exec.Cmd) *Process {
 		p.reap()
 	}()
 	t.Cleanup(func() {
-		_ = p.cmd.Process.Kill()
+		p.kill()
 		<-done
 		if t.Failed() && p.Output() != "" {
 			t.Logf("%s printed:\n%s", p.name, clip(p.Output()))
 		}
 	})
 	return p
+}
+
+// kill ends the group. Once all has ended, its number may be somebody else's.
+func (p *Process) kill() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.ended {
+		_ = syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	}
 }
 
 func (p *Process) read(r io.Reader, to *[]string) {
@@ -170,7 +181,7 @@ func (p *Process) Succeed() {
 // Terminate asks the process to end (SIGTERM). Wait tells when it has.
 func (p *Process) Terminate() {
 	p.t.Helper()
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM); err != nil {
 		p.t.Fatalf("%s: %v", p.name, err)
 	}
 }
