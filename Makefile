@@ -106,3 +106,11 @@ compose-down: ## stop it and forget its data
 .PHONY: clean
 clean: ## remove what was built
 	rm -rf bin dist
+
+.PHONY: sim
+sim: ## simulate several nodes with faults: SEEDS=2000 of them, or SEED=17 with its whole trace
+	@SEEDS='$(SEEDS)' SEED='$(SEED)' $(GO) test -count=1 -timeout $(TIMEOUT) -run 'TestSeeds' $(if $(SEED),-v) ./gateway/sim
+
+.PHONY: canary
+canary: ## plant defects in the production code and see that the simulation finds each
+	@$(GO) run ./gateway/sim/canary

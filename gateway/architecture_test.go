@@ -32,6 +32,7 @@ var mayImport = map[string][]string{
 	"gateway/bridge":       {"mqtt/packet", "mqtt/topic", "mqtt/session", "mapping", "amqp/message"},
 	"gateway/config":       {},
 	"gateway/e2e/...":      {"amqp/...", "gateway/...", "mapping", "mqtt/...", "sessionstore/..."},
+	"gateway/sim":          {"amqp", "amqp/message", "gateway/bridge", "mapping", "mqtt/packet", "mqtt/session", "mqtt/topic", "sessionstore", "sessionstore/memory"},
 	"gateway/node":         {"amqp/...", "gateway", "gateway/...", "mqtt/...", "sessionstore", "sessionstore/..."},
 	"gateway":              {"amqp", "amqp/message", "gateway/bridge", "mapping", "mqtt/packet", "mqtt/topic", "mqtt/session", "mqtt/transport", "sessionstore"},
 	"cmd/sluice":           {"amqp", "amqp/message", "amqp/client", "gateway/config", "gateway/node", "mapping", "mqtt/packet", "mqtt/topic", "mqtt/transport"},

@@ -1,0 +1,365 @@
+package sim
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"sluice/amqp"
+	"sluice/amqp/message"
+	"sluice/gateway/bridge"
+	"sluice/mapping"
+	"sluice/mqtt/session"
+	"sluice/mqtt/topic"
+	"sluice/sessionstore"
+)
+
+// opQueue runs operations that take time one after the other (gateway/opqueue.go).
+type opQueue struct {
+	ops     []func(done func())
+	running bool
+	idle    []func()
+}
+
+func (q *opQueue) add(op func(done func())) {
+	q.ops = append(q.ops, op)
+	if !q.running {
+		q.running = true
+		q.next()
+	}
+}
+
+func (q *opQueue) next() {
+	if len(q.ops) == 0 {
+		q.running = false
+		idle := q.idle
+		q.idle = nil
+		for _, f := range idle {
+			f()
+		}
+		return
+	}
+	op := q.ops[0]
+	q.ops = q.ops[1:]
+	op(q.next)
+}
+
+func (q *opQueue) wait(then func()) {
+	if !q.running {
+		then()
+		return
+	}
+	q.idle = append(q.idle, then)
+}
+
+// retrying tries an operation until it succeeds, fails for good, or the time is over (gateway/lanes.go).
+type retrying struct {
+	n     *node
+	until time.Time
+	scope *scope
+	pause time.Duration
+	ended bool
+}
+
+func (r *retrying) run(op func(done func(error)), then func(error)) {
+	r.pause = retryFirst
+	end := func(err error) {
+		if !r.ended {
+			r.ended = true
+			then(err)
+		}
+	}
+	if r.scope != nil {
+		if r.scope.ended {
+			end(context.Canceled)
+			return
+		}
+		r.scope.then = append(r.scope.then, func() { end(context.Canceled) })
+	}
+	r.n.after(r.until.Sub(r.n.w.now), func() { end(context.DeadlineExceeded) })
+	var attempt func()
+	attempt = func() {
+		if r.ended {
+			return
+		}
+		op(func(err error) {
+			if err == nil || !(errors.Is(err, amqp.ErrUnavailable) || errors.Is(err, sessionstore.ErrUnavailable)) {
+				end(err)
+				return
+			}
+			r.n.after(r.pause, attempt)
+			r.pause = min(2*r.pause, retryMax)
+		})
+	}
+	attempt()
+}
+
+func (sh *shell) retry(op func(done func(error)), then func(error)) {
+	r := &retrying{n: sh.n, until: sh.w.now.Add(grace), scope: &sh.scope}
+	r.run(op, then)
+}
+
+// changeLanes carries out bridge.ChangeLanes, step by step as gateway/lanes.go does.
+func (sh *shell) changeLanes(e bridge.ChangeLanes, done func()) {
+	result := bridge.LanesChanged{ID: e.ID, Session: bridge.LaneOK, Node: bridge.LaneOK}
+	finish := func() {
+		if e.ID != 0 {
+			sh.post(result)
+		}
+		done()
+	}
+	leave := func() {
+		sh.n.lane.remove(sh, e.NodeRemove)
+		sh.filters = without(sh.filters, e.NodeRemove)
+		if len(e.SessionRemove) == 0 {
+			finish()
+			return
+		}
+		sh.retry(func(done func(error)) { sh.n.bus.unsubscribe(sh.lane.inbox, patterns(e.SessionRemove), done) }, func(err error) {
+			if result.Session == bridge.LaneOK {
+				result.Session = laneResult(err)
+			}
+			sh.lane.filters = without(sh.lane.filters, e.SessionRemove)
+			finish()
+		})
+	}
+	joinNode := func() {
+		if len(e.NodeAdd) == 0 {
+			leave()
+			return
+		}
+		sh.retry(func(done func(error)) { sh.n.lane.add(sh, e.NodeAdd, done) }, func(err error) {
+			result.Node = laneResult(err)
+			sh.filters = with(sh.filters, e.NodeAdd)
+			leave()
+		})
+	}
+	if len(e.SessionAdd) == 0 {
+		joinNode()
+		return
+	}
+	sh.retry(func(done func(error)) { sh.joinSession(e.SessionAdd, done) }, func(err error) {
+		result.Session = laneResult(err)
+		joinNode()
+	})
+}
+
+// joinSession records the inbox, makes it and binds it, then attaches.
+func (sh *shell) joinSession(filters []string, done func(error)) {
+	l := sh.lane
+	bind := func() {
+		l.filters = with(l.filters, filters)
+		subscribed := func(err error) {
+			if sh.scope.ended {
+				return // retry has given up, as calls do whose context ends
+			}
+			if err == nil {
+				l.attach()
+			}
+			done(err)
+		}
+		sh.n.bus.subscribe(l.inbox, patterns(filters), func(err error) {
+			if errors.Is(err, amqp.ErrNotFound) && !sh.scope.ended {
+				l.prepare(subscribed)
+				return
+			}
+			subscribed(err)
+		})
+	}
+	if l.made {
+		bind()
+		return
+	}
+	sh.n.store.write(sh.fence, []sessionstore.Op{sessionstore.SetInbox{Name: l.inbox}}, func(err error) {
+		if err != nil || sh.scope.ended {
+			done(err)
+			return
+		}
+		sh.n.bus.ensureInbox(amqp.Inbox{Name: l.inbox, SingleActive: true}, func(err error) {
+			if err != nil || sh.scope.ended {
+				done(err)
+				return
+			}
+			l.made = true
+			bind()
+		})
+	})
+}
+
+func (sh *shell) resumeLanes(e bridge.ResumeLanes) {
+	if len(e.Session) > 0 {
+		sh.lane.filters = with(sh.lane.filters, e.Session)
+		sh.lane.attach()
+	}
+	if len(e.Node) == 0 {
+		return
+	}
+	sh.ops.add(func(done func()) {
+		sh.filters = with(sh.filters, e.Node)
+		sh.retry(func(done func(error)) { sh.n.lane.add(sh, e.Node, done) }, func(err error) {
+			if err != nil {
+				sh.post(bridge.LanesFailed{Result: laneResult(err)})
+			}
+			done()
+		})
+	})
+}
+
+func laneResult(err error) bridge.LaneResult {
+	switch {
+	case err == nil:
+		return bridge.LaneOK
+	case errors.Is(err, sessionstore.ErrFenced):
+		return bridge.LaneFenced
+	case errors.Is(err, amqp.ErrUnavailable), errors.Is(err, sessionstore.ErrUnavailable),
+		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return bridge.LaneLost
+	}
+	return bridge.LaneRefused
+}
+
+func patterns(filters []string) []string {
+	out := make([]string, len(filters))
+	for i, f := range filters {
+		out[i] = mapping.Pattern(f)
+	}
+	return out
+}
+
+func with(list, more []string) []string {
+	out := slices.Clone(list)
+	for _, s := range more {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+func without(list, less []string) []string {
+	var out []string
+	for _, s := range list {
+		if !slices.Contains(less, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// sessionLane is the device's receiver on its session's inbox (gateway/sessionlane.go).
+type sessionLane struct {
+	sh       *shell
+	inbox    string
+	made     bool
+	filters  []string
+	receiver *receiver
+}
+
+func (l *sessionLane) attach() {
+	if l.receiver == nil {
+		l.receiver = l.sh.n.bus.attach(l.inbox, 0, l.prepare, l)
+	}
+}
+
+func (l *sessionLane) prepare(done func(error)) {
+	bus := l.sh.n.bus
+	bus.ensureInbox(amqp.Inbox{Name: l.inbox, SingleActive: true}, func(err error) {
+		if err != nil {
+			done(err)
+			return
+		}
+		bus.subscribe(l.inbox, patterns(l.filters), done)
+	})
+}
+
+func (l *sessionLane) attached() { l.sh.post(session.LaneAttached{}) }
+func (l *sessionLane) detached() { l.sh.post(session.LaneDetached{}) }
+func (l *sessionLane) delivered(tag uint64, m *message.Message, redelivered bool) {
+	l.sh.post(bridge.DeliveryArrived{Tag: tag, Message: m, Redelivered: redelivered})
+}
+
+// nodeLane brings QoS 0 subscriptions (gateway/nodelane.go): one inbox per node, fanned out here.
+type nodeLane struct {
+	n        *node
+	inbox    string
+	bound    []string
+	wanted   []nodeWish
+	receiver *receiver
+}
+
+type nodeWish struct {
+	filter string
+	sh     *shell
+}
+
+func (l *nodeLane) add(sh *shell, filters []string, done func(error)) {
+	missing := without(filters, l.bound)
+	join := func() {
+		if sh.scope.ended {
+			done(context.Canceled)
+			return
+		}
+		for _, f := range filters {
+			if wish := (nodeWish{f, sh}); !slices.Contains(l.wanted, wish) {
+				l.wanted = append(l.wanted, wish)
+			}
+		}
+		done(nil)
+	}
+	if len(missing) == 0 {
+		join()
+		return
+	}
+	l.n.bus.ensureInbox(amqp.Inbox{Name: l.inbox}, func(err error) {
+		if err != nil {
+			done(err)
+			return
+		}
+		if l.receiver == nil {
+			l.receiver = l.n.bus.attach(l.inbox, 100, l.prepare, l)
+		}
+		l.n.bus.subscribe(l.inbox, patterns(missing), func(err error) {
+			if err != nil {
+				done(err)
+				return
+			}
+			l.bound = with(l.bound, missing)
+			join()
+		})
+	})
+}
+
+// remove ends the shell's subscriptions. Bindings stay: what they bring then matches nobody, as when the bus is out of reach.
+func (l *nodeLane) remove(sh *shell, filters []string) {
+	l.wanted = slices.DeleteFunc(l.wanted, func(w nodeWish) bool { return w.sh == sh && slices.Contains(filters, w.filter) })
+}
+
+func (l *nodeLane) prepare(done func(error)) {
+	l.n.bus.ensureInbox(amqp.Inbox{Name: l.inbox}, func(err error) {
+		if err != nil {
+			done(err)
+			return
+		}
+		l.n.bus.subscribe(l.inbox, patterns(l.bound), done)
+	})
+}
+
+func (l *nodeLane) attached() {}
+func (l *nodeLane) detached() {}
+func (l *nodeLane) delivered(_ uint64, m *message.Message, _ bool) {
+	d, _, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: l.n.w.now, SkipIdentity: true})
+	if err != nil {
+		l.n.w.fail("node lane: %v", err)
+		return
+	}
+	var told []*shell
+	for _, w := range l.wanted {
+		if topic.Match(w.filter, d.Publish.Topic) && !slices.Contains(told, w.sh) {
+			told = append(told, w.sh)
+		}
+	}
+	for _, sh := range told {
+		sh.post(bridge.FanoutArrived{Message: &d})
+	}
+}

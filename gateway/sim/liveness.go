@@ -1,0 +1,100 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+
+	"sluice/sessionstore"
+)
+
+// unfinished says what is still to be done after the faults have ended, nil when everything is delivered, acknowledged and cleaned up.
+func (w *world) unfinished() error {
+	for _, d := range w.devices {
+		switch {
+		case !d.online:
+			return fmt.Errorf("%s is not connected", d.id)
+		case len(d.sending) > 0:
+			o := d.sending[0]
+			return fmt.Errorf("%s has not seen the end of %s, identifier %d, PUBREC %t", d.id, o.key, o.id, o.pubrec)
+		case len(d.backlog) > 0:
+			return fmt.Errorf("%s has %d messages to publish", d.id, len(d.backlog))
+		case d.holds > 0:
+			return fmt.Errorf("%s waits for %d PUBREL", d.id, d.holds)
+		case len(d.requests) > 0:
+			return fmt.Errorf("%s has %d requests without answer", d.id, len(d.requests))
+		}
+	}
+	for _, due := range w.oracle.pending {
+		if due.r.acked && !due.done && !due.waived {
+			return fmt.Errorf("lost: %s was acknowledged to %s and is not delivered to %s", due.r.key, due.r.publisher.id, due.d.id)
+		}
+	}
+	for _, check := range []func() error{w.storeLeftovers, w.busLeftovers, w.nodeLeftovers} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// storeLeftovers: no record stays of a complete exchange.
+func (w *world) storeLeftovers() error {
+	for _, key := range w.store.keys {
+		s := w.store.session(key)
+		switch {
+		case s == nil:
+		case len(s.Inbound) > 0:
+			return fmt.Errorf("the store keeps %+v of %s", s.Inbound[0], key.ClientID)
+		case len(s.Outbound) > 0:
+			return fmt.Errorf("the store keeps %+v of %s", s.Outbound[0], key.ClientID)
+		}
+	}
+	return nil
+}
+
+// busLeftovers: the queues of the sessions are empty, each with one consumer that has its credit back.
+func (w *world) busLeftovers() error {
+	for _, key := range w.store.keys {
+		s := w.store.session(key)
+		if s == nil || !slices.ContainsFunc(s.Subscriptions, func(sub sessionstore.Subscription) bool { return sub.QoS > 0 }) {
+			continue
+		}
+		q := w.broker.queue(s.Inbox)
+		switch {
+		case q == nil:
+			return fmt.Errorf("the bus has no queue %s", s.Inbox)
+		case len(q.ready) > 0:
+			return fmt.Errorf("%d messages wait in %s, the first is %s", len(q.ready), q.name, q.ready[0].key)
+		case len(q.consumers) != 1:
+			return fmt.Errorf("%s has %d consumers", q.name, len(q.consumers))
+		case len(q.consumers[0].unsettled) > 0:
+			return fmt.Errorf("%s is not settled in %s", q.consumers[0].unsettled[0].key, q.name)
+		}
+		// Credit is given in batches of half a window, so more than half of it is out when nothing is under way.
+		c, window := q.consumers[0], outboundWindow
+		if d := w.oracle.owner(q); d.receiveMax > 0 {
+			window = min(window, int(d.receiveMax))
+		}
+		if 2*c.credit <= window || c.credit > window {
+			return fmt.Errorf("credit: %s has %d at rest, the window is %d", q.name, c.credit, window)
+		}
+	}
+	return nil
+}
+
+// nodeLeftovers: each node has a shell for each device connected to it, and no other.
+func (w *world) nodeLeftovers() error {
+	shells := 0
+	for _, n := range w.nodes {
+		shells += len(n.shells)
+		for _, sh := range n.shells {
+			if sh.conn.d.conn != sh.conn {
+				return fmt.Errorf("%s keeps a dead connection of %s", n.id, sh.conn.d.id)
+			}
+		}
+	}
+	if shells != len(w.devices) {
+		return fmt.Errorf("%d connections for %d devices", shells, len(w.devices))
+	}
+	return nil
+}

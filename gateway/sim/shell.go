@@ -1,0 +1,239 @@
+package sim
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"sluice/amqp/message"
+	"sluice/gateway/bridge"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+	"sluice/sessionstore"
+)
+
+// shell is one connection of a device at its node: gateway/device.go and effects.go without goroutines. It decides nothing.
+type shell struct {
+	n      *node
+	w      *world
+	conn   *conn
+	bridge *bridge.Bridge
+	scope  scope // ends with the connection, and with it what it asked of the bus
+
+	inbox    []bridge.Event
+	running  bool
+	paused   bool
+	ahead    int // packets that the reader had already when reading was paused
+	finished bool
+	closing  bool
+	rx       []packet.Packet // arrived and not read; nil is the end of the stream
+
+	key       sessionstore.Key
+	fence     sessionstore.Fence
+	epoch     uint64 // ours; zero before the claim
+	lostEpoch uint64 // the newest another connection is known to have
+	lane      *sessionLane
+	ops       opQueue
+	filters   []string // on the node lane
+
+	deadline, armed time.Time
+	timer           *event
+
+	done     bool
+	whenDone []func()
+
+	watch shellWatch // the oracle's
+}
+
+var (
+	takenOver = session.CloseRequested{Reason: packet.SessionTakenOver, Text: "another connection of this client took the session over"}
+	goingDown = session.CloseRequested{Reason: packet.ServerShuttingDown, Text: "the server is going down; connect again", NoWill: true}
+	storeGone = session.CloseRequested{Reason: packet.ServerBusy, Text: "the session store did not answer in time"}
+)
+
+// scope is what context.Context is to the gateway.
+type scope struct {
+	ended bool
+	then  []func()
+}
+
+func (s *scope) end() {
+	s.ended = true
+	then := s.then
+	s.then = nil
+	for _, f := range then {
+		f()
+	}
+}
+
+func newShell(n *node, c *conn) *shell {
+	sh := &shell{n: n, w: n.w, conn: c, bridge: bridge.New(bridgeConfig())}
+	n.shells = append(n.shells, sh)
+	return sh
+}
+
+// post hands an event to the bridge. It may be called from the handling of an effect.
+func (sh *shell) post(ev bridge.Event) {
+	if sh.finished {
+		return
+	}
+	sh.inbox = append(sh.inbox, ev)
+	if sh.running {
+		return
+	}
+	sh.running = true
+	for len(sh.inbox) > 0 && !sh.finished && sh.w.stopped == nil {
+		ev := sh.inbox[0]
+		sh.inbox = sh.inbox[1:]
+		sh.handle(ev)
+	}
+	sh.running = false
+	sh.read()
+}
+
+func (sh *shell) handle(ev bridge.Event) {
+	switch e := ev.(type) {
+	case claimed:
+		sh.fence, sh.lane = e.fence, e.lane
+		ev = e.opened
+	case timerFired:
+		if !sh.deadlineDue() {
+			return
+		}
+		ev = session.DeadlineReached{}
+	}
+	for _, e := range sh.bridge.Step(sh.w.now, ev, nil) {
+		sh.perform(e)
+	}
+	if err := sh.bridge.Machine().Check(); err != nil {
+		sh.w.fail("P5: %s on %s: %v", sh.conn.d.id, sh.n.id, err)
+	}
+}
+
+func (sh *shell) perform(e bridge.Effect) {
+	switch e := e.(type) {
+	case session.SendPacket:
+		sh.w.oracle.sends(sh, e.Packet)
+		sh.conn.toDevice(e.Packet)
+	case session.OpenSession:
+		sh.n.after(sh.w.between(0, time.Millisecond), func() { sh.open(e) })
+	case bridge.SendMessage:
+		token := e.Token
+		sh.n.bus.publish(e.Message, e.Settled, func(o message.Outcome) {
+			sh.w.oracle.outcome(e.Message, o)
+			sh.post(bridge.OutcomeArrived{Token: token, Outcome: o})
+		})
+	case session.Store:
+		sh.store(e)
+	case bridge.SettleDelivery:
+		sh.lane.receiver.settle(e.Tag, e.Outcome)
+	case session.GrantCredit:
+		if sh.lane != nil && sh.lane.receiver != nil {
+			sh.lane.receiver.issueCredit(int(e.N))
+		}
+	case bridge.ChangeLanes:
+		sh.ops.add(func(done func()) { sh.changeLanes(e, done) })
+	case bridge.ResumeLanes:
+		sh.resumeLanes(e)
+	case session.SetDeadline:
+		sh.setDeadline(e.At)
+	case session.PauseReading:
+		sh.paused, sh.ahead = true, sh.w.rng.IntN(readAhead+1)
+	case session.ResumeReading:
+		sh.paused = false
+	case session.CloseConnection:
+		sh.w.log("close   %s %s: 0x%02X %s", sh.n.id, sh.conn.d.id, byte(e.Reason), e.Text)
+		sh.paused, sh.closing = false, true
+		sh.conn.closeByNode()
+	case bridge.Finish:
+		sh.finish(e)
+	case bridge.Report:
+	default:
+		panic(fmt.Sprintf("sim: unknown effect %T", e))
+	}
+}
+
+func (sh *shell) store(e session.Store) {
+	id := e.ID
+	sh.n.store.write(sh.fence, storeOps(e.Ops), func(err error) {
+		result := storeResult(err)
+		sh.watch.fenced = sh.watch.fenced || result == session.StoreFenced
+		switch {
+		case id != 0:
+			sh.post(session.Stored{ID: id, Err: result})
+		case result == session.StoreFenced:
+			sh.post(takenOver)
+		case result == session.StoreUnavailable:
+			sh.post(storeGone)
+		}
+	})
+}
+
+// receive takes what came from the device: a packet, or nil for the end of the stream.
+func (sh *shell) receive(p packet.Packet) {
+	sh.rx = append(sh.rx, p)
+	sh.read()
+}
+
+func (sh *shell) read() {
+	for len(sh.rx) > 0 && !sh.running && !sh.finished && (!sh.paused || sh.ahead > 0) {
+		if sh.paused {
+			sh.ahead--
+		}
+		p := sh.rx[0]
+		sh.rx = sh.rx[1:]
+		if p == nil {
+			sh.post(session.ConnectionLost{})
+			return
+		}
+		sh.post(session.PacketReceived{Packet: p})
+	}
+}
+
+// setDeadline keeps one timer, as gateway/effects.go does.
+func (sh *shell) setDeadline(at time.Time) {
+	sh.deadline = at
+	if at.IsZero() || !sh.armed.IsZero() && !at.Before(sh.armed) {
+		return
+	}
+	sh.arm()
+}
+
+type timerFired struct{}
+
+func (sh *shell) arm() {
+	sh.armed = sh.deadline
+	sh.timer.cancel()
+	sh.timer = sh.n.after(sh.armed.Sub(sh.w.now), func() { sh.post(timerFired{}) })
+}
+
+func (sh *shell) deadlineDue() bool {
+	sh.armed = time.Time{}
+	if sh.deadline.IsZero() {
+		return false
+	}
+	if sh.w.now.Before(sh.deadline) {
+		sh.arm()
+		return false
+	}
+	sh.deadline = time.Time{}
+	return true
+}
+
+// lost tells the device that a connection with a higher epoch owns its session.
+func (sh *shell) lost(epoch uint64) {
+	sh.lostEpoch = max(sh.lostEpoch, epoch)
+	if sh.epoch != 0 && sh.lostEpoch > sh.epoch {
+		sh.post(takenOver)
+	}
+}
+
+func storeResult(err error) session.StoreError {
+	switch {
+	case err == nil:
+		return session.StoreOK
+	case errors.Is(err, sessionstore.ErrFenced):
+		return session.StoreFenced
+	}
+	return session.StoreUnavailable
+}
