@@ -10,6 +10,9 @@ import (
 // outage is how long a part is away: the bound within which no device may notice.
 const outage = 10 * time.Second
 
+// slowness is what a slow part takes longer, each way.
+const slowness = 250 * time.Millisecond
+
 // A bus that dies and comes back after ten seconds: the embedded broker, which keeps its queues.
 func TestBusRestartEmbedded(t *testing.T) {
 	t.Parallel()
@@ -42,4 +45,15 @@ func TestBusFrozen(t *testing.T) {
 	f := newFleet(n, openBackend(t, real))
 	f.connect(t)
 	f.through(t, p.freeze, p.thaw)
+}
+
+// A bus that takes a quarter of a second longer for everything: slower, and nothing else.
+func TestBusSlow(t *testing.T) {
+	t.Parallel()
+	real := rig.Env(t, rig.EnvRabbitMQ)
+	p, url := newProxy(t, real, "5672")
+	n := rig.Start(t, rig.Real(t), "bus.url="+url)
+	f := newFleet(n, openBackend(t, real))
+	f.connect(t)
+	f.through(t, func() { p.slow(slowness) }, func() { p.slow(0) })
 }

@@ -5,5 +5,7 @@
 // The faults are made where they happen in life: in the embedded broker's answers (amqp/embedded Faults), between the node and a real
 // service (proxy_test.go), and on the devices' sockets. What must hold is P1 to P5 of ARCHITECTURE.md.
 //
+// TestLoad runs for ten seconds; SLUICE_LOAD_SECONDS and SLUICE_LOAD_RATE (messages per second) make it longer and faster.
+//
 // There is nothing here but tests.
 package faults

@@ -19,6 +19,7 @@ type proxy struct {
 	conns   map[net.Conn]struct{}
 	refuse  bool          // new connections are closed at once
 	frozen  chan struct{} // closed: bytes flow; open: they stay where they are, in both directions
+	delay   time.Duration // what is read takes so much longer, each way
 	running sync.WaitGroup
 }
 
@@ -70,6 +71,9 @@ func (p *proxy) thaw() {
 		}
 	})
 }
+
+// slow makes everything take longer, each way.
+func (p *proxy) slow(delay time.Duration) { p.set(func() { p.delay = delay }) }
 
 func (p *proxy) set(change func()) {
 	p.mu.Lock()
@@ -129,7 +133,7 @@ func (p *proxy) carry(from, to net.Conn) {
 	_, _ = io.Copy(to, throttled{from, p})
 }
 
-// throttled is a connection whose bytes arrive only while the proxy is not frozen.
+// throttled is a connection whose bytes arrive when the proxy lets them.
 type throttled struct {
 	net.Conn
 	p *proxy
@@ -138,8 +142,11 @@ type throttled struct {
 func (r throttled) Read(b []byte) (int, error) {
 	n, err := r.Conn.Read(b)
 	r.p.mu.Lock()
-	frozen := r.p.frozen
+	frozen, delay := r.p.frozen, r.p.delay
 	r.p.mu.Unlock()
 	<-frozen
+	if delay > 0 {
+		<-time.After(delay)
+	}
 	return n, err
 }

@@ -26,6 +26,25 @@ func TestStoreOutageFrozen(t *testing.T) {
 	rig.Versions(t, func(t *testing.T, v packet.Version) { storeAway(t, v, (*proxy).freeze, (*proxy).thaw) })
 }
 
+// Redis away, or slow, under traffic of every kind in both directions: nothing is lost and nothing comes twice.
+func TestStoreFaultsUnderTraffic(t *testing.T) {
+	t.Parallel()
+	for name, fault := range map[string]struct{ fail, heal func(*proxy) }{
+		"cut":    {(*proxy).down, (*proxy).up},
+		"frozen": {(*proxy).freeze, (*proxy).thaw},
+		"slow":   {func(p *proxy) { p.slow(slowness) }, func(p *proxy) { p.slow(0) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, url := newProxy(t, rig.Env(t, rig.EnvRedis), "6379")
+			n := rig.Start(t, rig.Real(t), "sessions.url="+url)
+			f := newFleet(n, openBackend(t, n.BusURL))
+			f.connect(t)
+			f.through(t, func() { fault.fail(p) }, func() { fault.heal(p) })
+		})
+	}
+}
+
 func storeAway(t *testing.T, v packet.Version, fail, heal func(*proxy)) {
 	b := startBus(t)
 	p, url := newProxy(t, rig.Env(t, rig.EnvRedis), "6379")
@@ -39,7 +58,7 @@ func storeAway(t *testing.T, v packet.Version, fail, heal func(*proxy)) {
 		go d.keepPinging()
 		return d
 	}
-	plain, exact, listener := join("-qos1"), join("-qos2"), join("-listener")
+	careless, plain, exact, listener := join("-qos0"), join("-qos1"), join("-qos2"), join("-listener")
 	away := join("-away") // comes back in the outage
 	if r, err := away.subscribe(prefix+"/away", 1); err != nil || r.Failed() {
 		t.Fatalf("SUBACK %v, %v", r, err)
@@ -49,6 +68,7 @@ func storeAway(t *testing.T, v packet.Version, fail, heal func(*proxy)) {
 
 	fail(p)
 	asked := time.Now()
+	sent0 := publishAll(careless, prefix+"/up", 0, 200)
 	sent1 := publishAll(plain, prefix+"/up", 1, 200)
 	sent2 := publishAll(exact, prefix+"/up", 2, 200)
 	early := reconnecting(n, deviceOptions{name: prefix + "-new", v: v, persistent: true})
@@ -60,10 +80,18 @@ func storeAway(t *testing.T, v packet.Version, fail, heal func(*proxy)) {
 		}
 		subscribed <- err
 	}()
-	if err := <-sent1.done; err != nil { // telemetry does not need the store
-		t.Error(err)
+	for _, telemetry := range []*streamed{sent0, sent1} { // it does not need the store
+		if err := <-telemetry.done; err != nil {
+			t.Error(err)
+		}
 	}
 	plain.settled(t)
+	rig.Eventually(t, "telemetry is at the bus", func() error {
+		if got := b.Stats().Received - before.Received; got < 400 {
+			return fmt.Errorf("%d messages", got)
+		}
+		return nil
+	})
 	expectReady(t, n, 503)
 	exact.expectStuck(t)
 
@@ -82,8 +110,8 @@ func storeAway(t *testing.T, v packet.Version, fail, heal func(*proxy)) {
 	if got := len(exact.allAnswers()); got > 0 {
 		t.Errorf("%d PUBRECs came although nothing could be stored", got)
 	}
-	if got := b.Stats().Received - before.Received; got > 200 {
-		t.Errorf("%d messages went to the bus, more than the 200 of QoS 1", got)
+	if got := b.Stats().Received - before.Received; got > 400 {
+		t.Errorf("%d messages went to the bus, more than the 400 of QoS 0 and 1", got)
 	}
 	heal(p)
 
@@ -94,14 +122,14 @@ func storeAway(t *testing.T, v packet.Version, fail, heal func(*proxy)) {
 		t.Error(err)
 	}
 	expectResumed(t, <-late)
-	for _, d := range []*device{plain, exact, listener} {
+	for _, d := range []*device{careless, plain, exact, listener} {
 		d.settled(t)
 		d.expectAlive(t)
 		d.expectAnswersInOrder(t)
 	}
 	expectReady(t, n, 200)
 	c := app.consume(queue)
-	c.expect(t, slices.Concat(sent1.payloads, sent2.payloads))
+	c.expect(t, slices.Concat(sent0.payloads, sent1.payloads, sent2.payloads))
 	c.expectNoDuplicates(t)
 	expectLines(t, logs, "^session store .*: steps wait", 1)
 	expectLines(t, logs, "^session store .* again$", 1)
