@@ -80,7 +80,7 @@ func (d *device) writeInbox(ctx context.Context) error {
 // resumeLanes attaches to what the session had. The bindings are there already; a lane that cannot be joined now is joined when the bus is
 // back.
 func (d *device) resumeLanes(e bridge.ResumeLanes) {
-	if len(e.Session) > 0 {
+	if len(e.Session) > 0 || e.Begun {
 		d.lane.filters.add(e.Session)
 		d.lane.attach()
 	}

@@ -116,7 +116,7 @@ func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 		// connection.
 		return out
 	}
-	return b.lanes.resume(ev.State.Subscriptions, out)
+	return b.lanes.resume(ev.State, out)
 }
 
 func (b *Bridge) finish(now time.Time, e session.Finish) Finish {

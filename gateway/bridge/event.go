@@ -81,8 +81,11 @@ type (
 		NodeAdd, NodeRemove       []string
 	}
 	// ResumeLanes: the session had these subscriptions already; attach without binding. The filters of the session lane are for the case that the
-	// bus has lost the inbox.
-	ResumeLanes struct{ Session, Node []string }
+	// bus has lost the inbox. Begun: deliveries were begun that are to be completed, so the session lane is needed also without filters.
+	ResumeLanes struct {
+		Session, Node []string
+		Begun         bool
+	}
 	// Finish is the last effect; see session.Finish. Will is the Will Message as the bus gets it.
 	Finish struct {
 		Opened, End bool

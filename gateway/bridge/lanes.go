@@ -22,10 +22,11 @@ func newLanes() lanes {
 	return lanes{session: map[string]bool{}, pending: map[uint64]pendingChange{}}
 }
 
-// resume puts the filters of a resumed session on their lanes.
-func (l *lanes) resume(subs []session.Subscription, out []Effect) []Effect {
-	var r ResumeLanes
-	for _, s := range subs {
+// resume puts the filters of a resumed session on their lanes. What was begun is completed even when the subscription has ended since
+// [MQTT-3.10.4-3], so its messages are wanted back from the bus.
+func (l *lanes) resume(s session.State, out []Effect) []Effect {
+	r := ResumeLanes{Begun: len(s.Outbound) > 0}
+	for _, s := range s.Subscriptions {
 		l.session[s.Filter] = s.QoS > 0
 		if s.QoS > 0 {
 			r.Session = append(r.Session, s.Filter)
@@ -33,7 +34,7 @@ func (l *lanes) resume(subs []session.Subscription, out []Effect) []Effect {
 			r.Node = append(r.Node, s.Filter)
 		}
 	}
-	if len(subs) == 0 {
+	if len(s.Subscriptions) == 0 && !r.Begun {
 		return out
 	}
 	return append(out, r)

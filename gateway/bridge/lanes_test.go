@@ -140,6 +140,19 @@ func TestResumeJoinsTheLanesWithoutBinding(t *testing.T) {
 }
 
 // listening is a connected rig with the session lane up and a subscription to a/#.
+// A delivery that was begun is completed although its subscription is gone: its message has to come back from the bus.
+func TestResumeFetchesWhatWasBegun(t *testing.T) {
+	r := newRig(t)
+	r.step(session.ConnectionOpened{AssignedClientID: "assigned"})
+	c := &packet.Connect{Version: packet.V5, ClientID: "dev"}
+	c.Properties.SetSessionExpiry(600)
+	r.step(session.PacketReceived{Packet: c})
+	r.step(Opened{Present: true, State: session.State{Outbound: []session.Outbound{{ID: 1, Identity: "s:m", QoS: 1, Order: 1}}}, MessageIDPrefix: "p-"})
+	if len(r.resumed) != 1 || !r.resumed[0].Begun {
+		t.Errorf("lanes: %+v, want the session lane although there is no filter", r.resumed)
+	}
+}
+
 // The device is gone before its session is claimed: the claim is given back, and no lane is joined that nobody would close.
 func TestADeviceThatLeftDuringItsClaimJoinsNoLane(t *testing.T) {
 	r := newRig(t)

@@ -188,7 +188,7 @@ func (sh *shell) joinSession(filters []string, done func(error)) {
 }
 
 func (sh *shell) resumeLanes(e bridge.ResumeLanes) {
-	if len(e.Session) > 0 {
+	if len(e.Session) > 0 || e.Begun {
 		sh.lane.filters = with(sh.lane.filters, e.Session)
 		sh.lane.attach()
 	}
