@@ -64,7 +64,7 @@ func (d *device) leaveLanes() {
 func (d *device) release(end bool) (ended bool) {
 	ctx, cancel := context.WithTimeout(d.gw.ctx, max(d.gw.opt.Bridge.Grace, closeWait))
 	defer cancel()
-	err := d.gw.opt.Store.Release(ctx, d.fence, time.Now(), end)
+	_, err := d.gw.opt.Store.Release(ctx, d.fence, sessionstore.ReleaseRequest{Now: time.Now(), End: end})
 	switch {
 	case errors.Is(err, sessionstore.ErrFenced):
 		return false // another connection has it: nothing here is ours any more

@@ -1,5 +1,7 @@
 package sessionstore
 
+import "time"
+
 // Limits every implementation holds to, so that a caller meets the same edge on each.
 const (
 	// MaxString bounds each string in a key or record, in bytes: what an MQTT string can hold (MQTT 5, 1.5.4).
@@ -9,4 +11,26 @@ const (
 	// MaxSubscriptions bounds the subscriptions of one session. It guards the store; a gateway's own limit is far lower. In-flight records
 	// need no such number: packet identifiers are 16 bits wide.
 	MaxSubscriptions = 65536
+	// MaxWill bounds a will, in bytes: a payload of 65,535 [MQTT-3.1.3-10] and properties of any reasonable size.
+	MaxWill = 1 << 20
+	// MaxWork bounds the unfinished work of one key: a device that begins a new session with each connect makes a piece each time. Beyond it a
+	// Claim gets ErrFull until the work is done.
+	MaxWork = 256
+	// MaxAside bounds the wills of one key that wait for the word of an owner that lost the session. Beyond it the newest is not kept.
+	MaxAside = 64
+	// MaxSweep bounds the sessions one Sweep takes, so that it is over in less than a lease.
+	MaxSweep = 1024
+)
+
+// The waits, unless a store is opened with others (Times).
+const (
+	// LeaseTTL is how long a node is believed to live after its last KeepLease. Renewed every three seconds it survives two that fail.
+	LeaseTTL = 10 * time.Second
+	// DeadAfter is how long an observer in contact with the store has to see a lease missing. After an outage of the store all leases are
+	// gone: everybody renews within this time.
+	DeadAfter = 5 * time.Second
+	// WillGrace is what devices of a dead node have to come back through another: a reconnect takes a second or two.
+	WillGrace = 5 * time.Second
+	// WorkLease is how long a worker has for a piece of work: the bus may make it wait, and then somebody else tries.
+	WorkLease = 30 * time.Second
 )

@@ -3,10 +3,11 @@ package sessionstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 )
 
-// Store keeps what must outlive a node: session records, subscriptions, QoS 2 and in-flight records.
+// Store keeps what must outlive a node: session records, subscriptions, QoS 2 and in-flight records, wills, and who lives.
 //
 // Promises every implementation keeps (sessionstore/storetest proves them):
 //
@@ -17,16 +18,20 @@ import (
 //   - A write that was applied although its answer was lost is safe to repeat: every Op says what shall be, not what to add.
 //   - What Claim returned or a done(nil) confirmed is there for the next Claim, on any node.
 //   - Keys of one session share a Redis Cluster slot.
-//   - Time is the caller's: expiry is decided by the now of the call, to the millisecond. Nodes whose clocks differ by seconds see a
-//     session end by as much earlier or later, nothing else.
+//   - For a device time is the caller's: whether a session it claims has ended is decided by the now of the call, to the millisecond. What is
+//     due, and who is dead, is decided by the store's own clock. Nodes whose clocks differ by seconds see a session end by as much earlier
+//     or later, nothing else.
+//   - A piece of work is claimed by one worker at a time, and done until somebody finishes it. Nothing that is left to do is forgotten
+//     when a node dies, at whatever point.
 //
 // A fence is used through the store that claimed it. What breaks a rule of this package (Key.Validate, ValidateWrite) gives ErrInvalid.
 type Store interface {
 	// Claim makes req.Node the owner of the session and returns what the store holds of it. It creates the session when there is none, when
 	// the one there has ended, or when req.Clean asks for a new one: then Present is false, the incarnation is new and nothing of
-	// the old one remains. A session of expiry zero ends with its connection, so a claim that finds one still owned replaces it too
-	// [MQTT-3.1.2-6]. req.Expiry becomes the session's expiry. Whoever owned it before is told (Watch). It fails with ErrUnavailable
-	// when the store does not answer within ctx and the grace, with ErrFull when there is no room for a new session.
+	// the old one remains but work. A session of expiry zero ends with its connection, so a claim that finds one still owned replaces it too
+	// [MQTT-3.1.2-6]. req.Expiry becomes the session's expiry, req.Will its will; Will says what becomes of the old one. Whoever owned
+	// it before is told (Watch). It fails with ErrUnavailable when the store does not answer within ctx and the grace, with ErrNotReplicated
+	// when too few replicas confirm (then nothing is claimed), with ErrFull when there is no room for a new session.
 	Claim(ctx context.Context, req ClaimRequest) (Claimed, error)
 
 	// Write applies ops to a session. It does not block: done is called exactly once, from any goroutine and perhaps before Write returns,
@@ -34,10 +39,12 @@ type Store interface {
 	// then). A Write for which there is no room to wait gets ErrUnavailable at once, ahead of those that wait. done must not block.
 	Write(f Fence, ops []Op, done func(error))
 
-	// Release ends the ownership: the device is gone. With end, or when the session's expiry is zero, the session is removed; otherwise it
-	// expires its expiry interval after now. It waits for earlier Writes of the session. The fence is spent then: a Write with it gives
-	// ErrFenced. Repeating a Release is no error and keeps the first now, but end still ends a session that was kept.
-	Release(ctx context.Context, f Fence, now time.Time, end bool) error
+	// Release ends the ownership: the device is gone. With req.End, or when the session's expiry is zero, the session ends; otherwise it
+	// expires its expiry interval after req.Now. What then is left to do, now or later, is kept as work; when nothing is, nothing remains.
+	// work: something is due at once, for Due. It waits for earlier Writes of the session. The fence is spent then: a Write with it gives
+	// ErrFenced. Repeating a Release is no error and changes neither the first now nor the first word on the will, but req.End still ends a
+	// session that was kept. An owner that lost the session gets ErrFenced, and must release nevertheless: see Will; work can be true then.
+	Release(ctx context.Context, f Fence, req ReleaseRequest) (work bool, err error)
 
 	// Get reads a session without owning it. ErrNotFound when there is none or it has expired.
 	Get(ctx context.Context, key Key, now time.Time) (Session, error)
@@ -48,124 +55,34 @@ type Store interface {
 	// reach: the fence still holds.
 	Watch(ctx context.Context, node string, lost func(Key, uint64)) error
 
+	// Due claims up to max pieces of work whose time has come, each for Times.WorkLease: nobody else gets it before, and anybody after. A
+	// worker that dies between publishing a Will and Finish makes the next one publish it again; Work.Again says so.
+	Due(ctx context.Context, max int) ([]Work, error)
+	// Finish removes a piece of work. Repeating it is no error. ErrFenced: the claim was over and somebody else has the piece.
+	Finish(ctx context.Context, w Work) error
+
+	// KeepLease says that the node lives, for Times.Lease; call it every third of that, and once before the first Claim: what a node claims
+	// without a lease is not swept. ErrFenced, once: the node was taken for dead and its sessions may be others' now. It drops all of its
+	// connections; the lease is a new one.
+	KeepLease(ctx context.Context, node string) error
+	// Sweep looks for nodes that died (Absence), as an observer named node, and releases their sessions: a new epoch, no owner, the will
+	// kept (see Will), expiry from now. It takes at most MaxSweep; call it again at once while taken is not zero, else about every second.
+	// Any number of nodes may sweep at the same time.
+	Sweep(ctx context.Context, node string) (taken int, err error)
+
 	// Ready reports why the store cannot be used right now, nil when it can.
 	Ready(ctx context.Context) error
 	// Close stops everything. Writes not yet applied get ErrUnavailable.
 	Close() error
 }
 
-// Key names a session [MQTT-3.1.3-2], widened by who the device is, so that nobody reaches another's session by its client id.
-type Key struct {
-	Tenant, Principal, ClientID string
-}
-
-// NeverExpires is a session expiry of 0xFFFFFFFF seconds: the session does not expire (MQTT 5, 3.1.2.11.2).
-const NeverExpires uint32 = 0xFFFFFFFF
-
-// ClaimRequest asks for a session.
-type ClaimRequest struct {
-	Key    Key
-	Node   string // node id of the new owner
-	Clean  bool   // Clean Start: discard what is there [MQTT-3.1.2-4]
-	Expiry uint32 // seconds the session outlives its connection; zero ends with it
-	Now    time.Time
-}
-
-// Claimed is the answer to a Claim.
-type Claimed struct {
-	Session Session
-	Present bool // the session existed and goes on: Session Present
-	// Previous is set when another connection owned the session.
-	Previous *Owner
-	// Discarded is the session that Clean Start or expiry removed; its inbox is to be deleted.
-	Discarded *Session
-}
-
-// Owner is a connection that owns, or owned, a session.
-type Owner struct {
-	Node  string
-	Epoch uint64
-}
-
-// Session is what the store holds of a session.
-type Session struct {
-	Key         Key
-	Epoch       uint64 // raised by each Claim, for ever: also through Clean Start
-	Incarnation uint64 // new when the session is created, unchanged by takeovers; never used twice for one key
-	Owner       string // node id; empty when no connection owns it
-	Expiry      uint32
-	// ReleasedAt is when the last owner released it; zero while owned.
-	ReleasedAt time.Time // UTC, to the millisecond
-	// Inbox is the name of the session's inbox on the bus; empty when it has none.
-	Inbox         string
-	Subscriptions []Subscription // in the order they were first made
-	Inbound       []Inbound      // by packet id
-	Outbound      []Outbound     // by Order
-}
-
-// Subscription is one topic filter with its options (MQTT 5, 3.8.3.1). This package gives the fields no meaning.
-type Subscription struct {
-	Filter            string
-	QoS               byte
-	NoLocal           bool
-	RetainAsPublished bool
-	RetainHandling    byte
-	ID                uint32 // Subscription Identifier; zero is none
-}
-
-// Inbound is the record of a QoS 2 PUBLISH from the device: its packet identifier, the message-id under which it goes to the bus, and
-// whether the bus has accepted it.
-type Inbound struct {
-	PacketID  uint16
-	MessageID string
-	Accepted  bool
-}
-
-// Outbound is the record of a QoS 1 or 2 PUBLISH to the device.
-type Outbound struct {
-	PacketID uint16
-	Identity string // what the message is known by when the bus delivers it again
-	QoS      byte
-	Released bool   // QoS 2: PUBREC came, the exchange goes on with PUBREL
-	Order    uint64 // sending order within the session
-}
-
-// Fence is the right to write: a session and the epoch its writer got from Claim.
-type Fence struct {
-	Key   Key
-	Epoch uint64
-}
-
-// Op is one change to a session: PutSubscription, DeleteSubscription, PutInbound, DeleteInbound, PutOutbound, DeleteOutbound,
-// SetInbox or SetExpiry.
-type Op interface{ op() }
-
-// The ops. Put replaces the record of the same filter or packet identifier; Delete of an absent one is no error.
-type (
-	PutSubscription    struct{ Subscription Subscription }
-	DeleteSubscription struct{ Filter string }
-	PutInbound         struct{ Record Inbound }
-	DeleteInbound      struct{ PacketID uint16 }
-	PutOutbound        struct{ Record Outbound }
-	DeleteOutbound     struct{ PacketID uint16 }
-	SetInbox           struct{ Name string }
-	SetExpiry          struct{ Seconds uint32 }
-)
-
-func (PutSubscription) op()    {}
-func (DeleteSubscription) op() {}
-func (PutInbound) op()         {}
-func (DeleteInbound) op()      {}
-func (PutOutbound) op()        {}
-func (DeleteOutbound) op()     {}
-func (SetInbox) op()           {}
-func (SetExpiry) op()          {}
-
 var (
 	// ErrFenced: the session has another owner by now, or is gone. The writer stops at once.
 	ErrFenced = errors.New("sessionstore: fenced: another connection owns the session")
 	// ErrUnavailable: the store did not answer in time; whether the change was made is not known.
 	ErrUnavailable = errors.New("sessionstore: unavailable")
+	// ErrNotReplicated: the change was made, but fewer replicas than asked for confirmed it in time. It is an ErrUnavailable.
+	ErrNotReplicated = fmt.Errorf("%w: too few replicas confirm", ErrUnavailable)
 	// ErrFull: the store or the session holds as much as it may; nothing was changed.
 	ErrFull = errors.New("sessionstore: full")
 	// ErrNotFound: no such session.

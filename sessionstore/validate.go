@@ -7,13 +7,21 @@ import (
 
 // Validate refuses a request that no implementation can serve, with ErrInvalid.
 func (r ClaimRequest) Validate() error {
-	if r.Node == "" {
-		return fmt.Errorf("%w: claim: the node id is empty", ErrInvalid)
+	if err := ValidateNode(r.Node); err != nil {
+		return err
 	}
-	if err := validString("claim: the node id", r.Node); err != nil {
+	if err := r.Will.validate(); err != nil {
 		return err
 	}
 	return r.Key.Validate()
+}
+
+// ValidateNode refuses a node id no owner can have.
+func ValidateNode(node string) error {
+	if node == "" {
+		return fmt.Errorf("%w: the node id is empty", ErrInvalid)
+	}
+	return validString("the node id", node)
 }
 
 // ValidateWrite refuses a Write that no implementation can apply, with ErrInvalid.

@@ -65,7 +65,7 @@ func (s *store) write(f sessionstore.Fence, ops []sessionstore.Op) (err error) {
 }
 
 func (s *store) release(f sessionstore.Fence, end bool) error {
-	err := s.held.Release(context.Background(), f, s.w.now, end)
+	_, err := s.held.Release(context.Background(), f, sessionstore.ReleaseRequest{Now: s.w.now, End: end})
 	if current := s.epochs[f.Key]; err == nil && f.Epoch != current {
 		s.w.fail("P4: a release of %s with epoch %d was accepted, the owner has %d", f.Key.ClientID, f.Epoch, current)
 	}

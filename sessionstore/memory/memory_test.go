@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fresh: nodes share one instance, as nodes share a Redis.
 func fresh(t *testing.T) func() sessionstore.Store {
-	s := memory.New(memory.Options{})
+	s := memory.New(memory.Options{Times: storetest.Quick})
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("Close: %v", err)
@@ -53,7 +53,7 @@ func TestFullStoreKeepsWhatItHas(t *testing.T) {
 	}
 	// One that ended makes room.
 	f := sessionstore.Fence{Key: last.Session.Key, Epoch: last.Session.Epoch}
-	if err := s.Release(t.Context(), f, now, false); err != nil {
+	if _, err := s.Release(t.Context(), f, sessionstore.ReleaseRequest{Now: now}); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Claim(t.Context(), request(3)); !errors.Is(err, sessionstore.ErrFull) {

@@ -14,8 +14,12 @@ type session struct {
 	epoch, incarnation uint64
 	owner              string
 	expiry             uint32
-	released           time.Time
+	released           time.Time // by the caller's clock
+	leased             bool      // claimed by a node that keeps a lease
 	inbox              string
+	will               *sessionstore.Will
+	willAt, graceUntil time.Time // by the store's clock, while nobody owns it
+	endsAt             time.Time // likewise; zero when it never does
 	subscriptions      map[string]subscription
 	made               uint64 // subscriptions ever made: the order of the next
 	inbound            map[uint16]sessionstore.Inbound
@@ -43,6 +47,25 @@ func (h *session) endsWithConnection() bool { return h.owner != "" && h.expiry =
 func (h *session) ended(now time.Time) bool {
 	return sessionstore.Session{Owner: h.owner, Expiry: h.expiry, ReleasedAt: h.released}.Ended(now)
 }
+
+// release gives up the ownership, under an epoch of which nobody has the fence if the owner did not do it. The Will stays and has a time.
+func (h *session) release(epoch uint64, callers, stores time.Time) {
+	h.epoch, h.owner, h.released = epoch, "", callers.UTC().Truncate(time.Millisecond)
+	if h.will != nil {
+		h.willAt = h.will.DueAt(stores, h.expiry)
+	}
+	if h.expiry != sessionstore.NeverExpires {
+		h.endsAt = stores.Add(time.Duration(h.expiry) * time.Second)
+	}
+}
+
+// own begins an ownership.
+func (h *session) own(epoch uint64, req sessionstore.ClaimRequest) {
+	h.epoch, h.owner, h.expiry, h.released, h.will = epoch, req.Node, req.Expiry, time.Time{}, req.Will
+	h.willAt, h.graceUntil, h.endsAt = time.Time{}, time.Time{}, time.Time{}
+}
+
+func (h *session) dropWill() { h.will, h.willAt = nil, time.Time{} }
 
 // roomFor counts every subscription put as a new one: simple, and the same on each implementation.
 func (h *session) roomFor(ops []sessionstore.Op) bool {

@@ -14,18 +14,28 @@ type Options struct {
 	// MaxSessions bounds the sessions kept, DefaultMaxSessions when zero. Beyond it ended sessions go first, then a Claim that would create
 	// one gets ErrFull.
 	MaxSessions int
+	// Times are the waits of leases and work.
+	Times sessionstore.Times
+	// Now is the store's clock, time.Now when nil. It need not be any node's.
+	Now func() time.Time
 }
 
 // Store implements sessionstore.Store in the memory of this process.
 type Store struct {
-	max int
+	max   int
+	times sessionstore.Times
+	now   func() time.Time
 
-	mu       sync.Mutex
-	closed   bool
-	epoch    uint64 // the greatest given out, over all keys: a key whose session was removed cannot get an old one again
-	sessions map[sessionstore.Key]*session
-	watches  map[*watch]struct{}
-	running  sync.WaitGroup // one per watch
+	mu        sync.Mutex
+	closed    bool
+	epoch     uint64 // the greatest given out, over all keys: a key whose session was removed cannot get an old one again
+	sessions  map[sessionstore.Key]*session
+	work      map[workID]*piece
+	aside     map[asideID]aside
+	nodes     map[string]*node
+	observers map[string]*sessionstore.Absence
+	watches   map[*watch]struct{}
+	running   sync.WaitGroup // one per watch
 }
 
 var _ sessionstore.Store = (*Store)(nil)
@@ -35,10 +45,17 @@ func New(opts Options) *Store {
 	if opts.MaxSessions <= 0 {
 		opts.MaxSessions = DefaultMaxSessions
 	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
 	return &Store{
-		max:      opts.MaxSessions,
-		sessions: make(map[sessionstore.Key]*session),
-		watches:  make(map[*watch]struct{}),
+		max: opts.MaxSessions, times: opts.Times.OrDefault(), now: opts.Now,
+		sessions:  make(map[sessionstore.Key]*session),
+		work:      make(map[workID]*piece),
+		aside:     make(map[asideID]aside),
+		nodes:     make(map[string]*node),
+		observers: make(map[string]*sessionstore.Absence),
+		watches:   make(map[*watch]struct{}),
 	}
 }
 
@@ -57,13 +74,19 @@ func (s *Store) Claim(ctx context.Context, req sessionstore.ClaimRequest) (sessi
 	if held == nil && !s.roomAt(req.Now) {
 		return out, fmt.Errorf("%w: %d sessions are kept in memory, the most this store may hold", sessionstore.ErrFull, len(s.sessions))
 	}
+	if n := s.workOf(req.Key); n >= sessionstore.MaxWork {
+		return out, fmt.Errorf("%w: %d pieces of work wait for this session", sessionstore.ErrFull, n)
+	}
 	s.epoch++
 	if held != nil {
 		if held.owner != "" {
 			out.Previous = &sessionstore.Owner{Node: held.owner, Epoch: held.epoch}
 		}
-		if over := req.Clean || held.endsWithConnection() || held.ended(req.Now); over {
+		over := req.Clean || held.endsWithConnection() || held.ended(req.Now)
+		s.takeWill(req.Key, held, over)
+		if over {
 			gone := held.read(req.Key)
+			s.end(req.Key, held)
 			out.Discarded, held = &gone, nil
 		}
 	}
@@ -72,25 +95,27 @@ func (s *Store) Claim(ctx context.Context, req sessionstore.ClaimRequest) (sessi
 		held = newSession(s.epoch)
 		s.sessions[req.Key] = held
 	}
-	held.epoch, held.owner, held.expiry, held.released = s.epoch, req.Node, req.Expiry, time.Time{}
-	out.Session = held.read(req.Key)
+	held.own(s.epoch, req)
+	held.leased = s.nodes[req.Node] != nil
+	out.Session, out.Work = held.read(req.Key), s.workOf(req.Key) > 0
 	if out.Previous != nil {
 		s.tell(out.Previous.Node, req.Key, s.epoch)
 	}
 	return out, nil
 }
 
-// roomAt reports whether one more session may be created, after removing those that ended by now if need be.
+// roomAt reports whether one more session may be created, after removing those that ended by now if need be. Work takes the room of the
+// session it is left of.
 func (s *Store) roomAt(now time.Time) bool {
-	if len(s.sessions) < s.max {
+	if len(s.sessions)+len(s.work) < s.max {
 		return true
 	}
 	for key, held := range s.sessions {
-		if held.ended(now) {
-			delete(s.sessions, key)
+		if held.ended(now) && !s.now().Before(held.graceUntil) {
+			s.end(key, held)
 		}
 	}
-	return len(s.sessions) < s.max
+	return len(s.sessions)+len(s.work) < s.max
 }
 
 // Write: see sessionstore.Store. It is applied, and done called, before it returns.
@@ -122,27 +147,33 @@ func (s *Store) write(f sessionstore.Fence, ops []sessionstore.Op) error {
 }
 
 // Release: see sessionstore.Store.
-func (s *Store) Release(ctx context.Context, f sessionstore.Fence, now time.Time, end bool) error {
+func (s *Store) Release(ctx context.Context, f sessionstore.Fence, req sessionstore.ReleaseRequest) (work bool, err error) {
 	if err := f.Key.Validate(); err != nil {
-		return err
+		return false, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(ctx); err != nil {
-		return err
+		return false, err
 	}
 	held := s.sessions[f.Key]
 	if held == nil || held.epoch != f.Epoch {
-		return sessionstore.ErrFenced
-	}
-	if end || held.expiry == 0 {
-		delete(s.sessions, f.Key)
-		return nil
+		return s.lateWord(f, req.Will), sessionstore.ErrFenced
 	}
 	if held.owner != "" {
-		held.owner, held.released = "", now.UTC().Truncate(time.Millisecond)
+		if req.Will == sessionstore.WillDropped {
+			held.dropWill()
+		}
+		held.release(held.epoch, req.Now, s.now())
 	}
-	return nil
+	if req.End || held.expiry == 0 {
+		return s.end(f.Key, held), nil
+	}
+	if held.will != nil && !s.now().Before(held.willAt) {
+		s.leaveWill(f.Key, held)
+		return true, nil
+	}
+	return false, nil
 }
 
 // Get: see sessionstore.Store.
@@ -178,6 +209,7 @@ func (s *Store) Close() error {
 	s.mu.Lock()
 	s.closed = true
 	clear(s.sessions)
+	clear(s.work)
 	for w := range s.watches {
 		w.end()
 	}

@@ -39,6 +39,12 @@ func mustClaim(t *testing.T, s *Store, req sessionstore.ClaimRequest) (sessionst
 	return c, sessionstore.Fence{Key: testKey, Epoch: c.Session.Epoch}
 }
 
+func release(t *testing.T, s *Store, f sessionstore.Fence, now time.Time, end bool) error {
+	t.Helper()
+	_, err := s.Release(t.Context(), f, sessionstore.ReleaseRequest{Now: now, End: end})
+	return err
+}
+
 func mustGet(t *testing.T, s *Store) sessionstore.Session {
 	t.Helper()
 	found, err := s.Get(t.Context(), testKey, time.Now())
@@ -128,7 +134,7 @@ func TestOutageOfThreeSeconds(t *testing.T) {
 		other := sessionstore.Key{ClientID: "other"}
 		c, err := s.Claim(t.Context(), sessionstore.ClaimRequest{Key: other, Node: "n", Expiry: 5, Now: time.Now()})
 		if err == nil {
-			err = s.Release(t.Context(), sessionstore.Fence{Key: other, Epoch: c.Session.Epoch}, time.Now(), true)
+			_, err = s.Release(t.Context(), sessionstore.Fence{Key: other, Epoch: c.Session.Epoch}, sessionstore.ReleaseRequest{Now: time.Now(), End: true})
 		}
 		claimed <- err
 	}()
@@ -163,7 +169,7 @@ func TestGraceEnds(t *testing.T) {
 	if _, err := s.Claim(t.Context(), sessionstore.ClaimRequest{Key: testKey, Node: "n"}); !errors.Is(err, sessionstore.ErrUnavailable) {
 		t.Fatalf("claim: %v, want ErrUnavailable", err)
 	}
-	if err := s.Release(t.Context(), f, time.Now(), true); !errors.Is(err, sessionstore.ErrUnavailable) {
+	if err := release(t, s, f, time.Now(), true); !errors.Is(err, sessionstore.ErrUnavailable) {
 		t.Fatalf("release: %v, want ErrUnavailable", err)
 	}
 	if err := s.Ready(t.Context()); !errors.Is(err, sessionstore.ErrUnavailable) {
@@ -215,7 +221,7 @@ func TestLostAnswerOfARelease(t *testing.T) {
 	for _, end := range []bool{true, false} {
 		_, f := mustClaim(t, s, sessionstore.ClaimRequest{Expiry: 60})
 		p.set(func() { p.cut = 1 })
-		if err := s.Release(t.Context(), f, time.Now(), end); err != nil {
+		if err := release(t, s, f, time.Now(), end); err != nil {
 			t.Fatalf("end %v: %v", end, err)
 		}
 		found, err := direct.Get(t.Context(), testKey, time.Now())

@@ -202,7 +202,7 @@ func (l *lane) settle(c *call, reply any, err error) (retry bool, wait error) {
 		}
 		return true, err
 	}
-	l.store.log.Error("redis refuses a step of the session store", zap.String("step", c.steps[0].script.name), zap.Error(err))
+	l.store.log.Error("redis refuses a step of the session store", zap.String("step", c.steps[0].name()), zap.Error(err))
 	for _, st := range c.steps {
 		st.finish(nil, unavailable(err))
 	}

@@ -33,6 +33,9 @@ const (
 	// deletes its inbox; it also covers clocks that differ.
 	backstopMargin = time.Hour
 
+	// timerShards spread the timer hints over slots. It is the same for every node and must never change: a hint would not be found.
+	timerShards = 16
+
 	// spareConns are pool connections beside the lanes', for Ready.
 	spareConns = 2
 	// minVersion is the first Redis that knows the script flags used here.

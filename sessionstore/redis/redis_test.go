@@ -93,7 +93,7 @@ func open(t testing.TB, url string, opts Options) *Store {
 func freshOn(url string) storetest.Fresh {
 	return func(t *testing.T) func() sessionstore.Store {
 		prefix := newPrefix(t, url)
-		return func() sessionstore.Store { return open(t, url, Options{Prefix: prefix}) }
+		return func() sessionstore.Store { return open(t, url, Options{Prefix: prefix, Times: storetest.Quick}) }
 	}
 }
 
@@ -105,7 +105,7 @@ func TestContract(t *testing.T) {
 
 func TestCompareWithMemory(t *testing.T) {
 	inMemory := func(t *testing.T) func() sessionstore.Store {
-		s := memory.New(memory.Options{})
+		s := memory.New(memory.Options{Times: storetest.Quick})
 		t.Cleanup(func() { _ = s.Close() })
 		return func() sessionstore.Store { return s }
 	}

@@ -2,32 +2,49 @@ package redis
 
 import (
 	"crypto/sha1"
-	_ "embed"
+	"embed"
 	"encoding/hex"
+	"strings"
 )
 
 // script is one atomic step. Redis knows a script it has seen by the SHA-1 of its text.
 type script struct {
 	name, text, sha string
+	reads           bool // changes nothing: no replica has to confirm it
 }
 
-func newScript(name, text string) *script {
+//go:embed scripts/*.lua
+var scriptFiles embed.FS
+
+// newScript reads a script and puts what the scripts share below its first line, which declares its flags.
+func newScript(name string) *script {
+	flags, body, _ := strings.Cut(scriptText(name), "\n")
+	text := flags + "\n" + scriptText("lib") + body
 	sum := sha1.Sum([]byte(text))
-	return &script{name: name, text: text, sha: hex.EncodeToString(sum[:])}
+	return &script{name: name, text: text, sha: hex.EncodeToString(sum[:]), reads: strings.Contains(flags, "no-writes")}
+}
+
+func scriptText(name string) string {
+	text, err := scriptFiles.ReadFile("scripts/" + name + ".lua")
+	if err != nil {
+		panic(err) // built in: only a wrong name below
+	}
+	return string(text)
 }
 
 var (
-	//go:embed scripts/claim.lua
-	claimText string
-	//go:embed scripts/apply.lua
-	applyText string
-	//go:embed scripts/release.lua
-	releaseText string
-	//go:embed scripts/get.lua
-	getText string
+	claimScript   = newScript("claim")
+	applyScript   = newScript("apply")
+	releaseScript = newScript("release")
+	getScript     = newScript("get")
 
-	claimScript   = newScript("claim", claimText)
-	applyScript   = newScript("apply", applyText)
-	releaseScript = newScript("release", releaseText)
-	getScript     = newScript("get", getText)
+	dueScript    = newScript("due")
+	finishScript = newScript("finish")
+	peekScript   = newScript("peek")
+	hintScript   = newScript("hint")
+
+	leaseScript    = newScript("lease")
+	registerScript = newScript("register")
+	buryScript     = newScript("bury")
+	orphanScript   = newScript("orphan")
 )

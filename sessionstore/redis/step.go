@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"fmt"
 	"strconv"
 	"sync/atomic"
 	"time"
@@ -11,11 +12,14 @@ import (
 	"sluice/sessionstore"
 )
 
-// step is one atomic step of one session, waiting in a lane or under way.
+// step is one atomic step, waiting in a lane or under way.
 type step struct {
-	key    sessionstore.Key
+	key    sessionstore.Key // the session, or what else has its steps in order
 	script *script
+	keys   []string // of the script; nil: meta, subs, in, out of the session
 	args   []any
+	cmd    []any  // a command instead of a script; safe to repeat
+	reads  bool   // cmd changes nothing
 	write  *write // set when the script is apply: its arguments are made when it is sent
 	size   int    // bytes on the wire, about
 
@@ -56,16 +60,27 @@ func (c *call) join(st *step) bool {
 	return true
 }
 
+// name is for the log.
+func (st *step) name() string {
+	if st.cmd != nil {
+		return fmt.Sprint(st.cmd[0])
+	}
+	return st.script.name
+}
+
 // queue puts the call into a pipeline.
 func (c *call) queue(ctx context.Context, pipe goredis.Pipeliner, s *Store) *goredis.Cmd {
 	first := c.steps[0]
+	if first.cmd != nil {
+		return pipe.Do(ctx, first.cmd...)
+	}
 	args := first.args
 	if first.write != nil {
 		args = s.applyArgs(c.steps)
 	}
-	keys := s.keys(first.key)
-	if first.script == applyScript || first.script == getScript {
-		keys = keys[:4]
+	keys := first.keys
+	if keys == nil {
+		keys = s.keys(first.key)[:4]
 	}
 	if first.eval {
 		return pipe.Eval(ctx, first.script.text, keys, args...)

@@ -27,6 +27,8 @@ type Options struct {
 	Grace time.Duration
 	// Logger gets the beginning and end of outages, and what Redis refuses. Nil logs nothing.
 	Logger *zap.Logger
+	// Times are the waits of leases and work.
+	Times sessionstore.Times
 	// TLS replaces the default configuration of rediss:// URLs (own roots, client certificate). Without TLS in the URL it is not used.
 	TLS *tls.Config
 }
@@ -39,6 +41,9 @@ type Store struct {
 	trip   time.Duration // bound of one round trip
 	log    *zap.Logger
 	writer string // this instance, for sequence numbers
+	times  sessionstore.Times
+	spread bool // a Cluster: commands for different keys may overtake each other
+	lives  lives
 
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
@@ -73,8 +78,11 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
+	_, spread := client.(*goredis.ClusterClient)
+	times := opts.Times.OrDefault()
 	s := &Store{
 		client: client, prefix: opts.Prefix, grace: opts.Grace, trip: min(attemptTime, opts.Grace), log: opts.Logger, writer: rand.Text(),
+		times: times, spread: spread, lives: lives{own: make(map[string]life), seen: sessionstore.NewAbsence(times.DeadAfter)},
 		seed: maphash.MakeSeed(), outage: outage{log: opts.Logger},
 	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
@@ -111,10 +119,12 @@ func (s *Store) check(ctx context.Context) error {
 	return nil
 }
 
-// keys gives meta, subs, in, out and claim of a session. The braces make it one hash tag.
+// keys gives meta, subs, in, out, claim, will, work and aside of a session. The braces make it one hash tag.
 func (s *Store) keys(key sessionstore.Key) []string {
 	head := s.prefix + "{" + key.String() + "}:"
-	return []string{head + "meta", head + "subs", head + "in", head + "out", head + "claim"}
+	return []string{
+		head + "meta", head + "subs", head + "in", head + "out", head + "claim", head + "will", head + "work", head + "aside",
+	}
 }
 
 func (s *Store) channel(node string) string { return s.prefix + "node:" + node + ":lost" }
@@ -130,6 +140,15 @@ func (s *Store) attempt() (context.Context, context.CancelFunc) {
 
 // do runs a step in its session's order and waits for the answer: within ctx, and within the grace.
 func (s *Store) do(ctx context.Context, l *lane, st *step) (any, error) {
+	wait, err := s.begin(ctx, l, st)
+	if err != nil {
+		return nil, err
+	}
+	return wait()
+}
+
+// begin queues a step, and gives the function that waits for its answer.
+func (s *Store) begin(ctx context.Context, l *lane, st *step) (wait func() (any, error), err error) {
 	type result struct {
 		reply any
 		err   error
@@ -146,63 +165,40 @@ func (s *Store) do(ctx context.Context, l *lane, st *step) (any, error) {
 	if err := l.add(st, nil); err != nil {
 		return nil, unavailable(err)
 	}
-	select {
-	case r := <-done:
-		return r.reply, r.err
-	case <-ctx.Done():
-		st.abandoned.Store(true)
-		return nil, unavailable(ctx.Err())
-	}
-}
-
-// Claim: see sessionstore.Store.
-func (s *Store) Claim(ctx context.Context, req sessionstore.ClaimRequest) (sessionstore.Claimed, error) {
-	if err := req.Validate(); err != nil {
-		return sessionstore.Claimed{}, err
-	}
-	st := &step{key: req.Key, script: claimScript, size: len(req.Key.ClientID), args: []any{
-		rand.Text(), req.Node, boolArg(req.Clean), strconv.FormatUint(uint64(req.Expiry), 10), req.Now.UnixMilli(),
-		(s.grace + claimRepeat).Milliseconds(), s.prefix + "node:", req.Key.String(),
-	}}
-	reply, err := s.do(ctx, s.laneOf(req.Key), st)
-	if err != nil {
-		return sessionstore.Claimed{}, err
-	}
-	claimed, err := decodeClaimed(req.Key, reply)
-	if err != nil {
-		return sessionstore.Claimed{}, unavailable(err)
-	}
-	return claimed, nil
-}
-
-func decodeClaimed(key sessionstore.Key, reply any) (out sessionstore.Claimed, err error) {
-	parts, ok := reply.([]any)
-	if !ok || len(parts) != 5 {
-		return out, fmt.Errorf("%w: answer to a claim", errRecord)
-	}
-	present, _ := parts[0].(int64)
-	node, _ := parts[1].(string)
-	epoch, _ := parts[2].(string)
-	now, _ := parts[3].([]any)
-	before, _ := parts[4].([]any)
-	out.Present = present == 1
-	if node != "" {
-		out.Previous = &sessionstore.Owner{Node: node}
-		if out.Previous.Epoch, err = strconv.ParseUint(epoch, 10, 64); err != nil {
-			return out, fmt.Errorf("%w: previous epoch", errRecord)
+	return func() (any, error) {
+		select {
+		case r := <-done:
+			return r.reply, r.err
+		case <-ctx.Done():
+			st.abandoned.Store(true)
+			return nil, unavailable(ctx.Err())
 		}
-	}
-	if out.Session, err = decodeSession(key, now); err != nil {
-		return out, err
-	}
-	if len(before) > 0 {
-		gone, err := decodeSession(key, before)
+	}, nil
+}
+
+// all runs steps side by side, each in the lane of its key, and gives their answers; or the first error.
+func (s *Store) all(ctx context.Context, steps []*step) ([]any, error) {
+	var waits []func() (any, error)
+	var errs []error
+	for _, st := range steps {
+		wait, err := s.begin(ctx, s.laneOf(st.key), st)
 		if err != nil {
-			return out, err
+			errs = append(errs, err)
+			break
 		}
-		out.Discarded = &gone
+		waits = append(waits, wait)
 	}
-	return out, nil
+	replies := make([]any, len(waits))
+	for i, wait := range waits {
+		var err error
+		if replies[i], err = wait(); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	return replies, nil
 }
 
 // Write: see sessionstore.Store.
@@ -233,29 +229,63 @@ func (s *Store) Write(f sessionstore.Fence, ops []sessionstore.Op, done func(err
 	}
 }
 
-// Release: see sessionstore.Store.
-func (s *Store) Release(ctx context.Context, f sessionstore.Fence, now time.Time, end bool) error {
+// Release: see sessionstore.Store. The hint is there before it returns, and the registration goes after it: so the session is always found
+// by one of them.
+func (s *Store) Release(ctx context.Context, f sessionstore.Fence, req sessionstore.ReleaseRequest) (work bool, err error) {
 	if err := f.Key.Validate(); err != nil {
-		return err
+		return false, err
 	}
-	st := releaseStep(f, now, end)
+	st := s.releaseStep(f, req)
 	reply, err := s.do(ctx, s.laneOf(f.Key), st)
 	if err != nil {
-		return err
+		return false, err
 	}
-	switch n, _ := reply.(int64); {
-	case n == 1:
-		return nil
-	case n == -1 && st.doubtful:
-		return nil // an attempt whose answer was lost removed it
+	r, err := decodeReleased(f.Key, reply)
+	if err != nil {
+		return false, unavailable(err)
 	}
-	return sessionstore.ErrFenced
+	if r.due != "" {
+		if err := s.setHint(ctx, r.hint, r.due); err != nil {
+			return false, err
+		}
+	}
+	if r.registered {
+		s.unregister(r.registration)
+	}
+	if r.what == 1 || r.what == -1 && st.doubtful { // or an attempt whose answer was lost removed it
+		return r.work, nil
+	}
+	return r.work, sessionstore.ErrFenced
 }
 
-func releaseStep(f sessionstore.Fence, now time.Time, end bool) *step {
-	return &step{key: f.Key, script: releaseScript, size: len(f.Key.ClientID), args: []any{
-		strconv.FormatUint(f.Epoch, 10), now.UnixMilli(), boolArg(end), backstopMargin.Milliseconds(),
+func (s *Store) releaseStep(f sessionstore.Fence, req sessionstore.ReleaseRequest) *step {
+	return &step{key: f.Key, script: releaseScript, keys: s.keys(f.Key), size: len(f.Key.ClientID), args: []any{
+		strconv.FormatUint(f.Epoch, 10), req.Now.UnixMilli(), boolArg(req.End), backstopMargin.Milliseconds(),
+		boolArg(req.Will == sessionstore.WillKept), rand.Text(),
 	}}
+}
+
+// released is the answer of release.lua.
+type released struct {
+	what         int64
+	work         bool
+	due          string // empty: no hint is needed
+	hint         hint
+	registered   bool
+	registration registration
+}
+
+func decodeReleased(key sessionstore.Key, reply any) (r released, err error) {
+	parts, ok := reply.([]any)
+	if !ok || len(parts) != 6 {
+		return r, fmt.Errorf("%w: answer to a release", errRecord)
+	}
+	text := func(i int) string { s, _ := parts[i].(string); return s }
+	r.what, _ = parts[0].(int64)
+	r.work = parts[1] == int64(1)
+	r.due, r.hint = text(2), hint{key, text(3)}
+	r.registration, r.registered = registrationOf(key, text(4), text(5))
+	return r, nil
 }
 
 // Get: see sessionstore.Store. It sees the Writes that were queued before it here.
@@ -284,7 +314,7 @@ func (s *Store) Ready(ctx context.Context) error {
 	results := make(chan error, lanes)
 	for _, l := range s.lanes {
 		// Epoch 0 is never given out.
-		probe := releaseStep(sessionstore.Fence{Key: sessionstore.Key{ClientID: "ready"}}, time.Time{}, false)
+		probe := s.releaseStep(sessionstore.Fence{Key: sessionstore.Key{ClientID: "ready"}}, sessionstore.ReleaseRequest{})
 		go func() {
 			_, err := s.do(ctx, l, probe)
 			results <- err

@@ -64,6 +64,7 @@ func cleanStartDiscards(t *testing.T, fresh Fresh) {
 		},
 		Previous:  &sessionstore.Owner{Node: "node-a", Epoch: first.Session.Epoch},
 		Discarded: &before,
+		Work:      true, // its inbox
 	}, second)
 	same(t, "stored", second.Session, mustGet(t, s, key, start))
 }

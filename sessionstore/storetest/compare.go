@@ -1,12 +1,15 @@
 package storetest
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"sluice/sessionstore"
@@ -20,7 +23,8 @@ func Compare(t *testing.T, oracle, subject Fresh) {
 		m := &model{rt: rt, t: t, left: side{s: left, epochs: numbers{}, incarnations: numbers{}},
 			right: side{s: right, epochs: numbers{}, incarnations: numbers{}}, now: start, keys: []sessionstore.Key{newKey(), newKey()}}
 		rt.Repeat(map[string]func(*rapid.T){
-			"claim": m.claim, "write": m.write, "release": m.release, "get": m.get, "later": m.later, "": m.check,
+			"claim": m.claim, "write": m.write, "release": m.release, "get": m.get, "later": m.later, "due": m.due,
+			"": m.check,
 		})
 		m.cleanUp()
 	})
@@ -61,13 +65,14 @@ type model struct {
 func (m *model) key(rt *rapid.T) sessionstore.Key { return rapid.SampledFrom(m.keys).Draw(rt, "key") }
 
 func (m *model) later(rt *rapid.T) {
-	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 4000).Draw(rt, "ms")) * time.Millisecond)
+	m.now = m.now.Add(time.Duration(rapid.IntRange(0, 4_000_000).Draw(rt, "ms")) * time.Millisecond)
 }
 
 func (m *model) claim(rt *rapid.T) {
 	req := sessionstore.ClaimRequest{
 		Key: m.key(rt), Node: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "node"), Clean: rapid.IntRange(0, 3).Draw(rt, "clean") == 0,
-		Expiry: rapid.SampledFrom([]uint32{0, 1, 5, 5, sessionstore.NeverExpires}).Draw(rt, "expiry"), Now: m.now,
+		Expiry: rapid.SampledFrom([]uint32{0, 1000, 5000, 5000, sessionstore.NeverExpires}).Draw(rt, "expiry"), Now: m.now,
+		Will: rapid.SampledFrom([]*sessionstore.Will{nil, {}, {Delay: 1000, Message: []byte("late")}}).Draw(rt, "will"),
 	}
 	do := func(d *side) sessionstore.Claimed {
 		c, err := d.s.Claim(m.t.Context(), req)
@@ -112,9 +117,39 @@ func (m *model) release(rt *rapid.T) {
 	if !ok {
 		return
 	}
-	end := rapid.IntRange(0, 3).Draw(rt, "end") == 0
-	do := func(d *side) string { return kind(d.s.Release(m.t.Context(), d.fences[i], m.now, end)) }
+	req := sessionstore.ReleaseRequest{
+		Now: m.now, End: rapid.IntRange(0, 3).Draw(rt, "end") == 0,
+		Will: rapid.SampledFrom([]sessionstore.WillFate{sessionstore.WillKept, sessionstore.WillDropped}).Draw(rt, "fate"),
+	}
+	do := func(d *side) string {
+		work, err := d.s.Release(m.t.Context(), d.fences[i], req)
+		return fmt.Sprint(work, " ", kind(err))
+	}
 	equal(rt, "Release", do(&m.left), do(&m.right))
+}
+
+// due takes all there is and finishes it, as claims of work end by the store's own clock.
+func (m *model) due(rt *rapid.T) {
+	do := func(d *side) []sessionstore.Work {
+		pieces, err := d.s.Due(m.t.Context(), 1000)
+		if err != nil {
+			rt.Fatalf("Due: %v", err)
+		}
+		for i := range pieces {
+			w := &pieces[i]
+			if err := d.s.Finish(m.t.Context(), *w); err != nil {
+				rt.Fatalf("Finish: %v", err)
+			}
+			w.Epoch, w.Incarnation, w.Token = d.epochs.name(w.Epoch), d.incarnations.name(w.Incarnation), ""
+		}
+		slices.SortFunc(pieces, func(a, b sessionstore.Work) int {
+			return cmp.Or(cmp.Compare(a.Key.ClientID, b.Key.ClientID), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Inbox, b.Inbox))
+		})
+		return pieces
+	}
+	if diff := gocmp.Diff(do(&m.left), do(&m.right), cmpopts.EquateEmpty()); diff != "" {
+		rt.Fatalf("Due (-oracle +subject):\n%s", diff)
+	}
 }
 
 func (m *model) get(rt *rapid.T) { m.compare(rt, m.key(rt), m.now) }
@@ -138,19 +173,20 @@ func (m *model) compare(rt *rapid.T, key sessionstore.Key, now time.Time) {
 	equal(rt, "Get", do(&m.left), do(&m.right))
 }
 
-// cleanUp removes the sessions, so that a long run does not fill a store.
+// cleanUp removes the sessions and their work, so that a long run does not fill a store, nor the next one find it.
 func (m *model) cleanUp() {
 	for _, key := range m.keys {
 		for _, d := range []*side{&m.left, &m.right} {
 			c, err := d.s.Claim(m.t.Context(), sessionstore.ClaimRequest{Key: key, Node: "end", Clean: true, Now: m.now})
 			if err == nil {
-				err = d.s.Release(m.t.Context(), fence(c), m.now, true)
+				_, err = d.s.Release(m.t.Context(), fence(c), sessionstore.ReleaseRequest{Now: m.now, End: true})
 			}
 			if err != nil {
 				m.rt.Fatalf("removing %v: %v", key, err)
 			}
 		}
 	}
+	m.due(m.rt)
 }
 
 // kind is which of the contract's errors this is: the words are each store's own.
@@ -166,7 +202,7 @@ func kind(err error) string {
 }
 
 func equal(rt *rapid.T, what string, want, got any) {
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := gocmp.Diff(want, got); diff != "" {
 		rt.Fatalf("%s (-oracle +subject):\n%s", what, diff)
 	}
 }
@@ -202,7 +238,7 @@ var (
 		rapid.Custom(func(rt *rapid.T) sessionstore.Op { return sessionstore.DeleteOutbound{PacketID: anyID.Draw(rt, "id")} }),
 		rapid.Custom(func(rt *rapid.T) sessionstore.Op { return sessionstore.SetInbox{Name: anyText.Draw(rt, "inbox")} }),
 		rapid.Custom(func(rt *rapid.T) sessionstore.Op {
-			return sessionstore.SetExpiry{Seconds: rapid.SampledFrom([]uint32{0, 2, sessionstore.NeverExpires}).Draw(rt, "seconds")}
+			return sessionstore.SetExpiry{Seconds: rapid.SampledFrom([]uint32{0, 2000, sessionstore.NeverExpires}).Draw(rt, "seconds")}
 		}),
 	)
 )

@@ -292,6 +292,9 @@ func watchEnds(t *testing.T, fresh Fresh) {
 	}
 }
 
+// someWork is a piece nobody has, named as either store names them.
+var someWork = sessionstore.Work{Key: sessionstore.Key{ClientID: "c"}, Epoch: 1, Token: "e 1"}
+
 func contextDone(t *testing.T, fresh Fresh) {
 	s := fresh(t)()
 	c := claim(t, s, sessionstore.ClaimRequest{Key: newKey(), Expiry: 60})
@@ -299,8 +302,12 @@ func contextDone(t *testing.T, fresh Fresh) {
 	cancel()
 	_, claimErr := s.Claim(ctx, sessionstore.ClaimRequest{Key: c.Session.Key, Node: "n", Now: start})
 	_, getErr := s.Get(ctx, c.Session.Key, start)
+	_, releaseErr := s.Release(ctx, fence(c), sessionstore.ReleaseRequest{Now: start, End: true})
+	_, dueErr := s.Due(ctx, 1)
+	_, sweepErr := s.Sweep(ctx, "n")
 	for what, err := range map[string]error{
-		"Claim": claimErr, "Get": getErr, "Release": s.Release(ctx, fence(c), start, true), "Ready": s.Ready(ctx),
+		"Claim": claimErr, "Get": getErr, "Release": releaseErr, "Ready": s.Ready(ctx), "Due": dueErr, "Sweep": sweepErr,
+		"Finish": s.Finish(ctx, someWork), "KeepLease": s.KeepLease(ctx, "n"),
 		"Watch": s.Watch(ctx, "n", func(sessionstore.Key, uint64) {}),
 	} {
 		if !errors.Is(err, sessionstore.ErrUnavailable) {
@@ -324,9 +331,12 @@ func closedUnavailable(t *testing.T, fresh Fresh) {
 	}
 	_, claimErr := s.Claim(t.Context(), sessionstore.ClaimRequest{Key: c.Session.Key, Node: "n", Now: start})
 	_, getErr := s.Get(t.Context(), c.Session.Key, start)
+	_, dueErr := s.Due(t.Context(), 1)
+	_, sweepErr := s.Sweep(t.Context(), "n")
 	for what, err := range map[string]error{
 		"Claim": claimErr, "Get": getErr, "Write": write(t, s, fence(c), sessionstore.SetInbox{Name: "x"}),
-		"Release": s.Release(t.Context(), fence(c), start, true), "Ready": s.Ready(t.Context()),
+		"Release": release(t, s, fence(c), start, true), "Ready": s.Ready(t.Context()), "Due": dueErr, "Sweep": sweepErr,
+		"Finish": s.Finish(t.Context(), someWork), "KeepLease": s.KeepLease(t.Context(), "n"),
 		"Watch": s.Watch(t.Context(), "n", func(sessionstore.Key, uint64) {}),
 	} {
 		if !errors.Is(err, sessionstore.ErrUnavailable) {

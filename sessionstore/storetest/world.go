@@ -12,10 +12,14 @@ import (
 	"sluice/sessionstore"
 )
 
-// Fresh makes an empty world of sessions. Each call of the function it returns opens the store as one more node; the test closes it.
+// Fresh makes an empty world of sessions. Each call of the function it returns opens the store, with Quick, as one more node; the test
+// closes it.
 type Fresh func(t *testing.T) (node func() sessionstore.Store)
 
 const patience = 20 * time.Second
+
+// Quick are the waits of the stores under test: short, but long enough for a machine that is busy.
+var Quick = sessionstore.Times{Lease: 2 * time.Second, DeadAfter: time.Second, WillGrace: 2 * time.Second, WorkLease: 2 * time.Second}
 
 // start is a now for tests. It is near the real one, as a store may keep a backstop by its own clock.
 var start = time.Now().UTC().Truncate(time.Millisecond)
@@ -70,11 +74,21 @@ func mustWrite(t testing.TB, s sessionstore.Store, f sessionstore.Fence, ops ...
 	}
 }
 
+// release keeps the will and tells nothing of work: what most tests want.
 func release(t testing.TB, s sessionstore.Store, f sessionstore.Fence, now time.Time, end bool) error {
+	t.Helper()
+	_, err := releaseWith(t, s, f, sessionstore.ReleaseRequest{Now: now, End: end})
+	return err
+}
+
+func releaseWith(t testing.TB, s sessionstore.Store, f sessionstore.Fence, req sessionstore.ReleaseRequest) (work bool, err error) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	return s.Release(ctx, f, now, end)
+	if req.Now.IsZero() {
+		req.Now = start
+	}
+	return s.Release(ctx, f, req)
 }
 
 func mustRelease(t testing.TB, s sessionstore.Store, f sessionstore.Fence, now time.Time, end bool) {

@@ -205,7 +205,7 @@ func invalidRefused(t *testing.T, fresh Fresh) {
 		_, claimErr := s.Claim(t.Context(), sessionstore.ClaimRequest{Key: key, Node: "n", Now: start})
 		_, getErr := s.Get(t.Context(), key, start)
 		f := sessionstore.Fence{Key: key, Epoch: 1}
-		for _, err := range []error{claimErr, getErr, write(t, s, f), s.Release(t.Context(), f, start, true)} {
+		for _, err := range []error{claimErr, getErr, write(t, s, f), release(t, s, f, start, true)} {
 			if !errors.Is(err, sessionstore.ErrInvalid) {
 				t.Errorf("key %.40q: %v, want ErrInvalid", key.ClientID, err)
 			}

@@ -1,0 +1,44 @@
+-- What several steps share; it stands below the first line of each. Times are ms of this server's clock.
+local function clock()
+  local t = redis.call('TIME')
+  return tonumber(t[1]) * 1000 + math.floor(tonumber(t[2]) / 1000)
+end
+
+local function whole(n)
+  return string.format('%.0f', n)
+end
+
+-- An epoch: microseconds of this server's clock, and always above the session's last. So an epoch is not used twice for a key even when the
+-- session was removed in between and nothing of it is left to count from. Exact in a double until the year 2255.
+local function next_epoch(last)
+  local t = redis.call('TIME')
+  local fresh = tonumber(t[1]) * 1000000 + tonumber(t[2])
+  if last and fresh <= tonumber(last) then
+    fresh = tonumber(last) + 1
+  end
+  return whole(fresh)
+end
+
+-- The Will of a session: nil when there is none.
+local function read_will(key)
+  local w = redis.call('HMGET', key, 'delay', 'message', 'at', 'grace')
+  if not w[1] then
+    return nil
+  end
+  return { delay = w[1], message = w[2], at = tonumber(w[3]), grace = tonumber(w[4]) }
+end
+
+-- How long work, and sessions that will become work, are kept when no node lives to do it.
+local WORK_KEPT = 7 * 24 * 3600 * 1000
+
+-- Keeps a piece of work: 'w' for a Will, 'e' for the end of a session. Its name follows from what happened: it is not made twice.
+local function leave(work, epoch, kind, incarnation, will, inbox)
+  local piece = { v = '1', i = incarnation, q = inbox, n = 0 }
+  if will then
+    piece.d, piece.m = will.delay, will.message
+  end
+  redis.call('HSET', work, epoch .. ':' .. kind, cmsgpack.pack(piece))
+  redis.call('PEXPIRE', work, WORK_KEPT)
+end
+
+local NEVER = 4294967295
