@@ -20,6 +20,12 @@ docker_run() {
 		die "Docker could not run $name" "see the lines above, or use Debian packages: SLUICE_SERVICES=debian"
 }
 
+# Where containers find each other by name. It stays: an empty network costs nothing.
+DOCKER_NETWORK=sluice-test
+docker_network() {
+	docker network inspect "$DOCKER_NETWORK" >/dev/null 2>&1 || docker network create "$DOCKER_NETWORK" >/dev/null
+}
+
 docker_start() {
 	local name=$1
 	if container_exists "$name"; then
@@ -39,6 +45,16 @@ docker_start() {
 		;;
 	redis7)
 		docker_run redis7 -p "$HOST:$PORT_REDIS7:6379" "$REDIS7_IMAGE" redis-server "${REDIS_OPTIONS[@]}"
+		;;
+	redis-replicated)
+		docker_network
+		docker_run redis-replicated -p "$HOST:$PORT_REDIS_REPLICATED:6379" --network "$DOCKER_NETWORK" "$REDIS_IMAGE" \
+			redis-server "${REDIS_OPTIONS[@]}" "${REPLICATION_OPTIONS[@]}"
+		;;
+	redis-replica)
+		docker_network
+		docker_run redis-replica -p "$HOST:$PORT_REDIS_REPLICA:6379" --network "$DOCKER_NETWORK" "$REDIS_IMAGE" \
+			redis-server "${REDIS_OPTIONS[@]}" "${REPLICATION_OPTIONS[@]}" --replicaof "$(container redis-replicated)" 6379
 		;;
 	esac
 }

@@ -7,14 +7,20 @@ known_service() {
 	die "there is no service '$1'" "there are: ${SERVICES[*]}"
 }
 
+# The part of a variable's name that a service has.
+variable() { local name=${1^^}; printf '%s\n' "${name//-/_}"; }
+
 service_url() {
-	local own=OWN_${1^^}_URL given=SLUICE_TEST_${1^^}_URL
+	local name
+	name=$(variable "$1")
+	local own=OWN_${name}_URL given=SLUICE_TEST_${name}_URL
 	printf '%s\n' "${!given:-${!own}}"
 }
 
 # Our own address in the environment is not "external": it is what `env` printed into this shell.
 is_external() {
-	local own=OWN_${1^^}_URL
+	local own
+	own=OWN_$(variable "$1")_URL
 	[ "$(service_url "$1")" != "${!own}" ]
 }
 
@@ -56,7 +62,7 @@ service_ready() { if is_external "$1"; then external_ready "$1"; else "${1}_read
 not_external() {
 	is_external "$1" || return 0
 	die "$1 at $(service_url "$1") was not started here, so it is not stopped or started here" \
-		"unset SLUICE_TEST_${1^^}_URL to get one that is"
+		"unset SLUICE_TEST_$(variable "$1")_URL to get one that is"
 }
 
 service_prepare() {
@@ -170,7 +176,7 @@ prepare_all() {
 	jobs+=($!)
 	for job in "${jobs[@]}"; do wait "$job" || failed=1; done
 	[ "$failed" = 0 ] || die "something could not be prepared; see above"
-	if [ "$(origin redis)" = debian ]; then redis_prepare; fi
+	for name in redis redis-replicated redis-replica; do service_prepare "$name"; done
 	if [ -e "$ROOTS/forky/.sluice" ]; then wrap_mosquitto; fi
 }
 
@@ -222,18 +228,18 @@ services_status() {
 			state="not answering"
 		fi
 		[ "$state" = ready ] || failed=1
-		printf '%-10s %-14s %-9s %-10s %s\n' "$name" "$state" "$(origin "$name")" "$(service_version "$name")" "$(service_url "$name")"
+		printf '%-16s %-14s %-9s %-10s %s\n' "$name" "$state" "$(origin "$name")" "$(service_version "$name")" "$(service_url "$name")"
 	done
 	local missing
 	missing=$(missing_clients)
 	modules_ready || missing+=${missing:+$'\n'}"mqtt.js and rhea: scripts/services up installs them"
 	if [ -n "$missing" ]; then
 		failed=1
-		while read -r name; do printf 'missing    %s\n' "$name"; done <<<"$missing"
+		while read -r name; do printf 'missing          %s\n' "$name"; done <<<"$missing"
 	else
-		printf 'mosquitto  %s\n' "$("$(find_mosquitto pub)" --version 2>&1 | head -n 1)"
-		printf 'node       %s, mqtt.js and rhea in %s\n' "$("$(find_node)" --version)" "$(modules_home)"
-		printf 'proton     %s\n' "$("$(find_python)" -c 'import proton; print(*proton.VERSION, sep=".")')"
+		printf 'mosquitto        %s\n' "$("$(find_mosquitto pub)" --version 2>&1 | head -n 1)"
+		printf 'node             %s, mqtt.js and rhea in %s\n' "$("$(find_node)" --version)" "$(modules_home)"
+		printf 'proton           %s\n' "$("$(find_python)" -c 'import proton; print(*proton.VERSION, sep=".")')"
 	fi
 	return "$failed"
 }
@@ -247,6 +253,8 @@ services_env() {
 	fi
 	print_env REDIS_URL "$(service_url redis)"
 	print_env REDIS7_URL "$(service_url redis7)"
+	print_env REDIS_REPLICATED_URL "$(service_url redis-replicated)"
+	print_env REDIS_REPLICA_URL "$(service_url redis-replica)"
 	print_env MOSQUITTO_PUB "$(find_mosquitto pub || true)"
 	print_env MOSQUITTO_SUB "$(find_mosquitto sub || true)"
 	print_env NODE "$(find_node || true)"

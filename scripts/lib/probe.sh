@@ -22,6 +22,9 @@ mqtt_answers() {
 
 redis_answers() { [ "$(ask "$1" 'PING\r\n' 7 "${2:-}")" = 2b504f4e470d0a ]; }
 
+# WAIT counts the replicas that have confirmed what this connection wrote: nothing, so it counts those that are there.
+redis_has_replica() { [ "$(ask "$1" 'WAIT 1 1000\r\n' 4)" = 3a310d0a ]; }
+
 # The host and the port of a URL, the latter with a default.
 url_host() { local rest=${1#*://}; rest=${rest##*@}; rest=${rest%%/*}; printf '%s\n' "${rest%%:*}"; }
 url_port() {
