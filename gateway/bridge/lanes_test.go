@@ -247,6 +247,10 @@ func TestNoLocalKnowsOurOwnMessages(t *testing.T) {
 	r.packets = nil
 	m, _ := mapping.Uplink(mapping.UplinkMessage{Publish: &packet.Publish{Topic: "a/b", QoS: 1}, From: r.b.from, MessageID: "x", Received: start})
 	r.step(DeliveryArrived{Tag: 1, Message: m})
+	if len(r.settled) != 0 || len(r.stores) != 1 {
+		t.Fatalf("settled %+v, stores %+v; want it to wait for the store's word that the session is ours", r.settled, r.stores)
+	}
+	r.step(session.Stored{ID: r.stores[0].ID})
 	if len(r.packets) != 0 || len(r.settled) != 1 || r.settled[0].Outcome.Kind != message.Accepted {
 		t.Errorf("packets %v, settled %+v; want it withheld and accepted", r.packets, r.settled)
 	}

@@ -3,11 +3,11 @@ package session
 // room is how many messages the lane may have under way towards us.
 func (m *Machine) room() int {
 	d := &m.down
-	room := d.window - d.slots
+	room := d.window - d.slots - d.unasked
 	// Exchanges of earlier connections take up no window, but they are not for ever free either. One message at a time is always
 	// possible: what they wait for may be just that message.
 	if excess := len(d.exchanges) - d.slots - resumedWindows*int(m.cfg.OutboundWindow); excess > 0 {
-		room = max(room-excess, 1-d.slots)
+		room = max(room-excess, 1-d.slots-d.unasked)
 	}
 	return min(room, packetIDs-1-len(d.exchanges))
 }

@@ -83,8 +83,8 @@ func (m *Machine) checkDownlink() error {
 	switch {
 	case slots != d.slots || stale != d.stale:
 		return fmt.Errorf("downlink accounts: %d of %d slots, %d of %d stale", slots, d.slots, stale, d.stale)
-	case d.credit < 0 || m.phase == phaseOpen && d.credit+slots > d.window:
-		return fmt.Errorf("%d credit and %d slots in use, the window is %d", d.credit, slots, d.window)
+	case d.credit < 0 || m.phase == phaseOpen && d.credit+slots+d.unasked > d.window:
+		return fmt.Errorf("%d credit, %d slots in use and %d messages to settle, the window is %d", d.credit, slots, d.unasked, d.window)
 	case !d.attached && d.credit != 0:
 		return fmt.Errorf("%d credit without a lane", d.credit)
 	case len(d.queue) > slots:
@@ -111,7 +111,7 @@ func (m *Machine) checkWaiting() error {
 		return fmt.Errorf("%d requests under way, %d allowed", len(m.subs.requests), requestsMax)
 	case m.phase == phaseOpen && len(m.subs.list) > m.cfg.SubscriptionsMax && m.subs.resumed <= m.cfg.SubscriptionsMax:
 		return fmt.Errorf("%d subscriptions, %d allowed", len(m.subs.list), m.cfg.SubscriptionsMax)
-	case m.persistent() && len(m.stores) > len(m.up.records)+len(m.down.exchanges)+1:
+	case m.persistent() && len(m.stores) > len(m.up.records)+len(m.down.exchanges)+m.down.unasked+1:
 		return fmt.Errorf("%d Stores without answer for %d exchanges", len(m.stores), len(m.up.records)+len(m.down.exchanges))
 	}
 	seen := make(map[string]bool)

@@ -14,6 +14,8 @@ type downlink struct {
 	gen    uint64
 	credit int // messages the lane may still bring
 	slots  int // exchanges that take up the window
+	// unasked counts the messages that are to be settled without the device; they take up the window until the store has answered.
+	unasked int
 
 	exchanges map[packet.ID]*outbound
 	queue     []*outbound // not sent yet, in order
@@ -99,10 +101,10 @@ func (m *Machine) deliver(ev MessageArrived) {
 	r := m.route(msg)
 	switch {
 	case r.withheld:
-		m.settle(ev.Delivery, msg.Identity, accepted)
+		m.settleUnasked(ev, accepted)
 		return
 	case !r.matched:
-		m.settle(ev.Delivery, msg.Identity, rejected(packet.ImplementationSpecificError, "no subscription of the device matches the topic"))
+		m.settleUnasked(ev, rejected(packet.ImplementationSpecificError, "no subscription of the device matches the topic"))
 		return
 	case m.expired(msg.Expires):
 		m.settle(ev.Delivery, msg.Identity, rejectedExpired)
@@ -114,16 +116,45 @@ func (m *Machine) deliver(ev MessageArrived) {
 	}
 	m.setExpiry(p, msg.Expires)
 	if v, ok := m.writable(p); !ok {
-		m.settle(ev.Delivery, msg.Identity, v)
+		m.settleUnasked(ev, v)
 		return
 	}
 	if p.QoS == 0 {
 		m.shorten(p)
 		m.emit(SendPacket{Packet: p})
-		m.settle(ev.Delivery, msg.Identity, accepted)
+		m.settleUnasked(ev, accepted)
 		return
 	}
 	m.begin(ev, p)
+}
+
+// settleUnasked settles a message by what we know of the session, without an answer of the device. A connection that was taken over and has
+// not heard of it may know too little: the bus can still bring it messages for subscriptions that its successor made. So the store must
+// confirm first that the session is ours. At QoS 0 that would cost more than it saves.
+func (m *Machine) settleUnasked(ev MessageArrived, v verdict) {
+	if ev.Message.Publish.QoS == 0 {
+		m.settle(ev.Delivery, ev.Message.Identity, v)
+		return
+	}
+	m.down.unasked++
+	held := &heldVerdict{delivery: ev.Delivery, identity: ev.Message.Identity, gen: m.down.gen, verdict: v}
+	// Any write asks the question; this one changes nothing.
+	m.store(pendingStore{then: thenSettle, held: held}, SetExpiry{Seconds: m.conn.expiry})
+}
+
+// heldVerdict is a settlement that waits for the store.
+type heldVerdict struct {
+	delivery uint64
+	identity string
+	gen      uint64 // of the lane that brought the delivery
+	verdict  verdict
+}
+
+func (m *Machine) settleHeld(h *heldVerdict) {
+	m.down.unasked--
+	if h.gen == m.down.gen {
+		m.settle(h.delivery, h.identity, h.verdict)
+	} // else it is back on the bus, and will come again
 }
 
 // begin opens an exchange. Its PUBLISH leaves when all before it have left: one order for QoS 1 and 2 [MQTT-4.6.0-5].

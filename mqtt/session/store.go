@@ -11,6 +11,7 @@ const (
 	thenPubcomp                 // inbound record removed
 	thenSend                    // outbound record made: PUBLISH may leave
 	thenPubrel                  // outbound record released: settle, PUBREL
+	thenSettle                  // the session is ours: settle what needs no answer of the device
 	thenSuback                  // subscriptions made
 	thenUnsubscribe             // subscriptions removed
 )
@@ -19,7 +20,8 @@ type pendingStore struct {
 	id   uint64
 	then then
 	pid  packet.ID
-	out  *outbound // thenSend, thenPubrel
+	out  *outbound    // thenSend, thenPubrel
+	held *heldVerdict // thenSettle
 }
 
 // store has the ops written and goes on with next when they are. A session that ends with its connection has nothing to write.
@@ -77,6 +79,8 @@ func (m *Machine) goOn(s pendingStore) {
 		m.sendQueued()
 	case thenPubrel:
 		m.sendPubrel(s.out)
+	case thenSettle:
+		m.settleHeld(s.held)
 	case thenSuback:
 		m.suback()
 	case thenUnsubscribe:
@@ -86,7 +90,7 @@ func (m *Machine) goOn(s pendingStore) {
 
 func (m *Machine) storeFailed(err StoreError) {
 	// What was to be confirmed never will be: nothing more is to be recorded on this connection.
-	m.stores = nil
+	m.stores, m.down.unasked = nil, 0
 	if err == StoreFenced {
 		// Another connection owns the session, perhaps for long: it answers for the Will.
 		m.ending.taken, m.ending.noWill = true, true

@@ -27,6 +27,7 @@ type watcher struct {
 	open    map[uint64]MessageArrived // deliveries without settlement
 	kept    map[packet.ID]string      // from earlier connections, and not sent on this one
 	known   map[string]bool           // identities the device has acknowledged
+	asQoS0  map[uint64]bool           // deliveries that were sent at QoS 0
 	credit  int
 }
 
@@ -39,7 +40,7 @@ type sentOut struct {
 func newWatcher(m *Machine) *watcher {
 	return &watcher{
 		m: m, stores: map[uint64]Store{}, tokens: map[uint64]Publish{}, success: map[uint64]bool{}, backed: map[packet.ID]bool{},
-		sent: map[packet.ID]*sentOut{}, open: map[uint64]MessageArrived{}, known: map[string]bool{}, kept: map[packet.ID]string{},
+		sent: map[packet.ID]*sentOut{}, open: map[uint64]MessageArrived{}, known: map[string]bool{}, kept: map[packet.ID]string{}, asQoS0: map[uint64]bool{},
 	}
 }
 
@@ -50,6 +51,7 @@ func (w *watcher) step(now time.Time, ev Event, effects []Effect) error {
 	if err := w.event(ev); err != nil {
 		return err
 	}
+	w.noteQoS0(ev, effects)
 	for i, e := range effects {
 		if err := w.effect(e, effects[:i]); err != nil {
 			return fmt.Errorf("%T: %w", e, err)
@@ -193,7 +195,7 @@ func (w *watcher) effect(e Effect, before []Effect) error {
 			w.stores[e.ID] = e
 		}
 	case Settle:
-		return w.settled(e, before)
+		return w.settled(e)
 	case GrantCredit:
 		w.credit += int(e.N)
 	case CloseConnection:
@@ -293,7 +295,22 @@ func (w *watcher) sendingPublish(p *packet.Publish) error {
 	return nil
 }
 
-func (w *watcher) settled(e Settle, before []Effect) error {
+// noteQoS0: a message whose subscription grants QoS 0 needs no answer.
+func (w *watcher) noteQoS0(ev Event, effects []Effect) {
+	arrived, ok := ev.(MessageArrived)
+	if !ok {
+		return
+	}
+	for _, e := range effects {
+		if s, ok := e.(SendPacket); ok {
+			if p, ok := s.Packet.(*packet.Publish); ok && p.QoS == 0 {
+				w.asQoS0[arrived.Delivery] = true
+			}
+		}
+	}
+}
+
+func (w *watcher) settled(e Settle) error {
 	ev, ok := w.open[e.Delivery]
 	if !ok {
 		return fmt.Errorf("delivery %d is not there to settle", e.Delivery)
@@ -305,12 +322,8 @@ func (w *watcher) settled(e Settle, before []Effect) error {
 	if ev.Message.FromSelf || strings.HasPrefix(ev.Message.Publish.Topic, "$") {
 		return nil
 	}
-	for _, b := range before {
-		if s, ok := b.(SendPacket); ok {
-			if p, ok := s.Packet.(*packet.Publish); ok && p.QoS == 0 {
-				return nil
-			}
-		}
+	if w.asQoS0[e.Delivery] {
+		return nil
 	}
 	// A QoS 0 message that comes again after the lane was lost has no trace on the device's side.
 	if ev.Message.Publish.QoS == 0 {
