@@ -57,11 +57,11 @@ type Gateway struct {
 	metrics   *metrics
 	directory *directory
 	nodes     *nodeLane
-	wills     *wills
+	upkeep    *upkeep
 
 	ctx    context.Context // ends when the gateway is closed
 	cancel context.CancelFunc
-	work   sync.WaitGroup // connections and background work
+	work   sync.WaitGroup // connections
 
 	mu        sync.Mutex
 	listeners []net.Listener
@@ -74,10 +74,14 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	gw.ctx, gw.cancel = context.WithCancel(context.Background())
 	gw.metrics = newMetrics(opt.Registry)
 	gw.nodes = newNodeLane(gw)
-	gw.wills = newWills(gw)
+	gw.upkeep = newUpkeep(gw)
 	if err := gw.watch(ctx); err != nil {
 		gw.cancel()
 		return nil, fmt.Errorf("sessions.url: cannot watch for takeovers: %w", err)
+	}
+	if err := gw.upkeep.start(ctx); err != nil {
+		gw.cancel()
+		return nil, fmt.Errorf("sessions.url: cannot take this node's lease: %w", err)
 	}
 	return gw, nil
 }
@@ -151,28 +155,6 @@ func (gw *Gateway) isStopping() bool {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	return gw.stopping
-}
-
-// background runs f on a goroutine that Shutdown waits for. While stopping it still runs: what is left over is finished, or given up when
-// gw.ctx ends.
-func (gw *Gateway) background(f func()) {
-	gw.work.Add(1)
-	go func() {
-		defer gw.work.Done()
-		f()
-	}()
-}
-
-// deleteInbox removes an inbox that nobody needs, in the background. What cannot be removed within the grace expires on the bus.
-func (gw *Gateway) deleteInbox(name string) {
-	gw.background(func() {
-		ctx, cancel := context.WithTimeout(gw.ctx, gw.opt.Bridge.Grace)
-		defer cancel()
-		err := retryUntil(ctx, func(ctx context.Context) error { return gw.opt.Bus.DeleteInbox(ctx, name) })
-		if err != nil {
-			gw.log.Warn("an inbox nobody needs stays on the bus until it expires", zap.String("inbox", name), zap.Error(err))
-		}
-	})
 }
 
 // Ready reports why the node should get no devices: the bus or the store is out of reach, or it is stopping.

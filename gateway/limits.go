@@ -40,6 +40,16 @@ const (
 	nodeInboxLength = 100_000
 	// drainTick is how often a paced drain goes on.
 	drainTick = 10 * time.Millisecond
-	// delayedWillsMax bounds the Wills that wait for their delay on this node.
-	delayedWillsMax = 10_000
+	// leasePause, sweepPause and duePause are how often a node renews its lease (sessionstore.LeaseTTL), looks for dead nodes, and looks for work
+	// whose time has come.
+	leasePause = 3 * time.Second
+	sweepPause = time.Second
+	duePause   = 500 * time.Millisecond
+	// upkeepWait bounds one of those steps.
+	upkeepWait = 5 * time.Second
+	// workBatch is how many pieces of work are claimed at once, workMax how many are under way.
+	workBatch = 32
+	workMax   = 64
+	// workWait bounds a piece of work. It is less than sessionstore.WorkLease, after which another node may get it.
+	workWait = 25 * time.Second
 )

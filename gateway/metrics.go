@@ -22,6 +22,8 @@ type metrics struct {
 	deliveriesRefused *prometheus.CounterVec
 	undeliverable     prometheus.Counter
 	wills             prometheus.Counter
+	swept             prometheus.Counter
+	ended             prometheus.Counter
 	devicePanics      prometheus.Counter
 }
 
@@ -53,6 +55,8 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		deliveriesRefused: vec("deliveries_refused_total", "Deliveries rejected to the bus, by reason code.", "reason"),
 		undeliverable:     counter("deliveries_undeliverable_total", "Messages of the bus that cannot become a PUBLISH."),
 		wills:             counter("wills_total", "Will Messages published."),
+		swept:             counter("sessions_swept_total", "Sessions released because their node died."),
+		ended:             counter("sessions_ended_total", "Ended sessions whose remains this node removed."),
 		devicePanics:      counter("device_panics_total", "Connections ended by a bug in their state machine. Anything above zero is to be reported."),
 	}
 }

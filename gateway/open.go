@@ -40,10 +40,15 @@ const (
 func (d *device) open(e session.OpenSession) {
 	key := sessionstore.Key{Tenant: defaultTenant, Principal: anonymous, ClientID: e.ClientID}
 	d.displace(key)
+	will, err := storedWill(e.Connect.Will)
+	if err != nil {
+		d.post(session.SessionRefused{Reason: packet.ImplementationSpecificError, Text: err.Error()})
+		return
+	}
 	ctx, cancel := context.WithTimeout(d.ctx, claimWait)
 	defer cancel()
 	answer, err := d.gw.opt.Store.Claim(ctx, sessionstore.ClaimRequest{
-		Key: key, Node: d.gw.opt.NodeID, Clean: e.Connect.CleanStart, Expiry: e.Expiry, Now: time.Now(),
+		Key: key, Node: d.gw.opt.NodeID, Clean: e.Connect.CleanStart, Expiry: e.Expiry, Will: will, Now: time.Now(),
 	})
 	if err != nil {
 		d.log.Warn("session not opened", zap.String("client", e.ClientID), zap.Error(err))
@@ -51,8 +56,8 @@ func (d *device) open(e session.OpenSession) {
 		return
 	}
 	s := &answer.Session
-	if old := answer.Discarded; old != nil && old.Inbox != "" {
-		d.gw.deleteInbox(old.Inbox)
+	if answer.Work {
+		d.gw.upkeep.kick() // the end of the session that was there before
 	}
 	d.post(claimed{
 		fence: sessionstore.Fence{Key: key, Epoch: s.Epoch},
@@ -60,7 +65,7 @@ func (d *device) open(e session.OpenSession) {
 		opened: bridge.Opened{
 			Present:         answer.Present,
 			State:           sessionState(s),
-			MessageIDPrefix: messageIDPrefix(key, s),
+			MessageIDPrefix: messageIDPrefix(key, s.Incarnation, s.Epoch),
 			Provenance:      mapping.NewProvenance(key.Tenant, key.Principal, key.ClientID, d.gw.opt.NodeID),
 			Publisher:       mapping.Publisher{Tenant: key.Tenant, Principal: key.Principal, ClientID: key.ClientID, Node: d.gw.opt.NodeID},
 		},
@@ -114,8 +119,8 @@ func fingerprint(key sessionstore.Key) string {
 
 // messageIDPrefix makes the message-ids of a connection unique: session, incarnation, epoch. A QoS 2 message keeps the id it was first given, so
 // the epoch in it does no harm after a takeover.
-func messageIDPrefix(key sessionstore.Key, s *sessionstore.Session) string {
-	return fingerprint(key) + "-" + strconv.FormatUint(s.Incarnation, 36) + "-" + strconv.FormatUint(s.Epoch, 36) + "-"
+func messageIDPrefix(key sessionstore.Key, incarnation, epoch uint64) string {
+	return fingerprint(key) + "-" + strconv.FormatUint(incarnation, 36) + "-" + strconv.FormatUint(epoch, 36) + "-"
 }
 
 // inboxOf names the inbox of one incarnation of a session. A new incarnation has another inbox, so that removing the old one late takes

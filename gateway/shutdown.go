@@ -40,9 +40,11 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 			_ = d.conn.Close()
 		}
 	}
+	gw.upkeep.finish(ctx)
 	gw.nodes.close(ctx)
 	gw.cancel()
 	<-done
+	gw.upkeep.tasks.Wait()
 	return err
 }
 

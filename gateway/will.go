@@ -1,0 +1,112 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"sluice/amqp/message"
+	"sluice/mapping"
+	"sluice/mqtt/packet"
+	"sluice/sessionstore"
+)
+
+// storedWill is the Will Message as the store keeps it: an MQTT 5 PUBLISH packet, a form that is specified, versioned and complete.
+func storedWill(w *packet.Will) (*sessionstore.Will, error) {
+	if w == nil {
+		return nil, nil
+	}
+	p := &packet.Publish{Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Properties: w.Properties}
+	p.Properties.Clear(packet.PropWillDelay) // the store keeps it beside the message
+	if p.QoS > 0 {
+		p.ID = 1 // the form wants one; it means nothing
+	}
+	b, err := packet.Append(nil, p, packet.V5)
+	if err != nil {
+		return nil, fmt.Errorf("the Will cannot be stored: %w", err)
+	}
+	will := &sessionstore.Will{Message: b}
+	if w.Properties.Has(packet.PropWillDelay) {
+		will.Delay = w.Properties.WillDelay
+	}
+	return will, nil
+}
+
+// readWill is the reverse of storedWill.
+func readWill(w *sessionstore.Will) (*packet.Publish, error) {
+	h, n, err := packet.ParseHeader(w.Message)
+	if err != nil {
+		return nil, err
+	}
+	if n == 0 || h.Type != packet.PUBLISH || len(w.Message) != n+h.Length {
+		return nil, errors.New("the stored Will is not one PUBLISH packet")
+	}
+	p := &packet.Publish{}
+	if err := p.Decode(h, w.Message[n:], packet.V5); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// publishWill sends the Will Message of a session, in the name of its device, until the bus has answered or ctx ends. The message-id is the same
+// whoever publishes it, and however often.
+func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
+	p, err := readWill(w.Will)
+	if err != nil {
+		gw.log.Error("a stored will cannot be read; it is given up", zap.String("client", w.Key.ClientID), zap.Error(err))
+		return nil
+	}
+	m, _ := mapping.Uplink(mapping.UplinkMessage{
+		Publish:           p,
+		From:              mapping.NewProvenance(w.Key.Tenant, w.Key.Principal, w.Key.ClientID, gw.opt.NodeID),
+		MessageID:         messageIDPrefix(w.Key, w.Incarnation, w.Epoch) + "will",
+		Received:          time.Now(),
+		PossibleDuplicate: w.Again,
+	})
+	for pause := retryFirst; ; pause = min(2*pause, retryMax) {
+		o, err := gw.publishAndWait(ctx, shardOf(w.Key), m, p.QoS == 0)
+		if err != nil {
+			return err
+		}
+		switch answer := mapping.Classify(o, mapping.OutcomeRule{}); answer.Class {
+		case mapping.Success:
+			gw.metrics.wills.Inc()
+			return nil
+		case mapping.Refused:
+			gw.log.Warn("the bus refuses a will; it is given up", zap.String("client", w.Key.ClientID), zap.String("topic", p.Topic), zap.String("condition", answer.Condition))
+			return nil
+		}
+		if o.Kind == message.Lost {
+			m.Annotations[mapping.AnnotationPossibleDuplicate] = true
+		}
+		if !sleep(ctx, pause) {
+			return ctx.Err()
+		}
+	}
+}
+
+func (gw *Gateway) publishAndWait(ctx context.Context, shard uint32, m *message.Message, settled bool) (message.Outcome, error) {
+	outcome := make(chan message.Outcome, 1)
+	gw.opt.Bus.Publish(shard, m, settled, func(o message.Outcome) { outcome <- o })
+	select {
+	case o := <-outcome:
+		return o, nil
+	case <-ctx.Done():
+		return message.Outcome{}, ctx.Err()
+	}
+}
+
+// sleep waits, and is false when ctx ends first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
