@@ -115,11 +115,7 @@ func (d *device) delivery(p *packet.Publish) {
 
 func (d *device) acknowledged(p *packet.Ack) {
 	if p.Kind == packet.PUBREL {
-		if _, ok := d.holding[p.ID]; ok {
-			delete(d.holding, p.ID)
-			d.holds--
-		}
-		d.answer(&packet.Ack{Kind: packet.PUBCOMP, ID: p.ID})
+		d.released(p.ID)
 		return
 	}
 	o := d.find(p.ID)
@@ -143,6 +139,22 @@ func (d *device) acknowledged(p *packet.Ack) {
 	default:
 		d.w.fail("%s got %s for its QoS %d PUBLISH", d.id, packetText(p), o.qos)
 	}
+}
+
+// released answers PUBREL. A device that does not know the identifier says so, if it can.
+func (d *device) released(id packet.ID) {
+	key, held := d.holding[id]
+	if !held {
+		p := &packet.Ack{Kind: packet.PUBCOMP, ID: id}
+		if d.version == packet.V5 {
+			p.Reason = packet.PacketIDNotFound
+		}
+		d.answer(p)
+		return
+	}
+	delete(d.holding, id)
+	d.holds--
+	d.answerAnd(&packet.Ack{Kind: packet.PUBCOMP, ID: id}, func() { d.w.oracle.answers(d, key, false) })
 }
 
 func (d *device) suback(id packet.ID, reasons []packet.ReasonCode) {
