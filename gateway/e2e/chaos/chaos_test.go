@@ -19,6 +19,7 @@ func TestChaos(t *testing.T) {
 	defer func() {
 		if t.Failed() {
 			r.logs()
+			r.traces(t)
 		}
 	}()
 	r.say("%d nodes serve %d devices", nodeCount, s.devices)
@@ -38,11 +39,17 @@ func TestChaos(t *testing.T) {
 	f := r.book.judge(r.losses)
 	c := judgeStints(r.book, r.fleet.devices, r.nodes)
 	serve := serveAgain(r.fleet.devices, r.nodes)
-	t.Logf("the run in figures\n%s", r.table(f, c, serve))
+	takeovers := r.calmTakeovers(c)
+	t.Logf("the run in figures\n%s", r.table(f, c, serve, takeovers))
+	for _, slow := range c.takeovers {
+		if slow.took > takeoverMax && !slow.during(r.outages) {
+			t.Logf("slow takeover: %v", slow)
+		}
+	}
 	for _, text := range r.book.violations() {
 		t.Error(text)
 	}
-	r.enough(f, serve)
+	r.enough(f, serve, takeovers)
 }
 
 // heal ends the load and waits until everything outstanding is done: progress, once the faults are over. Then each stream gets one more message.
@@ -122,8 +129,8 @@ func (r *run) nothingLeft() {
 	}
 }
 
-// enough fails a run that proved nothing: too little traffic, or faults that nobody noticed.
-func (r *run) enough(f figures, serve []time.Duration) {
+// enough fails a run that proved nothing, with too little traffic or faults that nobody noticed, and one that was too slow.
+func (r *run) enough(f figures, serve, takeovers []time.Duration) {
 	r.t.Helper()
 	least := r.settings.rate * int(r.settings.storm/time.Second) / 8 // each way; half of it is intended, and nodes are missing
 	if f.arrivedUp < least || f.arrivedDown < least {
@@ -132,7 +139,10 @@ func (r *run) enough(f figures, serve []time.Duration) {
 	if r.done[killNode] != r.settings.kills || (r.settings.kills > 0 && len(serve) == 0) {
 		r.t.Errorf("%d of %d kills were carried out, %d devices noticed", r.done[killNode], r.settings.kills, len(serve))
 	}
-	if half := quantile(serve, 0.5); half > time.Second {
-		r.t.Errorf("half of the devices waited longer than %v for another node after a kill", half)
+	if half := quantile(serve, 0.5); half > takeoverMax {
+		r.t.Errorf("half of the devices were without a node for more than %v after a kill", half)
+	}
+	if most := quantile(takeovers, 0.99); most > takeoverMax {
+		r.t.Errorf("one takeover in a hundred took more than %v, longer than %v", most, takeoverMax)
 	}
 }

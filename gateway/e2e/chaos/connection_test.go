@@ -15,9 +15,12 @@ type connection struct {
 	conn  *net.TCPConn
 	stint stint
 
-	in   chan packet.Packet
-	done chan struct{} // closed when the reader has ended
-	stop chan struct{} // tells the reader to end
+	attempt int // for the trace
+	in      chan packet.Packet
+	done    chan struct{} // closed when the reader has ended
+	stop    chan struct{} // tells the reader to end
+
+	answers delayed // of a slow device
 }
 
 var errSilent = errors.New("no answer in time")
@@ -39,6 +42,9 @@ func (c *connection) read() {
 				c.d.book.violation("malformed", "device %d: %v", c.d.number, err)
 			}
 			return
+		}
+		if p.Type() != packet.PINGRESP {
+			c.d.trace.add(c.attempt, "<- %s", text(p))
 		}
 		select {
 		case c.in <- p:
@@ -63,6 +69,9 @@ func (c *connection) write(packets ...packet.Packet) error {
 		var err error
 		if b, err = packet.Append(b, p, c.d.version); err != nil {
 			return err
+		}
+		if p.Type() != packet.PINGREQ {
+			c.d.trace.add(c.attempt, "-> %s", text(p))
 		}
 	}
 	_ = c.conn.SetWriteDeadline(time.Now().Add(writeWait))
@@ -103,11 +112,18 @@ func (c *connection) serve(ctx context.Context) (last bool) {
 	defer publish.Stop()
 	ping := time.NewTicker(pingEvery)
 	defer ping.Stop()
+	move := c.d.habits.move()
 	heard := time.Now()
 	for {
-		c.d.state.Store(&deviceState{connected: true, open: len(c.d.session.open) + len(c.d.session.holding)})
+		c.d.state.Store(&deviceState{connected: true, open: len(c.d.session.open) + len(c.d.session.holding) + len(c.answers.due)})
 		var err error
 		select {
+		case <-c.answers.next(time.Now()):
+			err = c.write(c.answers.take(time.Now())...)
+		case <-move:
+			if c.d.fleet.loaded.Load() {
+				return c.wander()
+			}
 		case p := <-c.in:
 			heard = time.Now()
 			err = c.handle(p)
@@ -132,6 +148,15 @@ func (c *connection) serve(ctx context.Context) (last bool) {
 			return c.ended(bySilence)
 		}
 	}
+}
+
+// wander ends the connection for a nap or for another network.
+func (c *connection) wander() bool {
+	if c.d.habits.roams {
+		return c.ended(byRoaming)
+	}
+	_ = c.write(&packet.Disconnect{}) // if it does not get through, that is the node's fault and shows as a Will
+	return c.ended(byDevice)
 }
 
 // drained handles what came before the end of the connection: acknowledgements, or the node's last words.
@@ -181,8 +206,15 @@ func (c *connection) handle(p packet.Packet) error {
 	case *packet.Disconnect:
 		c.stint.reason = p.Reason
 	default:
-		if answer := c.d.session.handle(p, time.Now()); answer != nil {
+		answer := c.d.session.handle(p, time.Now())
+		if answer == nil {
+			return nil
+		}
+		if !c.d.habits.slow {
 			return c.write(answer)
+		}
+		if c.answers.add(answer, time.Now()); len(c.answers.due) > delayedMax {
+			c.d.book.violation("flood", "device %d owes %d answers", c.d.number, len(c.answers.due))
 		}
 	}
 	return nil

@@ -20,13 +20,16 @@ type device struct {
 	names   names
 	book    *ledger
 	fleet   *fleet
+	habits  habits
 
+	old         *connection    // half open, left behind by roaming
 	session     *clientSession // the goroutine of run only
 	established bool           // a CONNACK has come once: from then on the session must be present
 	subscribed  chan struct{}  // closed at the first SUBACK
 	sequence    [3]int         // by QoS
 
 	commands chan command
+	trace    trace
 	state    atomic.Pointer[deviceState]
 
 	mu     sync.Mutex
@@ -56,8 +59,13 @@ const (
 	byNode    ending = iota // EOF, reset or DISCONNECT from the node's side
 	bySilence               // the device gave up a connection that did not answer
 	byDevice                // the device disconnected in good order
+	byRoaming               // the device went to another network and left the connection half open
 	byDeath                 // the device died
 )
+
+func (e ending) String() string {
+	return [...]string{"ended by the node", "silent", "ended by the device", "roamed", "died"}[e]
+}
 
 // command is what the run tells a device.
 type command uint8
@@ -69,7 +77,7 @@ const (
 )
 
 func newDevice(number int, n names, book *ledger, f *fleet) *device {
-	d := &device{number: number, version: packet.V311, names: n, book: book, fleet: f, subscribed: make(chan struct{}), commands: make(chan command, 4)}
+	d := &device{number: number, version: packet.V311, names: n, book: book, fleet: f, habits: habitsOf(number), subscribed: make(chan struct{}), commands: make(chan command, 4)}
 	if number%2 == 0 {
 		d.version = packet.V5
 	}
@@ -91,20 +99,20 @@ func (d *device) willDelay() (delay uint32, has bool) {
 
 // run lives until ctx ends, or a command ends it.
 func (d *device) run(ctx context.Context) {
+	defer d.forget()
 	for attempt := 1; ; attempt++ {
+		longest := backoffMax
 		if c := d.connect(ctx, attempt); c != nil {
-			last := c.serve(ctx)
-			c.close()
-			c.stint.ended = time.Now()
-			d.mu.Lock()
-			d.stints = append(d.stints, c.stint)
-			d.mu.Unlock()
-			d.state.Store(&deviceState{open: len(d.session.open)})
-			if last {
+			if c.serve(ctx) {
+				d.leaveBehind(c)
 				return
 			}
+			d.leaveBehind(c)
+			if c.stint.how == byDevice {
+				longest = napMax
+			}
 		}
-		pause := time.NewTimer(backoffMin + rand.N(backoffMax-backoffMin))
+		pause := time.NewTimer(backoffMin + rand.N(longest-backoffMin))
 		select {
 		case <-pause.C:
 		case <-ctx.Done():
@@ -114,10 +122,34 @@ func (d *device) run(ctx context.Context) {
 	}
 }
 
+// leaveBehind ends a connection, or only turns away from it.
+func (d *device) leaveBehind(c *connection) {
+	d.forget()
+	if c.stint.how == byRoaming {
+		d.old = c
+	} else {
+		c.close()
+	}
+	c.stint.ended = time.Now()
+	d.trace.add(c.attempt, "%v", c.stint.how)
+	d.mu.Lock()
+	d.stints = append(d.stints, c.stint)
+	d.mu.Unlock()
+	d.state.Store(&deviceState{open: len(d.session.open)})
+}
+
+// forget closes what roaming has left behind: by then the node has long closed it too, or has been fenced.
+func (d *device) forget() {
+	if d.old != nil {
+		d.old.close()
+		d.old = nil
+	}
+}
+
 // connect dials the balancer and opens the session; nil if that failed.
 func (d *device) connect(ctx context.Context, attempt int) *connection {
 	dialled := time.Now()
-	c, err := d.dial(ctx)
+	c, err := d.dial(ctx, attempt)
 	if err != nil {
 		d.fleet.refusals.Add(1)
 		return nil
@@ -133,17 +165,18 @@ func (d *device) connect(ctx context.Context, attempt int) *connection {
 	if index, ok := d.fleet.nodeOf(c.conn.LocalAddr().String()); ok {
 		c.stint.node = index
 	}
+	d.trace.add(attempt, "served by node %d", c.stint.node)
 	d.resumed(connack.SessionPresent)
 	return c
 }
 
-func (d *device) dial(ctx context.Context) (*connection, error) {
+func (d *device) dial(ctx context.Context, attempt int) (*connection, error) {
 	dialer := net.Dialer{Timeout: dialWait}
 	conn, err := dialer.DialContext(ctx, "tcp", d.fleet.address)
 	if err != nil {
 		return nil, err
 	}
-	c := &connection{d: d, conn: conn.(*net.TCPConn)}
+	c := &connection{d: d, conn: conn.(*net.TCPConn), attempt: attempt}
 	c.start()
 	return c, nil
 }

@@ -107,7 +107,7 @@ func (f *fleet) endSessions(t *testing.T, gone ...*device) {
 
 // endSession connects with a clean session that ends at once.
 func (d *device) endSession() error {
-	c, err := d.dial(context.Background())
+	c, err := d.dial(context.Background(), 0)
 	if err != nil {
 		return err
 	}

@@ -10,8 +10,10 @@ const (
 	shortestStorm = 22 * time.Second
 
 	// pauseFor is how long a node is stopped (SIGSTOP): longer than a node's lease (10 s) with the time until somebody believes that it is
-	// gone (5 s), and longer than the bus waits for a silent connection (10 s, twice).
+	// gone (5 s).
 	pauseFor = 17 * time.Second
+	// pauseMax is for the pauses after the first, which only long storms have: more than RabbitMQ's heartbeat (60 s) by default.
+	pauseMax = 70 * time.Second
 
 	// window bounds the exchanges a device has under way. Below the node's Receive Maximum (100).
 	window = 20
@@ -38,10 +40,14 @@ const (
 	// restartWait bounds one node's way from SIGTERM to ready again; its own shutdown.timeout is below.
 	restartWait = 40 * time.Second
 	// healWait is the promise of progress: with all parts back, everything outstanding is done within it. What makes it long is RabbitMQ: it
-	// gives a silent node's deliveries back after two idle timeouts (20 s).
+	// gives a silent node's deliveries back only when it has given up the connection.
 	healWait = 60 * time.Second
 	// grace is within which a device that comes back calls off the Will of a connection that died with its node.
 	grace = 5 * time.Second
+	// takeoverMax is the promise for a device that goes from one node to another, dialling included, while the store can be reached. settle is how
+	// long after an outage of the store the clients may still wait before they try it again.
+	takeoverMax = time.Second
+	settle      = 2 * time.Second
 	// willWait bounds the Will of a dead device, its delay included.
 	willWait = 30 * time.Second
 

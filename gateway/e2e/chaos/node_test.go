@@ -27,9 +27,9 @@ type node struct {
 	logs        string // folder
 	book        *ledger
 
-	mu    sync.Mutex
-	lives []*life
-	wakes []time.Time // each SIGCONT
+	mu     sync.Mutex
+	lives  []*life
+	asleep []span // each SIGSTOP with its SIGCONT
 }
 
 // life is one process.
@@ -185,21 +185,25 @@ func (n *node) pause() {
 	l := n.current()
 	l.mu.Lock()
 	l.paused = time.Now()
+	n.mu.Lock()
+	n.asleep = append(n.asleep, span{l.paused, l.paused.Add(time.Hour)})
+	n.mu.Unlock()
 	l.mu.Unlock()
 	l.signal(syscall.SIGSTOP)
 }
 
 func (n *node) resume() {
 	n.mu.Lock()
-	n.wakes = append(n.wakes, time.Now())
+	n.asleep[len(n.asleep)-1].to = time.Now()
 	n.mu.Unlock()
 	n.current().signal(syscall.SIGCONT)
 }
 
-func (n *node) woke() []time.Time {
+// pauses gives when the node was stopped.
+func (n *node) pauses() []span {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return slices.Clone(n.wakes)
+	return slices.Clone(n.asleep)
 }
 
 // terminate stops the process in good order and waits until it is gone.

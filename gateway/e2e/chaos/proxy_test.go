@@ -15,6 +15,7 @@ type pipes struct {
 	open    map[*pipe]struct{}
 	gate    chan struct{} // closed: bytes flow
 	held    bool
+	waiting int // reads that wait for the gate
 	closed  bool
 	running sync.WaitGroup
 }
@@ -87,6 +88,9 @@ func (ps *pipes) copy(to, from *net.TCPConn) {
 func (ps *pipes) wait() (held bool) {
 	ps.mu.Lock()
 	gate, held := ps.gate, ps.held
+	if held {
+		ps.waiting++
+	}
 	ps.mu.Unlock()
 	<-gate
 	return held
@@ -121,7 +125,7 @@ func (ps *pipes) hold(on bool) {
 	defer ps.mu.Unlock()
 	switch {
 	case on && !ps.held:
-		ps.gate = make(chan struct{})
+		ps.gate, ps.waiting = make(chan struct{}), 0
 	case !on && ps.held:
 		close(ps.gate)
 	}

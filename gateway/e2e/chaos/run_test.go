@@ -23,10 +23,11 @@ type run struct {
 	backend  *backend
 	fleet    *fleet
 
-	began  time.Time
-	losses []span               // of bus connections, for the oracle
-	since  map[string]time.Time // faults under way that are such losses
-	done   map[faultKind]int
+	began   time.Time
+	losses  []span               // of bus connections, for the oracle
+	since   map[string]time.Time // faults under way that are such losses
+	outages []span               // of the store
+	done    map[faultKind]int
 }
 
 func newRun(t *testing.T, s settings) *run {
@@ -48,7 +49,7 @@ func newRun(t *testing.T, s settings) *run {
 // say prints a step with its time.
 func (r *run) say(format string, args ...any) {
 	r.t.Helper()
-	r.t.Logf("%7.2fs "+format, append([]any{time.Since(r.began).Seconds()}, args...)...)
+	r.t.Logf("%s %6.2fs "+format, append([]any{time.Now().Format("15:04:05.000"), time.Since(r.began).Seconds()}, args...)...)
 }
 
 // serving waits until the balancer uses all nodes.
@@ -97,6 +98,12 @@ func (r *run) carryOut(f fault) {
 	nodes := r.nodes
 	if f.node != everyNode {
 		nodes = nodes[f.node : f.node+1]
+	}
+	switch f.kind {
+	case downStore, holdStore:
+		r.outages = append(r.outages, span{time.Now(), time.Now().Add(time.Hour)})
+	case freeStore:
+		defer func() { r.outages[len(r.outages)-1].to = time.Now() }()
 	}
 	for _, n := range nodes {
 		switch f.kind {

@@ -52,8 +52,8 @@ const impairedMax = 2
 func plan(seed uint64, storm time.Duration, kills int) []fault {
 	p := &planner{r: rand.New(rand.NewPCG(seed, seed)), storm: storm}
 	// Pauses first, since they are long: one per minute, the first one early so that the short storm has it.
-	for at := p.between(500*time.Millisecond, time.Second); at+pauseFor < storm; at += time.Minute {
-		p.impair(at, pauseFor, pauseNode, resumeNode)
+	for at, long := p.between(500*time.Millisecond, time.Second), pauseFor; at+long < storm; at, long = at+time.Minute, p.between(pauseFor, pauseMax) {
+		p.impair(at, long, pauseNode, resumeNode)
 	}
 	for i := range kills {
 		slot := float64(storm) * 0.92 / float64(kills)

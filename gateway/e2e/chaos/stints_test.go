@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -15,7 +16,7 @@ const (
 	causeKill                 // its node was killed
 	causeDrain                // its node stopped in good order
 	causeSilence              // the device gave up a node that did not answer
-	causeDevice               // the device went, or died
+	causeDevice               // the device went, roamed, or died
 	causeWaking               // a paused node woke up and worked off a CONNECT that the device had given up
 )
 
@@ -37,9 +38,9 @@ func judgeStints(book *ledger, devices []*device, nodes []*node) (f connectionFi
 			var back time.Duration // how long the device was away; zero: for ever
 			if i+1 < len(stints) {
 				back = stints[i+1].established.Sub(s.ended)
-				f.takeovers = append(f.takeovers, stints[i+1].established.Sub(stints[i+1].dialled))
+				f.takeovers = append(f.takeovers, takeover{stints[i+1].established.Sub(stints[i+1].dialled), d.number, s, stints[i+1]})
 			}
-			judgeWill(book, d, s, why, back)
+			judgeWill(book, nodes, d, s, why, back)
 		}
 	}
 	book.mu.Lock()
@@ -53,7 +54,23 @@ func judgeStints(book *ledger, devices []*device, nodes []*node) (f connectionFi
 type connectionFigures struct {
 	connections, unexplained int
 	woken, wills             int
-	takeovers                []time.Duration // CONNECT to CONNACK of a device that comes back, dialling included
+	takeovers                []takeover
+}
+
+// takeover is the way of a device from one connection to the next.
+type takeover struct {
+	took       time.Duration // dialling, CONNECT, CONNACK
+	device     int
+	from, next stint
+}
+
+func (t takeover) String() string {
+	return fmt.Sprintf("device %d from node %d (%v) to node %d at %s: %s", t.device, t.from.node, t.from.how, t.next.node, t.next.dialled.Format("15:04:05.000"), seconds(t.took))
+}
+
+// during reports whether the takeover was under way in one of the spans.
+func (t takeover) during(spans []span) bool {
+	return slices.ContainsFunc(spans, func(s span) bool { return s.from.Before(t.next.established) && t.next.dialled.Before(s.to.Add(settle)) })
 }
 
 // woken reports whether a connection was taken over just after a paused node went on. A CONNECT that waited unread in its socket is as good as any
@@ -63,8 +80,8 @@ func woken(s stint, nodes []*node) bool {
 		return false
 	}
 	for _, n := range nodes {
-		for _, w := range n.woke() {
-			if s.ended.After(w) && s.ended.Before(w.Add(lossMargin)) {
+		for _, p := range n.pauses() {
+			if s.ended.After(p.to) && s.ended.Before(p.to.Add(lossMargin)) {
 				return true
 			}
 		}
@@ -106,7 +123,10 @@ func explain(s stint, nodes []*node) cause {
 //
 // A node that dies takes the Wills of its devices with it until the store keeps them; then those whose device stays away for longer than
 // the grace are due exactly once, and the case causeKill below gets its lower bound.
-func judgeWill(book *ledger, d *device, s stint, why cause, away time.Duration) {
+//
+// A node that wakes up from a pause looks at the Keep Alive before it reads the DISCONNECT that has waited, and publishes the Will though the
+// session has another owner by then. With the Will in the store the epoch keeps it from that: then pausedAfter goes.
+func judgeWill(book *ledger, nodes []*node, d *device, s stint, why cause, away time.Duration) {
 	if _, has := d.willDelay(); !has {
 		return
 	}
@@ -131,9 +151,17 @@ func judgeWill(book *ledger, d *device, s stint, why cause, away time.Duration) 
 		book.violation("will stray", "the will of device %d came though its node stopped in good order", d.number)
 	case why == causeKill && away > 0 && away < grace/2:
 		book.violation("will stray", "the will of device %d came though it was back %v after its node died", d.number, away)
-	case why == causeDevice && s.how == byDevice:
+	case why == causeDevice && s.how == byDevice && !pausedAfter(s, nodes):
 		book.violation("will stray", "the will of device %d came though it disconnected in good order", d.number)
 	}
+}
+
+// pausedAfter reports whether the node of a connection was paused when the device disconnected.
+func pausedAfter(s stint, nodes []*node) bool {
+	if s.node < 0 {
+		return false
+	}
+	return slices.ContainsFunc(nodes[s.node].pauses(), func(p span) bool { return p.from.Before(s.ended) && s.ended.Before(p.to) })
 }
 
 // serveAgain gives, for each connection that a node took with it when it was killed, how long its device was without.

@@ -1,0 +1,168 @@
+package chaos
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/gateway/e2e/rig"
+	"sluice/mqtt/packet"
+)
+
+// briefly writes packets for a comparison.
+func briefly(packets []packet.Packet) (texts []string) {
+	for _, p := range packets {
+		switch p := p.(type) {
+		case *packet.Publish:
+			texts = append(texts, fmt.Sprint("PUBLISH ", p.ID, " ", p.Dup))
+		case *packet.Ack:
+			texts = append(texts, fmt.Sprint(p.Kind, " ", p.ID, " ", false))
+		}
+	}
+	return texts
+}
+
+// Who ended a connection decides what its Will may do.
+func TestWillsAreJudged(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	killed := &node{lives: []*life{{killed: at}}}
+	drained := &node{lives: []*life{{terminated: at}}}
+	alive := &node{lives: []*life{{}}}
+	nodes := []*node{killed, drained, alive}
+	flagged, plain := arrival{flagged: true}, arrival{}
+	for _, c := range []struct {
+		name  string
+		stint stint
+		back  time.Duration // when the device was back; zero: never
+		wills []arrival
+		want  []string
+	}{
+		{"death and a will", stint{how: byDeath, node: 2}, 0, []arrival{plain}, nil},
+		{"death without a will", stint{how: byDeath, node: 2}, 0, nil, []string{"will missing"}},
+		{"death and two wills", stint{how: byDeath, node: 2}, 0, []arrival{plain, plain}, []string{"will twice"}},
+		{"two wills, one flagged", stint{how: byDeath, node: 2}, 0, []arrival{plain, flagged}, nil},
+		{"drain", stint{how: byNode, node: 1}, time.Second, nil, nil},
+		{"drain and a will", stint{how: byNode, node: 1}, time.Second, []arrival{plain}, []string{"will stray"}},
+		{"drain in words and a will", stint{how: byNode, node: 2, reason: packet.ServerShuttingDown}, time.Second, []arrival{plain}, []string{"will stray"}},
+		{"kill, back at once, and a will", stint{how: byNode, node: 0}, time.Second, []arrival{plain}, []string{"will stray"}},
+		{"kill, away for long, and a will", stint{how: byNode, node: 0}, time.Minute, []arrival{plain}, nil},
+		{"DISCONNECT and a will", stint{how: byDevice, node: 2}, time.Second, []arrival{plain}, []string{"will stray"}},
+		{"half open and a will", stint{how: bySilence, node: 2}, time.Second, []arrival{plain}, nil},
+		{"no reason at all", stint{how: byNode, node: 2}, time.Second, nil, []string{"disconnected"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			book := newLedger()
+			d := newDevice(10, names{"x"}, book, &fleet{})
+			c.stint.attempt, c.stint.established, c.stint.ended = 1, at.Add(-time.Minute), at
+			d.stints = []stint{c.stint}
+			if c.back > 0 {
+				d.stints = append(d.stints, stint{attempt: 2, how: byRoaming, node: 2, dialled: at, established: at.Add(c.back), ended: at.Add(time.Hour)})
+			}
+			for _, a := range c.wills {
+				book.willArrived(willID{10, 1}, a)
+			}
+			judgeStints(book, []*device{d}, nodes)
+			expectKinds(t, book, c.want)
+		})
+	}
+}
+
+// The schedule follows from the seed, keeps its bounds and ends what it begins.
+func TestPlan(t *testing.T) {
+	for seed := range uint64(300) {
+		storm, kills := shortestStorm+time.Duration(seed)*time.Second, int(seed%20)
+		faults := plan(seed, storm, kills)
+		if !cmp.Equal(faults, plan(seed, storm, kills), cmp.AllowUnexported(fault{})) {
+			t.Fatalf("seed %d makes two schedules", seed)
+		}
+		count := map[faultKind]int{}
+		away := map[int]bool{}
+		for _, f := range faults {
+			count[f.kind]++
+			switch f.kind {
+			case killNode, pauseNode:
+				if away[f.node] {
+					t.Errorf("seed %d: node %d is killed or paused and is away already", seed, f.node)
+				}
+				away[f.node] = true
+			case startNode, resumeNode:
+				delete(away, f.node)
+			}
+			if len(away) > impairedMax {
+				t.Errorf("seed %d: %d nodes are away at %v", seed, len(away), f.at)
+			}
+		}
+		if count[killNode] != kills || count[startNode] != kills || count[pauseNode] == 0 || count[pauseNode] != count[resumeNode] ||
+			count[downStore]+count[holdStore] != count[freeStore] || count[freeStore] == 0 || len(away) > 0 {
+			t.Errorf("seed %d: %v, away at the end %v", seed, count, away)
+		}
+		if !slices.IsSortedFunc(faults, func(a, b fault) int { return int(a.at - b.at) }) {
+			t.Errorf("seed %d: not in the order of time", seed)
+		}
+	}
+}
+
+// What was held back for a peer that has reset the connection meanwhile is thrown away; for one that waits it goes on.
+func TestHeldBytes(t *testing.T) {
+	server, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = server.Close() }()
+	p := startProxy(t, server.Addr().String())
+	for _, resets := range []bool{false, true} {
+		t.Run(fmt.Sprint("reset ", resets), func(t *testing.T) {
+			near, err := net.Dial("tcp", p.address)
+			if err != nil {
+				t.Fatal(err)
+			}
+			far, err := server.Accept()
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = far.Close() }()
+			_ = far.SetDeadline(time.Now().Add(rig.Patience))
+			carry(t, near, far, "before ")
+			p.hold(true)
+			if _, err := near.Write([]byte("held")); err != nil {
+				t.Fatal(err)
+			}
+			rig.Eventually(t, "the proxy holds something", func() error {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				if p.waiting == 0 {
+					return errors.New("nothing yet")
+				}
+				return nil
+			})
+			if resets {
+				_ = near.(*net.TCPConn).SetLinger(0)
+			}
+			if err := near.Close(); err != nil {
+				t.Fatal(err)
+			}
+			p.hold(false)
+			got, err := io.ReadAll(far)
+			if want := map[bool]string{false: "held", true: ""}[resets]; string(got) != want {
+				t.Errorf("%q got through (%v), want %q", got, err, want)
+			}
+		})
+	}
+}
+
+// carry sends text and waits until it is there.
+func carry(t *testing.T, from io.Writer, to io.Reader, text string) {
+	t.Helper()
+	if _, err := from.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(to, make([]byte, len(text))); err != nil {
+		t.Fatal(err)
+	}
+}
