@@ -60,7 +60,7 @@ func (d *device) release(e bridge.Finish) {
 	ctx, cancel := context.WithTimeout(d.gw.ctx, max(d.gw.opt.Bridge.Grace, closeWait))
 	defer cancel()
 	req := sessionstore.ReleaseRequest{Now: time.Now(), End: e.End, Will: sessionstore.WillDropped}
-	if e.Will != nil {
+	if e.KeepWill {
 		req.Will = sessionstore.WillKept
 	}
 	work, err := d.gw.opt.Store.Release(ctx, d.fence, req)

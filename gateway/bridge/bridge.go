@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"sluice/mapping"
-	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
 
@@ -15,7 +14,6 @@ type Bridge struct {
 	machine *session.Machine
 	from    mapping.Provenance
 	self    mapping.Publisher // as our own messages come back
-	willID  string
 
 	uplink uplink
 	lanes  lanes
@@ -100,7 +98,7 @@ func (b *Bridge) translate(now time.Time, e session.Effect, out []Effect) []Effe
 		b.machineDeadline = e.At
 		return out
 	case session.Finish:
-		return append(out, b.finish(now, e))
+		return append(out, Finish{Opened: e.Opened, End: e.End, KeepWill: e.Will != nil})
 	}
 	return append(out, e)
 }
@@ -108,7 +106,6 @@ func (b *Bridge) translate(now time.Time, e session.Effect, out []Effect) []Effe
 func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 	b.from = ev.Provenance
 	b.self = ev.Publisher
-	b.willID = ev.MessageIDPrefix + "will"
 	b.tell(session.SessionOpened{Present: ev.Present, State: ev.State, MessageIDPrefix: ev.MessageIDPrefix})
 	out = b.drain(now, out)
 	if b.finished {
@@ -117,23 +114,6 @@ func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 		return out
 	}
 	return b.lanes.resume(ev.State, out)
-}
-
-func (b *Bridge) finish(now time.Time, e session.Finish) Finish {
-	b.finished = true
-	f := Finish{Opened: e.Opened, End: e.End}
-	if e.Will != nil {
-		f.Will, _ = mapping.Uplink(mapping.UplinkMessage{Publish: willPublish(e.Will), From: b.from, MessageID: b.willID, Received: now})
-		f.WillSettled = e.Will.QoS == 0
-		f.WillDelay = e.Will.Properties.WillDelay
-	}
-	return f
-}
-
-func willPublish(w *packet.Will) *packet.Publish {
-	p := &packet.Publish{Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Properties: w.Properties}
-	p.Properties.Set &^= packet.PropWillDelay
-	return p
 }
 
 // deadline tells the shell the earlier of the machine's deadline and our own, when it has changed.

@@ -86,13 +86,9 @@ type (
 		Session, Node []string
 		Begun         bool
 	}
-	// Finish is the last effect; see session.Finish. Will is the Will Message as the bus gets it.
-	Finish struct {
-		Opened, End bool
-		Will        *message.Message
-		WillSettled bool
-		WillDelay   uint32 // seconds
-	}
+	// Finish is the last effect; see session.Finish. The Will itself has been with the store since CONNECT: KeepWill says whether it is to be
+	// published.
+	Finish struct{ Opened, End, KeepWill bool }
 	// Report is for the log and the metrics.
 	Report struct {
 		Kind   ReportKind

@@ -256,19 +256,28 @@ func TestNoLocalKnowsOurOwnMessages(t *testing.T) {
 	}
 }
 
-func TestTheWillBecomesAMessage(t *testing.T) {
-	r := newRig(t)
-	r.step(session.ConnectionOpened{})
-	w := &packet.Will{Topic: "gone", Payload: []byte("bye"), QoS: 1}
-	w.Properties.SetWillDelay(5)
-	c := &packet.Connect{Version: packet.V5, ClientID: "dev", CleanStart: true, Will: w}
-	r.step(session.PacketReceived{Packet: c})
-	r.step(Opened{MessageIDPrefix: "p-"})
-	r.step(session.ConnectionLost{})
-	if r.finish == nil || r.finish.Will == nil {
-		t.Fatalf("finish %+v", r.finish)
-	}
-	if r.finish.Will.Properties.Subject != "gone" || r.finish.WillSettled || r.finish.WillDelay != 5 {
-		t.Errorf("will %+v", r.finish)
+func TestTheEndSaysWhatBecomesOfTheWill(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		end  session.Event
+		want bool
+	}{
+		{"connection lost", session.ConnectionLost{}, true},
+		{"normal DISCONNECT", session.PacketReceived{Packet: &packet.Disconnect{}}, false},
+		{"DISCONNECT with Will", session.PacketReceived{Packet: &packet.Disconnect{Reason: packet.DisconnectWithWill}}, true},
+		{"node restarts", session.CloseRequested{Reason: packet.ServerShuttingDown, NoWill: true}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := newRig(t)
+			r.step(session.ConnectionOpened{})
+			w := &packet.Will{Topic: "gone", Payload: []byte("bye"), QoS: 1}
+			r.step(session.PacketReceived{Packet: &packet.Connect{Version: packet.V5, ClientID: "dev", CleanStart: true, Will: w}})
+			r.step(Opened{MessageIDPrefix: "p-"})
+			r.step(c.end)
+			r.step(session.ConnectionLost{})
+			if r.finish == nil || r.finish.KeepWill != c.want {
+				t.Errorf("finish %+v, want KeepWill %v", r.finish, c.want)
+			}
+		})
 	}
 }
