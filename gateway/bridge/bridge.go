@@ -98,6 +98,7 @@ func (b *Bridge) translate(now time.Time, e session.Effect, out []Effect) []Effe
 		b.machineDeadline = e.At
 		return out
 	case session.Finish:
+		b.finished = true
 		return append(out, Finish{Opened: e.Opened, End: e.End, KeepWill: e.Will != nil})
 	}
 	return append(out, e)
