@@ -3,6 +3,7 @@ package faults
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"testing"
 
 	"sluice/amqp/message"
@@ -25,6 +26,12 @@ func numbered(topic string, qos uint8, n, size int) []*message.Message {
 // sendAll sends messages and waits until the bus has accepted all.
 func (b *backend) sendAll(messages []*message.Message) {
 	b.t.Helper()
+	b.flood(messages, message.Accepted)
+}
+
+// flood sends messages and waits until each has one of the outcomes.
+func (b *backend) flood(messages []*message.Message, allowed ...message.OutcomeKind) {
+	b.t.Helper()
 	outcomes := make(chan message.Outcome, len(messages))
 	for _, m := range messages {
 		b.client.Publish(0, m, false, func(o message.Outcome) { outcomes <- o })
@@ -33,7 +40,7 @@ func (b *backend) sendAll(messages []*message.Message) {
 	for i := range messages {
 		select {
 		case o := <-outcomes:
-			if o.Kind != message.Accepted {
+			if !slices.Contains(allowed, o.Kind) {
 				b.t.Fatalf("message %d: %v (%v)", i, o.Kind, o.Error)
 			}
 		case <-ctx.Done():
@@ -60,7 +67,8 @@ func TestNeverReadsQoS0(t *testing.T) {
 	go other.keepPinging()
 	before := heap()
 	for i := range 10 {
-		app.sendAll(numbered(prefix+"/flood", 0, count/10, size))
+		// Released: the device is gone already, and nobody else wants it.
+		app.flood(numbered(prefix+"/flood", 0, count/10, size), message.Accepted, message.Released)
 		app.sendAll(numbered(fmt.Sprintf("%s/other", prefix), 1, 1, 100+i))
 	}
 	rig.Eventually(t, "deliveries are dropped", func() error {
@@ -103,31 +111,33 @@ func TestNeverReadsQoS1(t *testing.T) {
 	slow.Connect(rig.Persistent(name))
 	slow.Subscribe(name, 1)
 	app.sendAll(numbered(name, 1, count, size))
-	rig.Eventually(t, "the device's window is used", func() error {
-		if q := b.inbox(t, name); q.Unsettled != window {
-			return fmt.Errorf("%d are under way", q.Unsettled)
-		}
-		return nil
-	})
+	connected := func() bool { return metric(t, n.Node, "sluice_connections") > 0 }
 	rig.Eventually(t, "the device is disconnected and its messages are back", func() error {
+		gone := !connected()
 		q := b.inbox(t, name)
 		if q.Unsettled > window {
 			t.Fatalf("%d messages are under way to a device with a window of %d", q.Unsettled, window)
 		}
-		if q.Unsettled > 0 || q.Ready != count {
-			return fmt.Errorf("%d under way, %d waiting", q.Unsettled, q.Ready)
+		if !gone || q.Unsettled > 0 || q.Ready != count {
+			return fmt.Errorf("connected %t, %d under way, %d waiting", !gone, q.Unsettled, q.Ready)
 		}
 		return nil
 	})
-	expectConnections(t, n, 0)
 	again, connack := rig.Dial(t, n, packet.V5, rig.Persistent(name))
 	if !connack.SessionPresent {
 		t.Error("the session is gone")
 	}
+	begun := 0
 	for i, p := range again.Collect(count) {
+		if p.Dup {
+			begun++
+		}
 		if want := fmt.Sprintf("%06d ", i); string(p.Payload[:len(want)]) != want {
 			t.Fatalf("message %d is %q", i, p.Payload[:len(want)])
 		}
+	}
+	if begun == 0 || begun > window {
+		t.Errorf("%d messages had been sent before, want some, and no more than the window of %d", begun, window)
 	}
 }
 
@@ -143,7 +153,7 @@ func TestNeverReadsItsAcknowledgements(t *testing.T) {
 	slow, conn := dialSlow(t, n.TCP, packet.V311)
 	slow.Connect(rig.Clean(prefix + "-slow"))
 	slow.Subscribe(prefix+"/flood", 0)
-	app.sendAll(numbered(prefix+"/flood", 0, 1000, size)) // fills the way to the device, so that acknowledgements stay behind it
+	app.flood(numbered(prefix+"/flood", 0, 1000, size), message.Accepted, message.Released) // fills the way to the device, so that acknowledgements stay behind it
 	b0 := b.Stats().Received
 	var written int
 	for id := packet.ID(1); ; id = id%60_000 + 1 {
