@@ -31,6 +31,7 @@ func TestChaos(t *testing.T) {
 	r.rollingRestart()
 	if s.restartBus {
 		r.restartBus()
+		r.serving(restartWait)
 	}
 	r.heal()
 	dead := r.bury()

@@ -84,7 +84,8 @@ func (l *ledger) sent(id identity, now time.Time) {
 func (l *ledger) load(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.loaded, l.served = on, time.Now()
+	l.progress(time.Now())
+	l.loaded = on
 }
 
 func (l *ledger) progress(now time.Time) {
