@@ -3,6 +3,7 @@ package redis
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"strconv"
 
@@ -16,7 +17,14 @@ func (s *Store) Claim(ctx context.Context, req sessionstore.ClaimRequest) (sessi
 	}
 	l, _ := s.lives.of(req.Node)
 	r := registration{life: l, key: req.Key, token: rand.Text()}
+	// Asked before, so that a claim that cannot be confirmed takes the session from nobody.
+	if err := s.enough(ctx, req.Key); err != nil {
+		return sessionstore.Claimed{}, err
+	}
 	reply, err := s.claim(ctx, req, r)
+	if errors.Is(err, sessionstore.ErrNotReplicated) && reply != nil {
+		s.undo(req, r.token, reply)
+	}
 	if err != nil {
 		return sessionstore.Claimed{}, err
 	}
@@ -28,7 +36,7 @@ func (s *Store) Claim(ctx context.Context, req sessionstore.ClaimRequest) (sessi
 		return sessionstore.Claimed{}, unavailable(err)
 	}
 	if answer.made {
-		if err := s.setHint(ctx, hint{req.Key, r.token}, "0"); err != nil {
+		if err := s.setHint(ctx, hint{req.Key, r.token}, "0", true); err != nil {
 			return sessionstore.Claimed{}, err
 		}
 	}
@@ -84,7 +92,7 @@ func (s *Store) claimStep(req sessionstore.ClaimRequest, r registration) *step {
 		will = *req.Will
 	}
 	return &step{
-		key: req.Key, script: claimScript, keys: s.keys(req.Key), size: len(req.Key.ClientID) + len(will.Message), args: []any{
+		key: req.Key, script: claimScript, confirm: true, keys: s.keys(req.Key), size: len(req.Key.ClientID) + len(will.Message), args: []any{
 			r.token, req.Node, boolArg(req.Clean), strconv.FormatUint(uint64(req.Expiry), 10), req.Now.UnixMilli(),
 			(s.grace + claimRepeat).Milliseconds(), s.prefix + "node:", req.Key.String(), r.field(),
 			boolArg(req.Will != nil), strconv.FormatUint(uint64(will.Delay), 10), will.Message, s.times.Lease.Milliseconds(),

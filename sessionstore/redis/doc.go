@@ -2,15 +2,26 @@
 //
 // # Keys
 //
-// A session is five keys that share a hash tag and so a Cluster slot; <key> is sessionstore.Key.String:
+// A session is up to eight keys that share a hash tag and so a Cluster slot; <key> is sessionstore.Key.String:
 //
-//	sluice:{<key>}:meta    hash: v, epoch, incarnation, owner, expiry, released, inbox, made, writer, seq
+//	sluice:{<key>}:meta    hash: v, epoch, incarnation, owner, expiry, released, inbox, made, writer, seq, reg, ends, hint
 //	sluice:{<key>}:subs    hash: filter -> order ':' record
 //	sluice:{<key>}:in      hash: packet id -> record
 //	sluice:{<key>}:out     hash: packet id -> record
 //	sluice:{<key>}:claim   the last claim's answer, for a repeat; gone soon after
+//	sluice:{<key>}:will    hash: delay, message, at, grace
+//	sluice:{<key>}:work    hash: epoch ':' kind -> a piece of work
+//	sluice:{<key>}:aside   hash: epoch -> a will that waits for the word of an owner that lost the session; gone soon after
 //
-// Records carry a version byte (record.go). A session that ended on Release leaves no key.
+// Elsewhere there are only hints, and who lives:
+//
+//	sluice:{timers:<n>}                      sorted set: "<key> <name>" -> when to look at a session, in ms
+//	sluice:{nodes}                           set: the lives of nodes
+//	sluice:{node:<node>:<life>}:lease        there while the node lives
+//	sluice:{node:<node>:<life>}:life         there until it is taken for dead
+//	sluice:{node:<node>:<life>}:sessions     set: "<key> <token of the claim>"
+//
+// Records carry a version byte (record.go). A session that ended leaves no key but its work.
 //
 // # Steps
 //
@@ -33,12 +44,26 @@
 // is fenced. If a failover lands on a server whose clock is behind, an epoch after a removal may be lower than the removed one's. The fence
 // compares for equality, so the old writer stays fenced.
 //
+// # Work
+//
+// Whether something is left to do stands in the session's own keys, so that the script that decides it is the one that changes the session. A
+// worker finds it by a hint, and makes and claims it by one script (due.lua). So two workers with one hint do not get the same, and a
+// device that comes back either cancels its will or finds it gone.
+//
+// Who dies between two steps must leave the session where it is found: it is registered for its node before it is claimed, and the
+// registration goes only after the hint is there. A sweep looks at every registration of the dead node, also at those whose session has
+// another owner by now, and sets the hints that are missing. Hints and registrations have names of their own: nobody takes away another's.
+//
 // # Time
 //
-// Expiry is decided inside the scripts by the now of the caller. Redis' own key expiry is a backstop, an hour later, by its own clock.
+// Whether a session that a device claims has ended is decided by the now of the caller. What is due is decided by the server's clock, in the
+// session's script; a hint's time by the clock of its own server. Redis' own key expiry is a backstop by the server's clock: an hour after
+// the end for a session that leaves nothing to do, a week for others.
 //
 // # Replication
 //
-// A confirmed step is applied on the primary. A failover to a replica that lacks it loses it; waiting for replicas has its place in
-// lane.send, at the end of the pipeline, on the connection that wrote.
+// Without Options.Replicas a confirmed step is applied on the primary, and a failover to a replica that lacks it loses it. With them each
+// pipeline that has something to confirm ends in one WAIT or WAITAOF (replicas.go). What is done by nobody's order (leases, sweeps, claims of
+// work) does not wait: when a failover loses it, it is done again. WAIT is no consensus: a change that fewer confirmed than were asked
+// for may be there after a failover or not, and the caller was told ErrNotReplicated.
 package redis

@@ -23,6 +23,7 @@ const (
 	answered verdict = iota
 	again            // nothing ran or nobody knows: repeat it
 	unknown          // the server lacks the script: send its text
+	short            // done, but too few replicas confirm it
 	full             // the server has no memory left
 	refused          // repeating does not help
 )
@@ -34,6 +35,8 @@ func judge(err error) verdict {
 	switch {
 	case err == nil:
 		return answered
+	case errors.Is(err, sessionstore.ErrNotReplicated):
+		return short
 	case goredis.HasErrorPrefix(err, "NOSCRIPT"):
 		return unknown
 	case goredis.IsOOMError(err):

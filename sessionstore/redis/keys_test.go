@@ -160,6 +160,23 @@ func TestSessionOfALaterVersionIsNotTouched(t *testing.T) {
 	if _, err := s.Get(t.Context(), f.Key, time.Now()); !errors.Is(err, sessionstore.ErrUnavailable) {
 		t.Fatalf("get: %v", err)
 	}
+	// Nor does a sweep or a worker.
+	orphan := s.orphanStep(registration{key: f.Key}, hint{f.Key, "x"})
+	if reply, err := s.do(t.Context(), s.laneOf(f.Key), orphan); err != nil || reply.([]any)[0] != int64(-1) {
+		t.Fatalf("sweep: %v, %v", reply, err)
+	}
+	if err := s.setHint(t.Context(), hint{f.Key, "x"}, "0", false); err != nil {
+		t.Fatal(err)
+	}
+	if pieces, err := s.Due(t.Context(), 1); err != nil || len(pieces) != 0 {
+		t.Fatalf("due: %+v, %v", pieces, err)
+	}
+	if _, err := s.Get(t.Context(), f.Key, time.Now()); err == nil { // waits until the hint was moved
+		t.Fatal("the session was read")
+	}
+	if n := admin.ZCard(t.Context(), s.timers(shardOf(f.Key))).Val(); n != 1 {
+		t.Fatal("the hint was taken away from the nodes that can read the session")
+	}
 	if owner := admin.HGet(t.Context(), meta, "owner").Val(); owner != "node-a" {
 		t.Fatalf("owner %q: the session was changed", owner)
 	}

@@ -59,7 +59,7 @@ func (l *lane) run() {
 	for {
 		calls, late, open := l.take(time.Now())
 		for _, st := range late {
-			st.finish(nil, unavailable(l.store.outage.because(errGrace)))
+			st.finish(nil, st.gaveUp(l.store.outage.because(errGrace)))
 		}
 		if !open {
 			return
@@ -154,13 +154,16 @@ func (l *lane) send(calls []*call) (back []*step, cause error) {
 	for i, c := range calls {
 		cmds[i] = c.queue(ctx, pipe, s)
 	}
-	// A profile that wants replicas adds one WAIT or WAITAOF here, the last command of the same pipeline and so of the same connection
-	// (in a Cluster one per primary), and counts every call below as not yet confirmed unless the number it returns suffices.
+	confirmed := s.replication.ask(ctx, pipe, calls)
 	_, execErr := pipe.Exec(ctx)
+	missing := confirmed()
 	for i, c := range calls {
 		reply, err := cmds[i].Result()
 		if err == nil && reply == nil {
 			err = execErr // never sent: no reply of ours is nil
+		}
+		if err == nil && c.confirm() {
+			err = missing
 		}
 		retry, wait := l.settle(c, reply, err)
 		if retry {
@@ -194,6 +197,16 @@ func (l *lane) settle(c *call, reply any, err error) (retry bool, wait error) {
 			// The device is told to come later; what is stored matters more than one session more.
 			c.steps[0].finish(nil, fmt.Errorf("%w: redis: %w", sessionstore.ErrFull, err))
 			return false, nil
+		}
+		return true, err
+	case short:
+		if c.steps[0].script == claimScript {
+			c.steps[0].finish(reply, err) // it is taken back
+			return false, err
+		}
+		for _, st := range c.steps {
+			st.doubtful = true
+			st.short.Store(true)
 		}
 		return true, err
 	case again:

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
+
 	"sluice/sessionstore"
 )
 
@@ -188,7 +190,7 @@ func (s *Store) dead(ctx context.Context, node string) ([]life, error) {
 
 // missing gives the lives, other than ours, that have no lease.
 func (s *Store) missing(ctx context.Context, node string) ([]string, error) {
-	replies, err := s.all(ctx, []*step{{key: sessionstore.Key{ClientID: "nodes"}, cmd: []any{"SMEMBERS", s.known()}, reads: true}})
+	replies, err := s.all(ctx, []*step{{key: sessionstore.Key{ClientID: "nodes"}, cmd: []any{"SMEMBERS", s.known()}}})
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +205,7 @@ func (s *Store) missing(ctx context.Context, node string) ([]string, error) {
 			continue
 		}
 		names = append(names, name)
-		asks = append(asks, &step{key: nodeKey(l), cmd: []any{"EXISTS", s.lifeKeys(l)[0]}, reads: true})
+		asks = append(asks, &step{key: nodeKey(l), cmd: []any{"EXISTS", s.lifeKeys(l)[0]}})
 	}
 	if replies, err = s.all(ctx, asks); err != nil {
 		return nil, err
@@ -217,8 +219,7 @@ func (s *Store) missing(ctx context.Context, node string) ([]string, error) {
 	return out, nil
 }
 
-// bury releases up to most sessions of a dead life, and forgets it when it has none. In this order: the session's release, its hint, its
-// registration. So whoever dies in between leaves it to be found.
+// bury releases up to most sessions of a dead life, and forgets it when it has none.
 func (s *Store) bury(ctx context.Context, l life, most int) (taken int, err error) {
 	replies, err := s.all(ctx, []*step{{key: nodeKey(l), script: buryScript, keys: s.lifeKeys(l), args: []any{most}}})
 	if err != nil {
@@ -233,8 +234,31 @@ func (s *Store) bury(ctx context.Context, l life, most int) (taken int, err erro
 		_, err := s.all(ctx, []*step{s.knownStep("SREM", l)})
 		return 0, err
 	}
-	steps, hints := s.orphanSteps(l, members)
-	if replies, err = s.all(ctx, steps); err != nil {
+	return s.orphan(ctx, l, members)
+}
+
+// orphan releases sessions of a dead life. In this order: the session, its hint, its registration. So whoever dies in between leaves it to
+// be found.
+func (s *Store) orphan(ctx context.Context, l life, members []any) (taken int, err error) {
+	remove := []any{"SREM", s.lifeKeys(l)[2]}
+	var found []registration
+	for _, m := range members {
+		member, _ := m.(string)
+		if r, ok := parseRegistration(l, member); ok {
+			found = append(found, r)
+		} else {
+			s.log.Error("a registration of a dead node cannot be read, and is removed", zap.String("registration", member))
+			remove = append(remove, m)
+		}
+	}
+	hints := make([]hint, len(found))
+	steps := make([]*step, len(found))
+	for i, r := range found {
+		hints[i] = hint{r.key, rand.Text()}
+		steps[i] = s.orphanStep(r, hints[i])
+	}
+	replies, err := s.all(ctx, steps)
+	if err != nil {
 		return 0, err
 	}
 	var set []*step
@@ -243,9 +267,13 @@ func (s *Store) bury(ctx context.Context, l life, most int) (taken int, err erro
 		if !ok || len(parts) != 2 {
 			return taken, unavailable(fmt.Errorf("%w: answer to a sweep", errRecord))
 		}
-		if parts[0] == int64(1) {
+		switch parts[0] {
+		case int64(1):
 			taken++
+		case int64(-1):
+			continue // for a node that can read it
 		}
+		remove = append(remove, found[i].member())
 		if due, _ := parts[1].(string); due != "" {
 			set = append(set, s.hintStep(hints[i], due, ""))
 		}
@@ -253,23 +281,14 @@ func (s *Store) bury(ctx context.Context, l life, most int) (taken int, err erro
 	if _, err := s.all(ctx, set); err != nil {
 		return taken, err
 	}
-	_, err = s.all(ctx, []*step{{key: nodeKey(l), cmd: append([]any{"SREM", s.lifeKeys(l)[2]}, members...)}})
+	if len(remove) > 2 {
+		_, err = s.all(ctx, []*step{{key: nodeKey(l), cmd: remove}})
+	}
 	return taken, err
 }
 
-func (s *Store) orphanSteps(l life, members []any) (steps []*step, hints []hint) {
-	for _, m := range members {
-		member, _ := m.(string)
-		r, ok := parseRegistration(l, member)
-		if !ok {
-			continue // removed with the others: nothing can be done about it
-		}
-		h := hint{r.key, rand.Text()}
-		hints = append(hints, h)
-		steps = append(steps, &step{
-			key: r.key, script: orphanScript, keys: s.keys(r.key)[:7], size: len(r.key.ClientID),
-			args: []any{l.node, r.field(), s.times.WillGrace.Milliseconds(), backstopMargin.Milliseconds(), h.name},
-		})
-	}
-	return steps, hints
+func (s *Store) orphanStep(r registration, h hint) *step {
+	return &step{key: r.key, script: orphanScript, keys: s.keys(r.key)[:7], size: len(r.key.ClientID), args: []any{
+		r.life.node, r.field(), s.times.WillGrace.Milliseconds(), backstopMargin.Milliseconds(), h.name,
+	}}
 }

@@ -27,10 +27,14 @@ const (
 	backoffMin = 10 * time.Millisecond
 	backoffMax = time.Second
 
+	// DefaultReplicaTimeout is how long replicas have to confirm. They do within a round trip, or with WAITAOF within the second of
+	// appendfsync everysec; each lane waits so long for those that do not.
+	DefaultReplicaTimeout = 2 * time.Second
+
 	// claimRepeat is how long a claim is kept recognizable, beyond the grace, in which it may be repeated: its last attempt.
 	claimRepeat = 2 * attemptTime
-	// backstopMargin is how long Redis keeps a session after it ended by the nodes' clocks, so that a claim, or a sweep, still finds it and
-	// deletes its inbox; it also covers clocks that differ.
+	// backstopMargin is how long Redis keeps a session after it ended by the nodes' clocks, which may differ, when it leaves nothing to do.
+	// Others are kept for a week (WORK_KEPT in scripts/lib.lua).
 	backstopMargin = time.Hour
 
 	// timerShards spread the timer hints over slots. It is the same for every node and must never change: a hint would not be found.

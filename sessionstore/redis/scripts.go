@@ -10,7 +10,6 @@ import (
 // script is one atomic step. Redis knows a script it has seen by the SHA-1 of its text.
 type script struct {
 	name, text, sha string
-	reads           bool // changes nothing: no replica has to confirm it
 }
 
 //go:embed scripts/*.lua
@@ -21,7 +20,7 @@ func newScript(name string) *script {
 	flags, body, _ := strings.Cut(scriptText(name), "\n")
 	text := flags + "\n" + scriptText("lib") + body
 	sum := sha1.Sum([]byte(text))
-	return &script{name: name, text: text, sha: hex.EncodeToString(sum[:]), reads: strings.Contains(flags, "no-writes")}
+	return &script{name: name, text: text, sha: hex.EncodeToString(sum[:])}
 }
 
 func scriptText(name string) string {

@@ -18,16 +18,18 @@ type step struct {
 	script *script
 	keys   []string // of the script; nil: meta, subs, in, out of the session
 	args   []any
-	cmd    []any  // a command instead of a script; safe to repeat
-	reads  bool   // cmd changes nothing
-	write  *write // set when the script is apply: its arguments are made when it is sent
-	size   int    // bytes on the wire, about
+	cmd    []any // a command instead of a script; safe to repeat
+	// confirm: not answered before replicas have it, if they are asked.
+	confirm bool
+	write   *write // set when the script is apply: its arguments are made when it is sent
+	size    int    // bytes on the wire, about
 
 	deadline  time.Time
 	abandoned atomic.Bool // the caller no longer waits
 	// doubtful: an earlier attempt may have been applied.
 	doubtful bool
-	eval     bool // the server did not know the script: send its text
+	short    atomic.Bool // too few replicas confirmed an attempt
+	eval     bool        // the server did not know the script: send its text
 	finish   func(reply any, err error)
 }
 
@@ -67,6 +69,17 @@ func (st *step) name() string {
 	}
 	return st.script.name
 }
+
+// gaveUp is what the caller gets when its time is over.
+func (st *step) gaveUp(cause error) error {
+	if st.short.Load() {
+		return fmt.Errorf("%w: redis: %w", sessionstore.ErrNotReplicated, cause)
+	}
+	return unavailable(cause)
+}
+
+// confirm: a call is one step, or Writes that all want it.
+func (c *call) confirm() bool { return c.steps[0].confirm }
 
 // queue puts the call into a pipeline.
 func (c *call) queue(ctx context.Context, pipe goredis.Pipeliner, s *Store) *goredis.Cmd {

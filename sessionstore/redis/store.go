@@ -27,6 +27,15 @@ type Options struct {
 	Grace time.Duration
 	// Logger gets the beginning and end of outages, and what Redis refuses. Nil logs nothing.
 	Logger *zap.Logger
+	// Replicas is how many replicas have to confirm a change before Claim, Write, Release and Finish answer; zero asks none. Fewer give
+	// ErrNotReplicated. Open then refuses a server that may evict keys. What all replicas confirmed survives a failover to any of them; with
+	// less than all it survives one to those that confirmed.
+	Replicas int
+	// ReplicaTimeout is how long they have each time, DefaultReplicaTimeout when zero, at most 2.5 s.
+	ReplicaTimeout time.Duration
+	// AOF asks that the change be in the append-only files, of the primary too (WAITAOF, Redis 7.2). With appendfsync everysec an answer
+	// takes up to a second.
+	AOF bool
 	// Times are the waits of leases and work.
 	Times sessionstore.Times
 	// TLS replaces the default configuration of rediss:// URLs (own roots, client certificate). Without TLS in the URL it is not used.
@@ -44,6 +53,8 @@ type Store struct {
 	times  sessionstore.Times
 	spread bool // a Cluster: commands for different keys may overtake each other
 	lives  lives
+
+	replication replication
 
 	ctx    context.Context // until Close
 	cancel context.CancelFunc
@@ -85,12 +96,20 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 		times: times, spread: spread, lives: lives{own: make(map[string]life), seen: sessionstore.NewAbsence(times.DeadAfter)},
 		seed: maphash.MakeSeed(), outage: outage{log: opts.Logger},
 	}
+	if err := s.setReplication(opts); err != nil {
+		_ = client.Close()
+		return nil, err
+	}
 	s.ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	for i := range s.lanes {
 		s.lanes[i] = newLane(s, i)
 		_ = s.start(s.lanes[i].run)
 	}
-	if err := s.check(ctx); err != nil {
+	err = s.check(ctx)
+	if err == nil {
+		err = s.checkDurable(ctx, opts)
+	}
+	if err != nil {
 		_ = s.Close()
 		return nil, err
 	}
@@ -103,7 +122,8 @@ func (s *Store) check(ctx context.Context) error {
 	if err := s.client.Ping(ctx).Err(); goredis.IsAuthError(err) {
 		return fmt.Errorf("redis: the server refuses the user or the password: %w; put them into the URL as redis://user:password@host", err)
 	}
-	if err := s.Ready(ctx); err != nil {
+	// Replicas may come later: until they do, Ready says what is missing.
+	if err := s.probe(ctx, false); err != nil {
 		return err
 	}
 	info, err := s.client.Info(ctx, "server").Result()
@@ -171,7 +191,7 @@ func (s *Store) begin(ctx context.Context, l *lane, st *step) (wait func() (any,
 			return r.reply, r.err
 		case <-ctx.Done():
 			st.abandoned.Store(true)
-			return nil, unavailable(ctx.Err())
+			return nil, st.gaveUp(ctx.Err())
 		}
 	}, nil
 }
@@ -209,7 +229,7 @@ func (s *Store) Write(f sessionstore.Fence, ops []sessionstore.Op, done func(err
 	}
 	encoded, puts, size := encodeOps(ops)
 	w := &write{epoch: f.Epoch, ops: encoded, puts: puts}
-	st := &step{key: f.Key, script: applyScript, write: w, size: size + 256, deadline: time.Now().Add(s.grace)}
+	st := &step{key: f.Key, script: applyScript, confirm: true, write: w, size: size + 256, deadline: time.Now().Add(s.grace)}
 	st.finish = func(reply any, err error) {
 		switch n, _ := reply.(int64); {
 		case err != nil:
@@ -235,7 +255,11 @@ func (s *Store) Release(ctx context.Context, f sessionstore.Fence, req sessionst
 	if err := f.Key.Validate(); err != nil {
 		return false, err
 	}
-	st := s.releaseStep(f, req)
+	return s.release(ctx, f, req, true)
+}
+
+func (s *Store) release(ctx context.Context, f sessionstore.Fence, req sessionstore.ReleaseRequest, confirm bool) (work bool, err error) {
+	st := s.releaseStep(f, req, confirm)
 	reply, err := s.do(ctx, s.laneOf(f.Key), st)
 	if err != nil {
 		return false, err
@@ -245,7 +269,7 @@ func (s *Store) Release(ctx context.Context, f sessionstore.Fence, req sessionst
 		return false, unavailable(err)
 	}
 	if r.due != "" {
-		if err := s.setHint(ctx, r.hint, r.due); err != nil {
+		if err := s.setHint(ctx, r.hint, r.due, confirm); err != nil {
 			return false, err
 		}
 	}
@@ -258,8 +282,8 @@ func (s *Store) Release(ctx context.Context, f sessionstore.Fence, req sessionst
 	return r.work, sessionstore.ErrFenced
 }
 
-func (s *Store) releaseStep(f sessionstore.Fence, req sessionstore.ReleaseRequest) *step {
-	return &step{key: f.Key, script: releaseScript, keys: s.keys(f.Key), size: len(f.Key.ClientID), args: []any{
+func (s *Store) releaseStep(f sessionstore.Fence, req sessionstore.ReleaseRequest, confirm bool) *step {
+	return &step{key: f.Key, confirm: confirm, script: releaseScript, keys: s.keys(f.Key), size: len(f.Key.ClientID), args: []any{
 		strconv.FormatUint(f.Epoch, 10), req.Now.UnixMilli(), boolArg(req.End), backstopMargin.Milliseconds(),
 		boolArg(req.Will == sessionstore.WillKept), rand.Text(),
 	}}
@@ -309,12 +333,15 @@ func (s *Store) Get(ctx context.Context, key sessionstore.Key, now time.Time) (s
 	return found, nil
 }
 
-// Ready sends a step that changes nothing through every lane: it fails where a Write would, also on a server that became a replica.
-func (s *Store) Ready(ctx context.Context) error {
+// Ready: see sessionstore.Store.
+func (s *Store) Ready(ctx context.Context) error { return s.probe(ctx, true) }
+
+// probe sends a step that changes nothing through every lane: it fails where a Write would, also on a server that became a replica.
+func (s *Store) probe(ctx context.Context, confirm bool) error {
 	results := make(chan error, lanes)
 	for _, l := range s.lanes {
 		// Epoch 0 is never given out.
-		probe := s.releaseStep(sessionstore.Fence{Key: sessionstore.Key{ClientID: "ready"}}, sessionstore.ReleaseRequest{})
+		probe := s.releaseStep(sessionstore.Fence{Key: sessionstore.Key{ClientID: "ready"}}, sessionstore.ReleaseRequest{}, confirm)
 		go func() {
 			_, err := s.do(ctx, l, probe)
 			results <- err

@@ -50,8 +50,10 @@ func (s *Store) hintStep(h hint, due, only string) *step {
 }
 
 // setHint returns once the hint is there: what it points to is found then, whoever dies.
-func (s *Store) setHint(ctx context.Context, h hint, due string) error {
-	_, err := s.do(ctx, s.laneOf(h.key), s.hintStep(h, due, ""))
+func (s *Store) setHint(ctx context.Context, h hint, due string, confirm bool) error {
+	st := s.hintStep(h, due, "")
+	st.confirm = confirm
+	_, err := s.do(ctx, s.laneOf(h.key), st)
 	return err
 }
 

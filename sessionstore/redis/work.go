@@ -131,7 +131,7 @@ func (s *Store) Finish(ctx context.Context, w sessionstore.Work) error {
 	}
 	k := s.keys(w.Key)
 	reply, err := s.do(ctx, s.laneOf(w.Key), &step{
-		key: w.Key, script: finishScript, keys: []string{k[6], k[0]}, size: len(w.Key.ClientID),
+		key: w.Key, script: finishScript, confirm: true, keys: []string{k[6], k[0]}, size: len(w.Key.ClientID),
 		args: []any{strconv.FormatUint(w.Epoch, 10) + ":" + kind, token},
 	})
 	if err != nil {

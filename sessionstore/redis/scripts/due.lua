@@ -15,6 +15,9 @@ local function look_at(t)
 end
 
 local held = redis.call('HMGET', meta, 'v', 'epoch', 'owner', 'ends', 'inbox', 'incarnation')
+if held[1] and held[1] ~= '1' then
+  look_at(at + lease) -- a later version's session is left to its nodes, and so is the hint
+end
 if held[1] == '1' and held[3] == '' then
   local will, ends, inbox = read_will(willkey), tonumber(held[4]), held[5] or ''
   if ends and at >= ends then
@@ -39,8 +42,9 @@ local taken = {}
 local all = redis.call('HGETALL', work)
 for i = 1, #all, 2 do
   local name, p = all[i], cmsgpack.unpack(all[i + 1])
-  -- A later version's piece is left to its nodes.
-  if p.v == '1' then
+  if p.v ~= '1' then
+    look_at(at + lease)
+  else
     if p.t ~= token and p.u and at < p.u then
       look_at(p.u)
     elseif #taken >= most then

@@ -3,14 +3,17 @@
 --
 -- KEYS  1 meta   2 subs   3 in   4 out   5 claim   6 will   7 work
 -- ARGV  1 node   2 registration of the claim   3 grace of wills in ms   4 margin of the backstop in ms   5 name of a timer hint
--- Gives { 1 released | 0 not, when the hint is due in ms or '' }: the latter also when somebody else released it and may have died
--- before the hint was set.
+-- Gives { 1 released | 0 not | -1 a later version's, for its nodes to sweep, when the hint is due in ms or '' }: the latter also when
+-- somebody else released it and may have died before the hint was set.
 local meta, willkey, work = KEYS[1], KEYS[6], KEYS[7]
 local at, taken, due = clock(), 0, nil
 local held = redis.call('HMGET', meta, 'v', 'epoch', 'owner', 'expiry', 'inbox', 'reg')
+if held[1] and held[1] ~= '1' then
+  return { -1, '' }
+end
 local will, inbox = read_will(willkey), held[5] or ''
 
-if held[1] == '1' and held[3] == ARGV[1] and held[6] == ARGV[2] then
+if held[1] and held[3] == ARGV[1] and held[6] == ARGV[2] then
   taken = 1
   local expiry = tonumber(held[4])
   if expiry == 0 and not will and inbox == '' then
