@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"sync"
 
 	"go.uber.org/zap"
@@ -10,6 +11,7 @@ import (
 	"sluice/amqp/message"
 	"sluice/gateway/bridge"
 	"sluice/mqtt/session"
+	"sluice/sessionstore"
 )
 
 // sessionLane is the device's receiver on its session's inbox (design: session lane, for subscriptions of QoS 1 and 2). The bus keeps the
@@ -36,8 +38,12 @@ func (l *sessionLane) attach() {
 	l.receiver = l.d.gw.opt.Bus.Attach(amqp.Source{Inbox: l.inbox, Prepare: l.prepare}, l)
 }
 
-// prepare makes the inbox again with all it was subscribed to: the bus has lost it.
+// prepare makes the inbox again with all it was subscribed to: the bus has lost it. Or it was removed with its session, and we have not
+// heard of that; then the store says so, and it is not made again: it would gather messages that nobody ever fetches.
 func (l *sessionLane) prepare(ctx context.Context) error {
+	if err := l.d.writeInbox(ctx); err != nil {
+		return err
+	}
 	if err := l.d.gw.opt.Bus.EnsureInbox(ctx, l.d.gw.sessionInbox(l.inbox)); err != nil {
 		return err
 	}
@@ -62,6 +68,10 @@ func (l *sessionLane) Delivered(d amqp.Delivery) {
 func (l *sessionLane) Detached(err error) bool {
 	l.d.log.Debug("session lane detached", zap.String("inbox", l.inbox), zap.Error(err))
 	l.d.post(session.LaneDetached{})
+	if errors.Is(err, sessionstore.ErrFenced) {
+		l.d.post(takenOver)
+		return false
+	}
 	return true
 }
 

@@ -47,7 +47,12 @@ func (sh *shell) open(e session.OpenSession) {
 }
 
 func (sh *shell) claim(e session.OpenSession) {
-	req := sessionstore.ClaimRequest{Key: sh.key, Node: sh.n.id, Clean: e.Connect.CleanStart, Expiry: e.Expiry, Now: sh.w.now}
+	req := sessionstore.ClaimRequest{
+		Key: sh.key, Node: sh.n.id, Clean: e.Connect.CleanStart, Expiry: e.Expiry, Will: storedWill(e.Connect.Will), Now: sh.w.now,
+	}
+	if w := e.Connect.Will; w != nil {
+		sh.will = string(w.Payload)
+	}
 	late := func() bool { return sh.conn.d.persistent && sh.conn.d.conn != sh.conn }
 	sh.n.store.claim(req, late, func(answer sessionstore.Claimed, err error) {
 		if err != nil {
@@ -62,8 +67,8 @@ func (sh *shell) claim(e session.OpenSession) {
 
 func (sh *shell) claimed(answer *sessionstore.Claimed) {
 	s, key := &answer.Session, sh.key
-	if old := answer.Discarded; old != nil && old.Inbox != "" {
-		sh.n.deleteInbox(old.Inbox)
+	if answer.Work {
+		sh.n.upkeep.kick()
 	}
 	sh.resumesFrom(s)
 	sh.post(claimed{
@@ -72,7 +77,7 @@ func (sh *shell) claimed(answer *sessionstore.Claimed) {
 		opened: bridge.Opened{
 			Present:         answer.Present,
 			State:           sessionState(s),
-			MessageIDPrefix: fmt.Sprintf("%s-%s-%s-", key.ClientID, strconv.FormatUint(s.Incarnation, 36), strconv.FormatUint(s.Epoch, 36)),
+			MessageIDPrefix: messageIDPrefix(key.ClientID, s.Incarnation, s.Epoch),
 			Provenance:      mapping.NewProvenance(key.Tenant, key.Principal, key.ClientID, sh.n.id),
 			Publisher:       mapping.Publisher{Tenant: key.Tenant, Principal: key.Principal, ClientID: key.ClientID, Node: sh.n.id},
 		},
