@@ -94,7 +94,7 @@ func (b *broker) remove(name string) error {
 	b.queues = slices.DeleteFunc(b.queues, func(other *queue) bool { return other == q })
 	for _, c := range slices.Clone(q.consumers) {
 		b.detach(c)
-		c.link.down.send(func() { c.link.r.c.n.do(c.link.r.lose) })
+		c.link.down.send(func() { c.link.r.c.n.do(func() { c.link.r.lose(amqp.ErrNotFound) }) })
 	}
 	return nil
 }
@@ -110,6 +110,7 @@ func (b *broker) transfer(conn *busConn, m *message.Message, settled bool, answe
 	}
 	w, p := b.w, &b.w.plan
 	if settled {
+		w.oracle.transferredSettled(m)
 		b.route(m)
 		return
 	}

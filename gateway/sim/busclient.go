@@ -47,7 +47,7 @@ type busRequest struct {
 // handler is amqp.Handler.
 type handler interface {
 	attached()
-	detached()
+	detached(err error) (again bool)
 	delivered(tag uint64, m *message.Message, redelivered bool)
 }
 
@@ -111,7 +111,7 @@ func (b *busConn) lose() {
 	}
 	b.sends, b.requests = nil, nil
 	for _, r := range slices.Clone(c.receivers) {
-		r.lose()
+		r.lose(amqp.ErrUnavailable)
 	}
 	c.again()
 }

@@ -27,7 +27,7 @@ func (w *world) dial(d *device, n *node) *conn {
 			return
 		}
 		n.do(func() {
-			if n.stopping {
+			if n.stopping || !n.started {
 				c.closeByNode()
 				return
 			}

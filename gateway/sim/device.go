@@ -20,6 +20,7 @@ type device struct {
 	thinks     time.Duration // how long it may take to answer
 	filters    []subscription
 	receiveMax uint16
+	wills      bool // each of its connections has a Will
 
 	conn    *conn // nil while offline
 	online  bool  // CONNACK came
@@ -91,6 +92,9 @@ func (d *device) connect() {
 	if p.CleanStart {
 		d.forget()
 	}
+	if d.wills {
+		p.Will = d.newWill()
+	}
 	d.heard = w.now
 	d.conn.toNode(p)
 	d.ping(d.serial, time.Duration(p.KeepAlive)*time.Second*7/10)
@@ -100,6 +104,18 @@ func (d *device) connect() {
 			d.disconnectAbruptly()
 		}
 	})
+}
+
+// newWill makes a Will that no other connection has.
+func (d *device) newWill() *packet.Will {
+	w := d.w
+	will := &packet.Will{Topic: "w/" + d.id, Payload: fmt.Appendf(nil, "%s-will-%d", d.id, d.serial), QoS: packet.QoS(w.rng.IntN(3))}
+	if d.version == packet.V5 && w.chance(0.5) {
+		will.Properties.WillDelay = uint32(w.rng.IntN(8))
+		will.Properties.Set |= packet.PropWillDelay
+	}
+	w.oracle.bequeaths(d, will)
+	return will
 }
 
 // forget is the end of the session on the device's side.

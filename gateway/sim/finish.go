@@ -9,8 +9,6 @@ import (
 
 // finish carries out bridge.Finish as gateway/finish.go does: no event is handled after it; deliveries go back to the bus, then the session is
 // released.
-//
-// Wills and session timers will have their place here and in a file of their own beside it, once the store keeps them.
 func (sh *shell) finish(e bridge.Finish) {
 	if sh.finished {
 		return
@@ -40,18 +38,22 @@ func (sh *shell) leaveLanes(then func()) {
 	sh.lane.receiver.close(goOn)
 }
 
+// release ends the ownership. The Will to publish and the inbox to remove are with the store from here on, as work for any node.
 func (sh *shell) release(e bridge.Finish) {
 	if !e.Opened {
 		sh.gone()
 		return
 	}
-	sh.n.store.release(sh.fence, e.End, func(err error) {
-		switch {
-		case errors.Is(err, sessionstore.ErrFenced):
-		case err != nil:
+	fate := sessionstore.WillDropped
+	if e.KeepWill {
+		fate = sessionstore.WillKept
+	}
+	sh.n.store.release(sh, e.End, fate, func(work bool, err error) {
+		if work {
+			sh.n.upkeep.kick()
+		}
+		if err != nil && !errors.Is(err, sessionstore.ErrFenced) {
 			sh.w.log("release %s %s: %v", sh.n.id, sh.key.ClientID, err)
-		case e.End && sh.lane != nil && sh.lane.made:
-			sh.n.deleteInbox(sh.lane.inbox)
 		}
 		sh.gone()
 	})

@@ -171,7 +171,7 @@ func (sh *shell) joinSession(filters []string, done func(error)) {
 		bind()
 		return
 	}
-	sh.n.store.write(sh.fence, []sessionstore.Op{sessionstore.SetInbox{Name: l.inbox}}, func(err error) {
+	sh.writeInbox(func(err error) {
 		if err != nil || sh.scope.ended {
 			done(err)
 			return
@@ -185,6 +185,10 @@ func (sh *shell) joinSession(filters []string, done func(error)) {
 			bind()
 		})
 	})
+}
+
+func (sh *shell) writeInbox(done func(error)) {
+	sh.n.store.write(sh.fence, []sessionstore.Op{sessionstore.SetInbox{Name: sh.lane.inbox}}, done)
 }
 
 func (sh *shell) resumeLanes(e bridge.ResumeLanes) {
@@ -262,7 +266,18 @@ func (l *sessionLane) attach() {
 	}
 }
 
+// prepare makes the inbox again, if the store confirms that the session is still ours.
 func (l *sessionLane) prepare(done func(error)) {
+	l.sh.writeInbox(func(err error) {
+		if err != nil {
+			done(err)
+			return
+		}
+		l.remake(done)
+	})
+}
+
+func (l *sessionLane) remake(done func(error)) {
 	bus := l.sh.n.bus
 	bus.ensureInbox(amqp.Inbox{Name: l.inbox, SingleActive: true}, func(err error) {
 		if err != nil {
@@ -274,7 +289,14 @@ func (l *sessionLane) prepare(done func(error)) {
 }
 
 func (l *sessionLane) attached() { l.sh.post(session.LaneAttached{}) }
-func (l *sessionLane) detached() { l.sh.post(session.LaneDetached{}) }
+func (l *sessionLane) detached(err error) bool {
+	l.sh.post(session.LaneDetached{})
+	if errors.Is(err, sessionstore.ErrFenced) {
+		l.sh.post(takenOver)
+		return false
+	}
+	return true
+}
 func (l *sessionLane) delivered(tag uint64, m *message.Message, redelivered bool) {
 	l.sh.post(bridge.DeliveryArrived{Tag: tag, Message: m, Redelivered: redelivered})
 }
@@ -345,8 +367,8 @@ func (l *nodeLane) prepare(done func(error)) {
 	})
 }
 
-func (l *nodeLane) attached() {}
-func (l *nodeLane) detached() {}
+func (l *nodeLane) attached()           {}
+func (l *nodeLane) detached(error) bool { return true }
 func (l *nodeLane) delivered(_ uint64, m *message.Message, _ bool) {
 	d, _, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: l.n.w.now, SkipIdentity: true})
 	if err != nil {

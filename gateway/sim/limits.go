@@ -16,6 +16,12 @@ const (
 	retryFirst   = 50 * time.Millisecond
 	retryMax     = 2 * time.Second
 	shutdownWait = 20 * time.Second
+	leasePause   = 3 * time.Second
+	sweepPause   = time.Second
+	duePause     = 500 * time.Millisecond
+	upkeepWait   = 5 * time.Second
+	workWait     = 25 * time.Second
+	workBatch    = 32 // pieces
 	// readAhead is how many packets may have been read when reading is paused.
 	readAhead = 8
 

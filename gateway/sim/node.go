@@ -17,6 +17,8 @@ type node struct {
 	paused   bool
 	backlog  []func()
 	stopping bool
+	started  bool // it has its first lease, and takes devices
+	upkeep   *upkeep
 
 	toStore, toBus, toDevices *route
 
@@ -38,6 +40,7 @@ func (w *world) startNode(slot int) *node {
 	n.bus = newBusClient(n)
 	n.lane = &nodeLane{n: n, inbox: "node." + n.id}
 	w.log("node    %s starts", n.id)
+	n.startUpkeep()
 	return n
 }
 
@@ -140,10 +143,4 @@ func (n *node) leave(sh *shell) {
 			return
 		}
 	}
-}
-
-// deleteInbox removes an inbox that nobody needs, in the background.
-func (n *node) deleteInbox(name string) {
-	r := &retrying{n: n, until: n.w.now.Add(grace)}
-	r.run(func(done func(error)) { n.bus.deleteInbox(name, done) }, func(error) {})
 }

@@ -22,7 +22,11 @@ type oracle struct {
 	latest  map[string]uint64 // per queue: the greatest place in it of what was delivered for the first time
 	pending []*due
 	orphans map[receipt]int // by identity
-	marks   marks
+
+	wills     map[string]*will
+	willOrder []*will
+	handed    map[string]*handed
+	marks     marks
 }
 
 // record is an application message and what became of it.
@@ -66,7 +70,7 @@ type marks struct {
 }
 
 func newOracle(w *world) *oracle {
-	return &oracle{w: w, records: map[string]*record{}, got: map[receipt]*got{}, orphans: map[receipt]int{}, latest: map[string]uint64{}}
+	return &oracle{w: w, records: map[string]*record{}, got: map[receipt]*got{}, orphans: map[receipt]int{}, wills: map[string]*will{}, handed: map[string]*handed{}, latest: map[string]uint64{}}
 }
 
 func (o *oracle) gotBy(d *device, key string) *got {
@@ -129,11 +133,19 @@ func (o *oracle) transferred(m *message.Message) *record {
 	if !r.arrived {
 		r.arrived = true
 		o.inOrder(r)
+		o.willArrives(r)
 	}
-	if r.qos == 2 && len(r.ids) > 1 {
+	if (r.qos == 2 || o.wills[r.key] != nil) && len(r.ids) > 1 {
 		o.w.fail("duplicates: QoS 2 message %s comes to the bus as %q", r.key, r.ids)
 	}
 	return r
+}
+
+// transferredSettled: at QoS 0 only a Will has anything to keep.
+func (o *oracle) transferredSettled(m *message.Message) {
+	if o.wills[keyOfMessage(m)] != nil {
+		o.transferred(m)
+	}
 }
 
 // inOrder: messages of one device, topic and QoS come to the bus in the order of their first sending.

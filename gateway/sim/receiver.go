@@ -56,7 +56,7 @@ func (r *receiver) connect() {
 		switch {
 		case r.link != l:
 		case err != nil || r.closed:
-			r.lose()
+			r.lose(err)
 		default:
 			r.missing = false
 			l.attach()
@@ -76,7 +76,7 @@ func (l *link) attach() {
 				case r.link != l:
 				case err != nil:
 					r.missing = errors.Is(err, amqp.ErrNotFound)
-					r.lose()
+					r.lose(err)
 				default:
 					l.established()
 				}
@@ -100,7 +100,7 @@ func (l *link) established() {
 }
 
 // lose: the link is gone, or could not be made. It is tried again after a pause.
-func (r *receiver) lose() {
+func (r *receiver) lose(err error) {
 	if r.link == nil {
 		return
 	}
@@ -113,7 +113,11 @@ func (r *receiver) lose() {
 		r.down()
 		return
 	}
-	r.h.detached()
+	if !r.h.detached(err) {
+		r.closed = true
+		r.down()
+		return
+	}
 	r.c.n.after(r.c.n.w.between(100*time.Millisecond, 400*time.Millisecond), r.connect)
 }
 
@@ -176,7 +180,7 @@ func (r *receiver) close(down func()) {
 func (l *link) detach() {
 	l.up.send(func() {
 		l.r.c.n.w.broker.detach(l.consumer)
-		l.down.send(func() { l.r.c.n.do(l.r.lose) })
+		l.down.send(func() { l.r.c.n.do(func() { l.r.lose(nil) }) })
 	})
 }
 

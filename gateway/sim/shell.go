@@ -35,6 +35,7 @@ type shell struct {
 	lane      *sessionLane
 	ops       opQueue
 	filters   []string // on the node lane
+	will      string   // key of the Will
 
 	deadline, armed time.Time
 	timer           *event
@@ -48,6 +49,7 @@ type shell struct {
 var (
 	takenOver = session.CloseRequested{Reason: packet.SessionTakenOver, Text: "another connection of this client took the session over"}
 	goingDown = session.CloseRequested{Reason: packet.ServerShuttingDown, Text: "the server is going down; connect again", NoWill: true}
+	swept     = session.CloseRequested{Reason: packet.ServerBusy, Text: "the server lost contact with its session store; connect again", NoWill: true}
 	storeGone = session.CloseRequested{Reason: packet.ServerBusy, Text: "the session store did not answer in time"}
 )
 

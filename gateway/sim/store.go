@@ -19,7 +19,7 @@ type store struct {
 }
 
 func newStore(w *world) *store {
-	return &store{w: w, held: memory.New(memory.Options{}), epochs: map[sessionstore.Key]uint64{}}
+	return &store{w: w, held: memory.New(memory.Options{Now: func() time.Time { return w.now }}), epochs: map[sessionstore.Key]uint64{}}
 }
 
 func (s *store) claim(req sessionstore.ClaimRequest) (sessionstore.Claimed, error) {
@@ -35,8 +35,11 @@ func (s *store) claim(req sessionstore.ClaimRequest) (sessionstore.Claimed, erro
 		s.w.fail("P4: claim of %s by %s got epoch %d, the one before had %d", req.Key.ClientID, req.Node, c.Session.Epoch, before)
 	}
 	s.epochs[req.Key] = c.Session.Epoch
-	if c.Discarded != nil {
-		s.w.device(req.Key.ClientID).removed()
+	switch d := s.w.device(req.Key.ClientID); {
+	case c.Discarded != nil:
+		d.removed()
+	case c.Present:
+		s.w.oracle.returns(d)
 	}
 	if p := c.Previous; p != nil {
 		s.tell(p.Node, req.Key, c.Session.Epoch)
@@ -64,12 +67,25 @@ func (s *store) write(f sessionstore.Fence, ops []sessionstore.Op) (err error) {
 	return err
 }
 
-func (s *store) release(f sessionstore.Fence, end bool) error {
-	_, err := s.held.Release(context.Background(), f, sessionstore.ReleaseRequest{Now: s.w.now, End: end})
+func (s *store) release(f sessionstore.Fence, req sessionstore.ReleaseRequest) (bool, error) {
+	work, err := s.held.Release(context.Background(), f, req)
 	if current := s.epochs[f.Key]; err == nil && f.Epoch != current {
 		s.w.fail("P4: a release of %s with epoch %d was accepted, the owner has %d", f.Key.ClientID, f.Epoch, current)
 	}
-	return err
+	return work, err
+}
+
+func (s *store) sweep(node string) (int, error) {
+	taken, err := s.held.Sweep(context.Background(), node)
+	if taken > 0 {
+		s.w.log("store   %s sweeps %d sessions", node, taken)
+		for _, key := range s.keys {
+			if found := s.session(key); found != nil && found.Epoch > s.epochs[key] {
+				s.epochs[key] = found.Epoch // nobody's, but no longer the owner's
+			}
+		}
+	}
+	return taken, err
 }
 
 // session reads a session for the oracle; nil when there is none.
@@ -101,6 +117,7 @@ type storeRequest struct {
 	done     func(error)
 	deadline *event
 	answered bool
+	idle     bool // of the upkeep: so many that the trace names only what they bring
 }
 
 func (c *storeClient) lane(key sessionstore.Key) *storeLane {
@@ -120,7 +137,7 @@ func (l *storeLane) connect() {
 
 // add sends a request. done is called once, by the deadline at the latest.
 func (l *storeLane) add(what string, within time.Duration, apply func() error, done func(error)) *storeRequest {
-	r := &storeRequest{what: what, apply: apply, done: done}
+	r := &storeRequest{what: what, apply: apply, done: done, idle: within == upkeepWait}
 	r.deadline = l.c.n.after(within, func() { l.answer(r, fmt.Errorf("%w: no answer in time", sessionstore.ErrUnavailable)) })
 	l.requests = append(l.requests, r)
 	l.transmit(r)
@@ -136,7 +153,9 @@ func (l *storeLane) transmit(r *storeRequest) {
 			return
 		}
 		err := r.apply()
-		w.log("store   %s: %s", r.what, outcomeText(err))
+		if err != nil || !r.idle {
+			w.log("store   %s: %s", r.what, outcomeText(err))
+		}
 		switch {
 		case w.chance(w.plan.storeLosesReply):
 			w.log("store   %s: reply lost", n.id)
@@ -226,17 +245,69 @@ func (c *storeClient) write(f sessionstore.Fence, ops []sessionstore.Op, done fu
 	c.lane(f.Key).add(what, grace, func() error { return c.n.w.store.write(f, ops) }, done)
 }
 
-func (c *storeClient) release(f sessionstore.Fence, end bool, done func(error)) {
-	what := fmt.Sprintf("%s release %s/%d end=%t", c.n.id, f.Key.ClientID, f.Epoch, end)
-	applied := false
+func (c *storeClient) release(sh *shell, end bool, fate sessionstore.WillFate, done func(work bool, err error)) {
+	f, w := sh.fence, c.n.w
+	what := fmt.Sprintf("%s release %s/%d end=%t will=%t", c.n.id, f.Key.ClientID, f.Epoch, end, fate == sessionstore.WillKept)
+	req := sessionstore.ReleaseRequest{Now: w.now, End: end, Will: fate}
+	applied, work := false, false
 	c.lane(f.Key).add(what, grace, func() error {
-		err := c.n.w.store.release(f, end)
+		due, err := w.store.release(f, req)
+		work = work || due
 		if errors.Is(err, sessionstore.ErrFenced) && applied {
 			return nil // sent again: the first removed the session
 		}
-		applied = err == nil
+		if err == nil {
+			applied = true
+			w.oracle.released(sh, fate)
+		}
 		return err
+	}, func(err error) { done(work, err) })
+}
+
+// The steps of the upkeep, each with a lane of its own.
+
+func (c *storeClient) keepLease(done func(error)) {
+	c.lane(sessionstore.Key{ClientID: "lease"}).add(c.n.id+" keeps its lease", upkeepWait, func() error {
+		return c.n.w.store.held.KeepLease(context.Background(), c.n.id)
 	}, done)
+}
+
+func (c *storeClient) sweep(done func(taken int, err error)) {
+	taken := 0
+	c.lane(sessionstore.Key{ClientID: "sweep"}).add(c.n.id+" sweep", upkeepWait, func() error {
+		n, err := c.n.w.store.sweep(c.n.id)
+		taken += n
+		return err
+	}, func(err error) { done(taken, err) })
+}
+
+// due asks for work. What an answer held that was lost comes again when its claim is over.
+func (c *storeClient) due(done func([]sessionstore.Work)) {
+	var pieces []sessionstore.Work
+	c.lane(sessionstore.Key{ClientID: "due"}).add(c.n.id+" due", upkeepWait, func() (err error) {
+		pieces, err = c.n.w.store.held.Due(context.Background(), workBatch)
+		for _, w := range pieces {
+			c.n.w.log("store   %s gets work %s%s will=%t inbox=%q again=%t", c.n.id, messageIDPrefix(w.Key.ClientID, w.Incarnation, w.Epoch), w.Token, w.Will != nil, w.Inbox, w.Again)
+			c.n.w.oracle.hands(w)
+		}
+		return err
+	}, func(err error) {
+		if err != nil {
+			pieces = nil
+		}
+		done(pieces)
+	})
+}
+
+func (c *storeClient) finish(w sessionstore.Work) {
+	what := fmt.Sprintf("%s finish %s%s", c.n.id, messageIDPrefix(w.Key.ClientID, w.Incarnation, w.Epoch), w.Token)
+	c.lane(w.Key).add(what, upkeepWait, func() error {
+		err := c.n.w.store.held.Finish(context.Background(), w)
+		if err == nil {
+			c.n.w.oracle.finished(w)
+		}
+		return err
+	}, func(error) {})
 }
 
 func opsText(ops []sessionstore.Op) string {

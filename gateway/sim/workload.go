@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"sluice/mqtt/packet"
+	"sluice/sessionstore"
 )
 
 // The bounds of a run, in virtual time.
@@ -52,12 +53,24 @@ func (w *world) recover() {
 		w.run(w.now.Add(look))
 		err := w.unfinished()
 		if err == nil {
-			w.log("everything is done")
+			w.rest()
 			return
 		}
 		if w.stopped == nil && w.now.After(last) {
 			w.fail("liveness: %v after the faults ended: %w", recovery, err)
 		}
+	}
+}
+
+// rest lets the world idle until every claim of work is over: what is done stays done.
+func (w *world) rest() {
+	w.log("everything is done")
+	w.run(w.now.Add(sessionstore.WorkLease + 2*duePause))
+	if w.stopped != nil {
+		return
+	}
+	if err := w.unfinished(); err != nil {
+		w.fail("liveness: everything was done, and then %w", err)
 	}
 }
 
@@ -84,6 +97,7 @@ func (w *world) populate() {
 		if w.chance(0.3) {
 			d.refuses = 0.1
 		}
+		d.wills = w.chance(0.5)
 		d.subscribes()
 		w.devices = append(w.devices, d)
 		d.offline = w.after(w.between(10*time.Millisecond, 2*time.Second), d.connect)
