@@ -38,6 +38,7 @@ func (s *store) claim(req sessionstore.ClaimRequest) (sessionstore.Claimed, erro
 	switch d := s.w.device(req.Key.ClientID); {
 	case c.Discarded != nil:
 		d.removed()
+		s.w.oracle.ends(d)
 	case c.Present:
 		s.w.oracle.returns(d)
 	}

@@ -15,6 +15,7 @@ type will struct {
 	owed      bool      // released with the word that it is
 	dueAt     time.Time // when owed
 	cancelled bool      // the device was back before that
+	ended     bool      // its session was ended by a clean start: it is due at once
 }
 
 // handed is a piece of work that a worker has.
@@ -46,13 +47,20 @@ func (o *oracle) released(sh *shell, fate sessionstore.WillFate) {
 // returns: a claim goes on with the session. Wills that were not due yet are never published [MQTT-3.1.3-9].
 func (o *oracle) returns(d *device) {
 	for _, w := range o.willOrder {
-		if w.publisher == d && w.owed && !w.arrived && o.w.now.Before(w.dueAt) {
+		if w.publisher == d && w.owed && !w.arrived && !w.ended && o.w.now.Before(w.dueAt) {
 			w.cancelled = true
 		}
 	}
 }
 
-// arrives: a Will comes to the bus.
+// ends: a claim ends the session, and its Will is due at once [MQTT-3.1.3-9].
+func (o *oracle) ends(d *device) {
+	for _, w := range o.willOrder {
+		w.ended = w.ended || w.publisher == d && w.owed
+	}
+}
+
+// willArrives: a Will comes to the bus.
 func (o *oracle) willArrives(r *record) {
 	w := o.wills[r.key]
 	switch {
@@ -61,14 +69,9 @@ func (o *oracle) willArrives(r *record) {
 		o.w.fail("wills: %s is published, and its owner said that it is not to be", r.key)
 	case w.cancelled:
 		o.w.fail("wills: %s is published, and the device was back before its time", r.key)
-	case w.owed && o.w.now.Before(w.dueAt) && o.w.devicePersists(r):
+	case w.owed && o.w.now.Before(w.dueAt) && r.publisher.persistent && !w.ended:
 		o.w.fail("wills: %s is published before its time", r.key)
 	}
-}
-
-// devicePersists: the session of the Will's device outlives its connections and has not been ended by a clean start, so that delays count.
-func (w *world) devicePersists(r *record) bool {
-	return r.publisher.persistent && w.plan.newStart == 0 && !w.healed
 }
 
 // hands: the store gives a piece of work to a worker: to one at a time, and never again once it is done.
