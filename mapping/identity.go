@@ -10,10 +10,17 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"sluice/amqp/message"
 )
+
+// contentIdentity leads an identity that is made of the content alone.
+const contentIdentity = "h:"
+
+// Unique reports whether no other message has this identity. Equal messages without a message-id have the same.
+func Unique(identity string) bool { return !strings.HasPrefix(identity, contentIdentity) }
 
 // identity names a message the same way each time the bus delivers it, to whichever node. It is the message-id, led by its type since
 // the string "7" and the number 7 are different ids [AMQP 3.2.4]:
@@ -34,7 +41,7 @@ func identity(m *message.Message) string {
 	case []byte:
 		id = "b:" + hex.EncodeToString(v)
 	default:
-		return "h:" + hashText(func(w hash.Hash) { hashBare(w, m) })
+		return contentIdentity + hashText(func(w hash.Hash) { hashBare(w, m) })
 	}
 	if len(id) > maxIdentity {
 		return "i:" + hashText(func(w hash.Hash) { w.Write([]byte(id)) })

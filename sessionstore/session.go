@@ -78,6 +78,7 @@ type Outbound struct {
 	Identity string // what the message is known by when the bus delivers it again
 	QoS      byte
 	Released bool   // QoS 2: PUBREC came, the exchange goes on with PUBREL
+	Done     bool   // QoS 2: PUBCOMP came too; kept in case the bus brings the message again
 	Order    uint64 // sending order within the session
 }
 

@@ -39,6 +39,7 @@ func (b *Bridge) inbound(m *mapping.DownlinkMessage, redelivered bool) session.M
 	return session.Message{
 		Publish:     &m.Publish,
 		Identity:    m.Identity,
+		Unique:      mapping.Unique(m.Identity),
 		FromSelf:    m.Publisher.ClientID == b.self.ClientID && m.Publisher.Principal == b.self.Principal && m.Publisher.Tenant == b.self.Tenant,
 		Expires:     m.Expires,
 		Redelivered: redelivered,

@@ -114,6 +114,8 @@ type Message struct {
 	FromSelf bool
 	// Expires is when the message is to be discarded; zero is never. It becomes the Message Expiry Interval that is left.
 	Expires time.Time
+	// Unique: no other message has this identity. It is false for one made of the content.
+	Unique bool
 	// Redelivered: the bus says that it was delivered before.
 	Redelivered bool
 }

@@ -80,7 +80,7 @@ func (m *Machine) pubcomp(p *packet.Ack) {
 		m.endOrphan(o, p.Reason)
 	case o.settled:
 		m.remove(o)
-		m.noteOutboundGone(o.rec.ID)
+		m.complete(o.rec)
 	default:
 		// The bus will bring the message again to be settled. Until then the record keeps a resumed session from sending it.
 		m.freeSlot(o)

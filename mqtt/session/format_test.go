@@ -190,6 +190,9 @@ func formatOutbound(r Outbound) string {
 	if r.Released {
 		s += ":released"
 	}
+	if r.Done {
+		s += ":done"
+	}
 	return s
 }
 

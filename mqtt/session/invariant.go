@@ -55,6 +55,14 @@ func (m *Machine) checkUplink() error {
 
 func (m *Machine) checkDownlink() error {
 	d := &m.down
+	if n, most := len(d.completed), max(int(m.cfg.OutboundWindow), 1); n > most {
+		return fmt.Errorf("%d records of completed exchanges are kept, %d allowed", n, most)
+	}
+	for _, r := range d.completed {
+		if _, used := d.exchanges[r.ID]; used {
+			return fmt.Errorf("identifier %d is in use although the record of a completed exchange has it", r.ID)
+		}
+	}
 	slots, stale := 0, 0
 	deliveries := make(map[uint64]packet.ID)
 	for id, o := range d.exchanges {

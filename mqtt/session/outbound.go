@@ -21,6 +21,7 @@ type downlink struct {
 	queue     []*outbound // not sent yet, in order
 	stale     int         // exchanges without a delivery on this lane, whose message may come again
 	answered  answeredRing
+	completed completed
 	lastID    packet.ID
 	lastOrder uint64
 	aliases   map[string]uint16
@@ -114,6 +115,8 @@ func (m *Machine) deliver(ev MessageArrived) {
 	if p.QoS > 0 {
 		p.ID = m.allocateID()
 	}
+	// A QoS 1 record is not waited for, so another owner may have sent the message and left no word of it. At QoS 2 no record means not sent.
+	p.Dup = p.QoS == 1 && msg.Redelivered // [MQTT-3.3.1-1]
 	m.setExpiry(p, msg.Expires)
 	if v, ok := m.writable(p); !ok {
 		m.settleUnasked(ev, v)
@@ -229,6 +232,10 @@ func (m *Machine) end(o *outbound, v verdict) {
 		m.down.answered.add(m.answeredMax(), answered{identity: o.rec.Identity, gen: m.down.gen - 1, verdict: v})
 	}
 	m.remove(o)
+	if o.rec.QoS == 2 && v.outcome == SettleAccepted {
+		m.complete(o.rec)
+		return
+	}
 	m.noteOutboundGone(o.rec.ID)
 }
 

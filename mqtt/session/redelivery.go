@@ -43,6 +43,9 @@ func (m *Machine) cameAgain(ev MessageArrived) bool {
 		m.rejoin(o, ev)
 		return true
 	}
+	if m.completedAgain(ev) {
+		return true
+	}
 	if v, ok := d.answered.take(ev.Message.Identity, d.gen); ok {
 		m.settle(ev.Delivery, ev.Message.Identity, v)
 		return true

@@ -40,11 +40,15 @@ func (m *Machine) resumeExchange(rec Outbound) {
 	if d.exchanges == nil {
 		d.exchanges = make(map[packet.ID]*outbound)
 	}
+	// Going on from the last order also goes on from the last identifier: what an earlier connection used comes round last.
+	d.lastOrder, d.lastID = rec.Order, rec.ID
+	if rec.Done {
+		d.completed = append(d.completed, rec)
+		return
+	}
 	o := &outbound{rec: rec, stale: true}
 	d.exchanges[rec.ID] = o
 	d.stale++
-	// Going on from the last order also goes on from the last identifier: what an earlier connection used comes round last.
-	d.lastOrder, d.lastID = rec.Order, rec.ID
 	if rec.Released {
 		o.state = outReleased
 		m.sendAck(packet.PUBREL, rec.ID, packet.Success, "")
@@ -65,5 +69,6 @@ func (m *Machine) State() State {
 	for _, o := range slices.SortedFunc(maps.Values(m.down.exchanges), byOrder) {
 		s.Outbound = append(s.Outbound, o.rec)
 	}
+	s.Outbound = append(s.Outbound, m.down.completed...)
 	return s
 }

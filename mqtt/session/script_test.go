@@ -16,7 +16,7 @@ import (
 //	config KEY=N ...                                 before all else; see testConfig
 //	open                                             ConnectionOpened
 //	connect v=5 id=c clean keepalive=10 expiry=60 rm=2 maxpacket=64 alias=4 rpi=0 auth=x will=TOPIC willqos=1 willretain willdelay=5
-//	opened [present] [sub=FILTER:QOS[:FLAGS[:ID]]] [in=ID:MSGID[:accepted]] [out=ID:IDENTITY:QOS:ORDER[:released]] ...
+//	opened [present] [sub=FILTER:QOS[:FLAGS[:ID]]] [in=ID:MSGID[:accepted]] [out=ID:IDENTITY:QOS:ORDER[:released[:done]]] ...
 //	refused RC [TEXT]
 //	publish q=1 id=3 t=TOPIC p=PAYLOAD [dup] [retain] [alias=2] [subid=1]
 //	puback|pubrec|pubrel|pubcomp ID [RC] [reason=TEXT] [user=K:V]
@@ -27,7 +27,7 @@ import (
 //	subscribed ID RC ...; unsubscribed ID
 //	stored N [fenced|unavailable]
 //	attached, detached
-//	message DELIVERY t=TOPIC q=1 i=IDENTITY p=PAYLOAD [retain] [self] [expires=5s]
+//	message DELIVERY t=TOPIC q=1 i=IDENTITY p=PAYLOAD [retain] [self] [again] [content] [expires=5s]
 //	lost; close RC [TEXT] [nowill] [server=REFERENCE]
 //	wait 5s                                          time passes
 //	deadline                                         DeadlineReached
@@ -184,7 +184,7 @@ func (s *script) opened(a *args) Event {
 	}
 	for v, ok := a.get("out"); ok; v, ok = a.get("out") {
 		f := strings.Split(v, ":")
-		ev.State.Outbound = append(ev.State.Outbound, Outbound{ID: packet.ID(a.atoi(f[0])), Identity: f[1], QoS: packet.QoS(a.atoi(f[2])), Order: uint64(a.atoi(f[3])), Released: len(f) > 4})
+		ev.State.Outbound = append(ev.State.Outbound, Outbound{ID: packet.ID(a.atoi(f[0])), Identity: f[1], QoS: packet.QoS(a.atoi(f[2])), Order: uint64(a.atoi(f[3])), Released: len(f) > 4, Done: len(f) > 5})
 	}
 	return ev
 }
@@ -195,7 +195,7 @@ func (s *script) message(a *args) Event {
 	if v, ok := a.get("ct"); ok {
 		p.Properties.SetContentType(v)
 	}
-	ev.Message = Message{Publish: p, Identity: a.text("i"), FromSelf: a.flag("self")}
+	ev.Message = Message{Publish: p, Identity: a.text("i"), FromSelf: a.flag("self"), Redelivered: a.flag("again"), Unique: !a.flag("content")}
 	if v, ok := a.get("expires"); ok {
 		d, err := time.ParseDuration(v)
 		a.fail(err)

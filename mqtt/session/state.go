@@ -28,6 +28,7 @@ type Outbound struct {
 	Identity string
 	QoS      packet.QoS
 	Released bool // PUBREC came: the exchange goes on with PUBREL
+	Done     bool // PUBCOMP came: kept only in case the bus brings the message again
 	Order    uint64
 }
 

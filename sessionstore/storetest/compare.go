@@ -232,7 +232,7 @@ var (
 		rapid.Custom(func(rt *rapid.T) sessionstore.Op {
 			return sessionstore.PutOutbound{Record: sessionstore.Outbound{
 				PacketID: anyID.Draw(rt, "id"), Identity: anyText.Draw(rt, "identity"), QoS: rapid.Byte().Draw(rt, "qos"),
-				Released: rapid.Bool().Draw(rt, "released"), Order: rapid.Uint64().Draw(rt, "order"),
+				Released: rapid.Bool().Draw(rt, "released"), Done: rapid.Bool().Draw(rt, "done"), Order: rapid.Uint64().Draw(rt, "order"),
 			}}
 		}),
 		rapid.Custom(func(rt *rapid.T) sessionstore.Op { return sessionstore.DeleteOutbound{PacketID: anyID.Draw(rt, "id")} }),
