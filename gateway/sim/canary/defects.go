@@ -12,8 +12,6 @@ type defect struct {
 type edit struct{ old, new string }
 
 // defects are planted one at a time.
-//
-// Wills fired twice and timers that leak get their entries here once the store keeps wills and timers.
 var defects = []defect{
 	{
 		name: "PUBACK before the bus's outcome", file: "mqtt/session/inbound.go", seeds: 20,
@@ -51,7 +49,7 @@ var defects = []defect{
 	},
 	{
 		name: "PUBLISH sent past one that waits for its record", file: "mqtt/session/outbound.go", seeds: 200,
-		edits: []edit{{"\tm.note(PutOutbound{Record: o.rec})\n\to.ready = true\n\tm.sendQueued()\n", "\tm.note(PutOutbound{Record: o.rec})\n\to.ready = true\n\td.queue = append([]*outbound{o}, d.queue[:len(d.queue)-1]...)\n\tm.sendQueued()\n"}},
+		edits: []edit{{"\tm.noteOutbound(o.rec)\n\tm.enqueue(o)\n", "\tm.noteOutbound(o.rec)\n\tm.sendExchange(o)\n"}},
 	},
 	{
 		name: "the QoS 2 mark is not stored", file: "mqtt/session/inbound2.go", seeds: 50,
@@ -65,7 +63,7 @@ var defects = []defect{
 		name: "PUBCOMP before the record is gone", file: "mqtt/session/inbound2.go", seeds: 50,
 		edits: []edit{{
 			"\t\tm.store(pendingStore{then: thenPubcomp, pid: p.ID}, DeleteInbound{ID: p.ID})\n",
-			"\t\tm.note(DeleteInbound{ID: p.ID})\n\t\tm.goOn(pendingStore{then: thenPubcomp, pid: p.ID})\n",
+			"\t\tm.emit(Store{Ops: []Op{DeleteInbound{ID: p.ID}}})\n\t\tm.goOn(pendingStore{then: thenPubcomp, pid: p.ID})\n",
 		}},
 	},
 	{
@@ -78,7 +76,7 @@ var defects = []defect{
 	},
 	{
 		name: "settled before the device has acknowledged", file: "mqtt/session/outbound.go", seeds: 20,
-		edits: []edit{{"\tm.note(PutOutbound{Record: o.rec})\n\to.ready = true\n", "\tm.note(PutOutbound{Record: o.rec})\n\tm.settle(o.delivery, o.rec.Identity, accepted)\n\to.ready = true\n"}},
+		edits: []edit{{"\tm.noteOutbound(o.rec)\n\tm.enqueue(o)\n", "\tm.noteOutbound(o.rec)\n\tm.settle(o.delivery, o.rec.Identity, accepted)\n\tm.enqueue(o)\n"}},
 	},
 	{
 		name: "a message begun earlier gets a new packet identifier", file: "mqtt/session/redelivery.go", seeds: 100,
@@ -96,8 +94,36 @@ var defects = []defect{
 		}},
 	},
 	{
-		name: "records of complete exchanges stay", file: "mqtt/session/exchange.go", seeds: 50,
-		edits: []edit{{"\t\tm.remove(o)\n\t\tm.note(DeleteOutbound{ID: o.rec.ID})\n", "\t\tm.remove(o)\n"}},
+		name: "records of complete exchanges stay", file: "mqtt/session/store.go", seeds: 50,
+		edits: []edit{{"\t\tm.emit(Store{Ops: []Op{DeleteOutbound{ID: id}}})\n", ""}},
+	},
+	{
+		name: "a taken-over connection settles by what it knows", file: "mqtt/session/outbound.go", seeds: 4000,
+		edits: []edit{{"\tif ev.Message.Publish.QoS == 0 {\n\t\tm.settle(", "\tif true {\n\t\tm.settle("}},
+	},
+	{
+		name: "begun deliveries wait for a subscription", file: "gateway/bridge/lanes.go", seeds: 1000,
+		edits: []edit{{"ResumeLanes{Begun: len(s.Outbound) > 0}", "ResumeLanes{}"}},
+	},
+	{
+		name: "will twice: work that is done stays", file: "sessionstore/memory/work.go", seeds: 50,
+		edits: []edit{{"\tdelete(s.work, id)\n\treturn nil\n", "\treturn nil\n"}},
+	},
+	{
+		name: "will twice: two workers get one piece", file: "sessionstore/memory/work.go", seeds: 100,
+		edits: []edit{{"\t\tp.until = now.Add(s.times.WorkLease)\n", ""}},
+	},
+	{
+		name: "will fired although the device said goodbye", file: "sessionstore/memory/store.go", seeds: 200,
+		edits: []edit{{"\t\tif req.Will == sessionstore.WillDropped {\n", "\t\tif false {\n"}},
+	},
+	{
+		name: "timer leak: a delayed will fires although the device is back", file: "sessionstore/memory/work.go", seeds: 200,
+		edits: []edit{{"\tcase now.Before(held.graceUntil), !over && now.Before(held.willAt):\n\t\theld.dropWill() // the device is back in time\n", "\tcase now.Before(held.graceUntil), !over && now.Before(held.willAt):\n\t\ts.leaveWill(key, held)\n"}},
+	},
+	{
+		name: "timer leak: a session ends and its inbox stays", file: "sessionstore/memory/work.go", seeds: 100,
+		edits: []edit{{"if held.will == nil && held.inbox == \"\" {", "if held.will == nil {"}},
 	},
 	{
 		name: "a lane joined after Finish", file: "gateway/bridge/bridge.go", seeds: 300,
