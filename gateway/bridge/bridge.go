@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sluice/mapping"
+	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
 
@@ -94,6 +95,10 @@ func (b *Bridge) translate(now time.Time, e session.Effect, out []Effect) []Effe
 		return b.subscribe(e, out)
 	case session.Unsubscribe:
 		return b.unsubscribe(e, out)
+	case session.SendPacket:
+		if _, suback := e.Packet.(*packet.Suback); suback {
+			return b.lanes.subackSent(append(out, e))
+		}
 	case session.SetDeadline:
 		b.machineDeadline = e.At
 		return out

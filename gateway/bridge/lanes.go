@@ -9,6 +9,7 @@ import (
 type lanes struct {
 	session map[string]bool // filter -> on the session lane; false: on the node lane
 	pending map[uint64]pendingChange
+	leaving ChangeLanes // what the SUBSCRIBE under way moves to the other lane
 	next    uint64
 }
 
@@ -62,7 +63,7 @@ func (b *Bridge) subscribe(e session.Subscribe, out []Effect) []Effect {
 	return append(out, c)
 }
 
-// lanesChanged answers the machine. A filter that moved to the other lane leaves its old one only now, so that no message falls between
+// lanesChanged answers the machine. A filter that moved to the other lane leaves its old one only with SUBACK, so that no message falls between
 // the two; meanwhile the machine ignores what the node lane brings for a filter of QoS 1 or 2.
 func (b *Bridge) lanesChanged(ev LanesChanged, out []Effect) []Effect {
 	p, ok := b.lanes.pending[ev.ID]
@@ -86,7 +87,15 @@ func (b *Bridge) lanesChanged(ev LanesChanged, out []Effect) []Effect {
 		}
 	}
 	b.tell(session.Subscribed{ID: p.id, Reasons: reasons})
-	leave := b.lanes.moved(p.subscriptions, reasons)
+	b.lanes.leaving = b.lanes.moved(p.subscriptions, reasons)
+	return out
+}
+
+// subackSent has filters leave their old lane: the subscription on the new one is stored. Before, a node that died would leave a record of a
+// subscription that nothing is bound for.
+func (l *lanes) subackSent(out []Effect) []Effect {
+	leave := l.leaving
+	l.leaving = ChangeLanes{}
 	if len(leave.SessionRemove)+len(leave.NodeRemove) == 0 {
 		return out
 	}

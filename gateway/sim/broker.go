@@ -40,8 +40,6 @@ type entry struct {
 	m          *message.Message
 	key        string // of the application message, for the oracle
 	deliveries int
-	// Settlements as accepted that left a node, and that arrived.
-	settlesSent, settlesCame int
 }
 
 type consumer struct {
@@ -236,6 +234,9 @@ func (b *broker) deliver(q *queue) {
 		q.ready = q.ready[1:]
 		to.credit--
 		m, redelivered := copyMessage(e.m), e.deliveries > 0
+		if redelivered {
+			b.w.oracle.marks.redelivered++
+		}
 		m.Header.DeliveryCount, m.Header.FirstAcquirer = uint32(e.deliveries), !redelivered
 		e.deliveries++
 		l := to.link
@@ -255,9 +256,6 @@ func (b *broker) settle(c *consumer, e *entry, o message.Outcome) {
 	c.unsettled = slices.Delete(c.unsettled, i, i+1)
 	b.w.log("bus     %s: %s settled %s", c.q.name, e.key, o.Kind)
 	b.w.oracle.settled(e, o)
-	if o.Kind == message.Accepted {
-		e.settlesCame++
-	}
 	if o.Kind == message.Released || o.Kind == message.Modified {
 		b.giveBack(c.q, e)
 		b.deliver(c.q)

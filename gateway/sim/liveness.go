@@ -43,16 +43,26 @@ func (w *world) unfinished() error {
 	return nil
 }
 
-// storeLeftovers: no record stays of a complete exchange.
+// storeLeftovers: no record stays of a complete exchange, but for a window of those that are kept in case a settlement was lost.
 func (w *world) storeLeftovers() error {
 	for _, key := range w.store.keys {
 		s := w.store.session(key)
+		over := 0
+		if s != nil {
+			for _, r := range s.Outbound {
+				if r.Done {
+					over++
+				}
+			}
+		}
 		switch {
 		case s == nil:
 		case len(s.Inbound) > 0:
 			return fmt.Errorf("the store keeps %+v of %s", s.Inbound[0], key.ClientID)
-		case len(s.Outbound) > 0:
-			return fmt.Errorf("the store keeps %+v of %s", s.Outbound[0], key.ClientID)
+		case len(s.Outbound) > over:
+			return fmt.Errorf("the store keeps %+v of %s, %d of them over", s.Outbound, key.ClientID, over)
+		case over > outboundWindow:
+			return fmt.Errorf("the store keeps %d completed exchanges of %s", over, key.ClientID)
 		}
 	}
 	return nil

@@ -145,9 +145,6 @@ func (r *receiver) settle(tag uint64, o message.Outcome) {
 		return // of an earlier link
 	}
 	delete(l.byTag, tag)
-	if o.Kind == message.Accepted {
-		e.settlesSent++
-	}
 	l.up.send(func() { r.c.n.w.broker.settle(l.consumer, e, o) })
 }
 

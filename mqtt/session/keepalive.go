@@ -65,6 +65,10 @@ func (m *Machine) deadlineReached() {
 			m.fail(packet.MaximumConnectTime, "3.1.4", "no CONNECT came in time")
 		}
 	case phaseOpen:
+		if at := m.silentUntil(); m.due(at) && m.now.Sub(at) > time.Duration(m.conn.keepAlive)*time.Second/2 {
+			// Nobody looked when it was time: the process stood still, and what the device sent meanwhile may wait to be read.
+			m.timers.heard = m.now
+		}
 		if m.due(m.silentUntil()) {
 			m.fail(packet.KeepAliveTimeout, "MQTT-3.1.2-22", "nothing was heard for one and a half times the keep alive")
 			return
