@@ -64,15 +64,16 @@ func takeOver(t *testing.T, bus *rig.Bus, nodes []*rig.Node, v packet.Version) {
 	forget(t, nodes[0], bus, v, id, topic)
 }
 
-// expectAfterTakeover receives message i. The one before may come again: its acknowledgement met the takeover on the way.
+// expectAfterTakeover receives message i. The one before may come again: its acknowledgement met the takeover on the way. Message i itself may have
+// DUP: the bus may have brought it to the old connection first, and nobody knows whether that one sent it.
 func expectAfterTakeover(t *testing.T, owner *mqtttest.Device, i int) {
 	t.Helper()
 	m := owner.Collect(1)[0]
 	if m.Dup && int(m.Payload[0]) == i-1 {
 		m = owner.Collect(1)[0]
 	}
-	if int(m.Payload[0]) != i || m.Dup {
-		t.Errorf("after takeover %d the new connection gets %d, DUP %t", i, m.Payload[0], m.Dup)
+	if int(m.Payload[0]) != i {
+		t.Errorf("after takeover %d the new connection gets %d", i, m.Payload[0])
 	}
 }
 
