@@ -67,7 +67,26 @@ func (d *device) release(e bridge.Finish) {
 	if work {
 		d.gw.upkeep.kick()
 	}
-	if err != nil && !errors.Is(err, sessionstore.ErrFenced) {
+	switch {
+	case errors.Is(err, sessionstore.ErrFenced):
+		d.removeStray(ctx)
+	case err != nil:
 		d.log.Warn("session not released; it stays until it is claimed, or this node's lease ends", zap.String("client", d.fence.Key.ClientID), zap.Error(err))
+	}
+}
+
+// removeStray removes an inbox that was made too late: while we waited for the bus another connection ended our session, and its inbox was
+// removed before we had made it. Nobody else knows of it now. Its name has the incarnation in it, so no other session can have it.
+func (d *device) removeStray(ctx context.Context) {
+	if d.lane == nil || !d.lane.made {
+		return
+	}
+	s, err := d.gw.opt.Store.Get(ctx, d.fence.Key, time.Now())
+	if err == nil && s.Inbox == d.lane.inbox || err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
+		return
+	}
+	inbox := d.lane.inbox
+	if err := retryUntil(ctx, func(ctx context.Context) error { return d.gw.opt.Bus.DeleteInbox(ctx, inbox) }); err != nil {
+		d.log.Warn("a stray inbox stays on the bus until it expires", zap.String("inbox", inbox), zap.Error(err))
 	}
 }

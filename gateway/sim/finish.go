@@ -52,10 +52,28 @@ func (sh *shell) release(e bridge.Finish) {
 		if work {
 			sh.n.upkeep.kick()
 		}
-		if err != nil && !errors.Is(err, sessionstore.ErrFenced) {
+		switch {
+		case errors.Is(err, sessionstore.ErrFenced):
+			sh.removeStray()
+		case err != nil:
 			sh.w.log("release %s %s: %v", sh.n.id, sh.key.ClientID, err)
 		}
 		sh.gone()
+	})
+}
+
+// removeStray removes an inbox that was made after its session had ended.
+func (sh *shell) removeStray() {
+	l, n := sh.lane, sh.n
+	if l == nil || !l.made {
+		return
+	}
+	n.store.get(sh.key, func(s sessionstore.Session, err error) {
+		if err == nil && s.Inbox == l.inbox || err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
+			return
+		}
+		r := &retrying{n: n, until: n.w.now.Add(grace)}
+		r.run(func(done func(error)) { n.bus.deleteInbox(l.inbox, done) }, func(error) {})
 	})
 }
 

@@ -41,6 +41,7 @@ func (s *store) claim(req sessionstore.ClaimRequest) (sessionstore.Claimed, erro
 		s.w.oracle.ends(d)
 	case c.Present:
 		s.w.oracle.returns(d)
+		s.w.oracle.marks.resumed++
 	}
 	if p := c.Previous; p != nil {
 		s.tell(p.Node, req.Key, c.Session.Epoch)
@@ -80,6 +81,7 @@ func (s *store) sweep(node string) (int, error) {
 	taken, err := s.held.Sweep(context.Background(), node)
 	if taken > 0 {
 		s.w.log("store   %s sweeps %d sessions", node, taken)
+		s.w.oracle.marks.sweeps++
 		for _, key := range s.keys {
 			if found := s.session(key); found != nil && found.Epoch > s.epochs[key] {
 				s.epochs[key] = found.Epoch // nobody's, but no longer the owner's
@@ -263,6 +265,14 @@ func (c *storeClient) release(sh *shell, end bool, fate sessionstore.WillFate, d
 		}
 		return err
 	}, func(err error) { done(work, err) })
+}
+
+func (c *storeClient) get(key sessionstore.Key, done func(sessionstore.Session, error)) {
+	var found sessionstore.Session
+	c.lane(key).add(c.n.id+" get "+key.ClientID, grace, func() (err error) {
+		found, err = c.n.w.store.held.Get(context.Background(), key, c.n.w.now)
+		return err
+	}, func(err error) { done(found, err) })
 }
 
 // The steps of the upkeep, each with a lane of its own.
