@@ -29,10 +29,15 @@ type node struct {
 	lane      *nodeLane
 }
 
-// startNode puts a new process into a slot. It has the name of the one before: that is how nodes are restarted.
+// startNode puts a new process into a slot. It has the name of the one before where names are configured; else each has its own.
 func (w *world) startNode(slot int) *node {
+	id := fmt.Sprintf("n%d", slot)
+	if !w.sameNames {
+		w.starts++
+		id = fmt.Sprintf("n%d.%d", slot, w.starts)
+	}
 	n := &node{
-		w: w, slot: slot, id: fmt.Sprintf("n%d", slot), alive: true,
+		w: w, slot: slot, id: id, alive: true,
 		toStore: &route{w: w}, toBus: &route{w: w}, toDevices: &route{w: w},
 		directory: map[sessionstore.Key]*shell{},
 	}

@@ -159,7 +159,10 @@ func (sh *shell) store(e session.Store) {
 	id := e.ID
 	sh.n.store.write(sh.fence, storeOps(e.Ops), func(err error) {
 		result := storeResult(err)
-		sh.watch.fenced = sh.watch.fenced || result == session.StoreFenced
+		if result == session.StoreFenced {
+			sh.watch.fenced = true
+			sh.w.oracle.marks.fenced++
+		}
 		switch {
 		case id != 0:
 			sh.post(session.Stored{ID: id, Err: result})

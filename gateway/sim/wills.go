@@ -77,6 +77,9 @@ func (o *oracle) willArrives(r *record) {
 // hands: the store gives a piece of work to a worker: to one at a time, and never again once it is done.
 func (o *oracle) hands(w sessionstore.Work) {
 	id := workName(w)
+	if w.Again {
+		o.marks.worksAgain++
+	}
 	h := o.handed[id]
 	if h == nil {
 		h = &handed{}

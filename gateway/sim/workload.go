@@ -33,6 +33,7 @@ func Run(seed uint64, print io.Writer) Result {
 	w := newWorld(seed, print)
 	w.drawPlan()
 	w.broker.dedup = w.chance(0.5)
+	w.sameNames = w.chance(0.5)
 	w.log("seed %d, duplicate detection %t, %+v", seed, w.broker.dedup, w.plan)
 	w.populate()
 	w.storm()

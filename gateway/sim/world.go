@@ -31,7 +31,10 @@ type world struct {
 	devices []*device
 	oracle  *oracle
 	conns   int // connections ever made
-	healed  bool
+	starts  int // of nodes
+
+	sameNames bool // a node that is started again has its old name
+	healed    bool
 }
 
 func newWorld(seed uint64, print io.Writer) *world {
