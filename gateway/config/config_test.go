@@ -88,6 +88,7 @@ func TestFaults(t *testing.T) {
 		{"TLS without certificate", Source{Set: []string{"mqtt.tls.listen=:8883"}}, []string{"mqtt.tls.cert", "mqtt.tls.key"}},
 		{"open embedded bus", Source{Set: []string{"bus.embedded.listen=0.0.0.0:5672"}}, []string{"bus.embedded.listen", "bus.embedded.user"}},
 		{"user without password", Source{Set: []string{"bus.embedded.user=u"}}, []string{"bus.embedded.password"}},
+		{"durable without replicas", Source{Set: []string{"profile=durable"}}, []string{"profile", "sessions.url"}},
 		{"node id", Source{Set: []string{"node.id=a b"}}, []string{"node.id", `"a b"`}},
 		{"two faults at once", Source{Set: []string{"mqtt.window=x", "log.level=y"}}, []string{"mqtt.window", "log.level"}},
 	} {

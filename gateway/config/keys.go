@@ -22,7 +22,9 @@ type Config struct {
 	EmbeddedListen   string
 	EmbeddedUser     string
 	EmbeddedPassword string
+	Profile          string // standard or durable
 	SessionsURL      string // empty: memory
+	SessionsReplicas int    // durable: how many must confirm
 	SessionsExpiry   time.Duration
 	SessionsQueue    int
 	MaxConnections   int
@@ -64,6 +66,8 @@ func keys(c *Config) []key {
 		{"bus.embedded.user", "", "User name of the embedded bus. Empty accepts any credentials, which is allowed on a loopback address only.", text(&c.EmbeddedUser)},
 		{"bus.embedded.password", "", "Password that goes with bus.embedded.user.", text(&c.EmbeddedPassword)},
 		{"sessions.url", "", "Where sessions are kept: redis://host:6379, rediss://..., redis+cluster://h1:6379,h2:6379, redis+sentinel://h1:26379,h2:26379/name. Empty keeps them in memory: they end with the process.", storeURL(&c.SessionsURL)},
+		{"profile", "standard", "What an answer to a device rests on. standard: the bus, and the session store as it is. durable: CONNACK, SUBACK, PUBREC and PUBCOMP also wait until sessions.replicas replicas of Redis have confirmed.", oneOf(&c.Profile, "standard", "durable")},
+		{"sessions.replicas", 1, "With profile durable: how many replicas of Redis must have a change before it is answered. With fewer the node takes no devices (0x88).", integer(&c.SessionsReplicas, 1, 10)},
 		{"sessions.expiry_max", "168h", "Longest time a session outlives its connection. MQTT 5 devices that ask for more are told; MQTT 3.1.1 sessions get this one.", duration(&c.SessionsExpiry, 0, 10*365*24*time.Hour)},
 		{"sessions.queue_max", 100000, "Messages the bus keeps for a session; beyond it new ones are refused to their sender. 0 is no bound.", integer(&c.SessionsQueue, 0, 1<<31-1)},
 		{"limits.connections", 100000, "Connections of this node; one more is closed at once.", integer(&c.MaxConnections, 1, 1<<31-1)},
@@ -89,6 +93,9 @@ func (c *Config) crossChecks() []string {
 	}
 	if c.EmbeddedUser == "" && len(c.BusURLs) == 0 && !loopback(c.EmbeddedListen) {
 		faults = append(faults, "bus.embedded.listen is "+c.EmbeddedListen+", which others can reach, and bus.embedded.user is empty; set bus.embedded.user and bus.embedded.password, or listen on 127.0.0.1")
+	}
+	if c.Profile == "durable" && c.SessionsURL == "" {
+		faults = append(faults, "profile is durable, but sessions.url is empty: sessions in memory have no replica; set sessions.url to a Redis with replicas, or profile to standard")
 	}
 	if (c.EmbeddedUser == "") != (c.EmbeddedPassword == "") {
 		faults = append(faults, "bus.embedded.user and bus.embedded.password go together; set both or neither")

@@ -32,7 +32,11 @@ func OpenStore(ctx context.Context, cfg *config.Config, log *zap.Logger) (sessio
 	if cfg.SessionsURL == "" {
 		return memory.New(memory.Options{}), nil
 	}
-	store, err := redis.Open(ctx, cfg.SessionsURL, redis.Options{Grace: cfg.BusGrace, Logger: log})
+	options := redis.Options{Grace: cfg.BusGrace, Logger: log}
+	if cfg.Profile == "durable" {
+		options.Replicas = cfg.SessionsReplicas
+	}
+	store, err := redis.Open(ctx, cfg.SessionsURL, options)
 	if err != nil {
 		return nil, fmt.Errorf("sessions.url: %w", err)
 	}
