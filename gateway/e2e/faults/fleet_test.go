@@ -105,17 +105,29 @@ func (f *fleet) halt() {
 // through runs traffic, an outage under traffic, and traffic again; then it checks everything.
 func (f *fleet) through(t *testing.T, fail, heal func()) {
 	t.Helper()
-	f.start(t)
-	f.flows(t, 200)
+	through(t, []*fleet{f}, outage, fail, heal)
+}
+
+// through is the same for several fleets at a time.
+func through(t *testing.T, fleets []*fleet, away time.Duration, fail, heal func()) {
+	t.Helper()
+	for _, f := range fleets {
+		f.start(t)
+	}
+	for _, f := range fleets {
+		f.flows(t, 200)
+	}
 	fail()
-	end := time.NewTimer(outage)
-	defer end.Stop()
-	<-end.C
+	wait(time.Now().Add(away))
 	heal()
-	f.flows(t, 400)
-	f.halt()
-	f.working.Wait()
-	f.check(t)
+	for _, f := range fleets {
+		f.flows(t, 400)
+	}
+	for _, f := range fleets {
+		f.halt()
+		f.working.Wait()
+		f.check(t)
+	}
 }
 
 // flows waits for more uplink messages to be acknowledged, and a tenth as many downlink messages to be accepted.
@@ -123,6 +135,11 @@ func (f *fleet) flows(t *testing.T, more int) {
 	t.Helper()
 	up, down := f.progress()
 	rig.Within(t, deviceLife/2, "messages flow", func() error {
+		for _, d := range f.devices {
+			if left, err := d.ended(); err != nil {
+				t.Fatalf("device %s lost its connection: %v, %+v", d.name, err, left)
+			}
+		}
 		if nowUp, nowDown := f.progress(); nowUp < up+more || nowDown < down+more/10 {
 			return fmt.Errorf("%d of %d up, %d of %d down", nowUp-up, more, nowDown-down, more/10)
 		}
