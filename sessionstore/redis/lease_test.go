@@ -144,6 +144,15 @@ func TestNodeThatStartsAgainIsAnotherLife(t *testing.T) {
 	prefix, a, b := pair(t)
 	keep(t, a, "node-a")
 	old, f := mustClaim(t, a, sessionstore.ClaimRequest{Expiry: 60, Will: &sessionstore.Will{}})
+	back := sessionstore.ClaimRequest{Key: sessionstore.Key{ClientID: "back"}, Node: "node-a", Expiry: 60, Now: time.Now()}
+	if _, err := a.Claim(t.Context(), back); err != nil {
+		t.Fatal(err)
+	}
+	first, _ := a.lives.of("node-a")
+	members, err := a.client.SMembers(t.Context(), a.lifeKeys(first)[2]).Result()
+	if err != nil || len(members) != 2 {
+		t.Fatalf("%q, %v", members, err)
+	}
 	if err := a.Close(); err != nil { // kill -9: nothing was released
 		t.Fatal(err)
 	}
@@ -153,6 +162,18 @@ func TestNodeThatStartsAgainIsAnotherLife(t *testing.T) {
 	keep(t, again, "node-a")
 	c, err := again.Claim(t.Context(), sessionstore.ClaimRequest{Key: other, Node: "node-a", Expiry: 60, Now: time.Now()})
 	if err != nil {
+		t.Fatal(err)
+	}
+	// Its device comes back before anybody knew that the first life is over.
+	taken, err := again.Claim(t.Context(), back)
+	if err != nil || taken.Previous == nil {
+		t.Fatalf("%+v, %v", taken, err)
+	}
+	// Its old registration is removed some time, by nobody's order; here never.
+	if _, err := again.Get(t.Context(), back.Key, time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	if err := b.client.SAdd(t.Context(), b.lifeKeys(first)[2], members).Err(); err != nil {
 		t.Fatal(err)
 	}
 	every(t, func() bool {
@@ -168,6 +189,13 @@ func TestNodeThatStartsAgainIsAnotherLife(t *testing.T) {
 	}
 	if found, err := b.Get(t.Context(), other, time.Now()); err != nil || found.Owner != "node-a" {
 		t.Fatalf("the new life's session: %+v, %v", found, err)
+	}
+	f = sessionstore.Fence{Key: back.Key, Epoch: taken.Session.Epoch}
+	if err := await(t, send(again, f, sessionstore.SetInbox{})); err != nil {
+		t.Fatalf("the new life lost a session that was the old one's before: %v", err)
+	}
+	if err := release(t, again, f, time.Now(), true); err != nil {
+		t.Fatal(err)
 	}
 	// Both lives over and all work done, nothing is left.
 	if _, err := again.Release(t.Context(), sessionstore.Fence{Key: other, Epoch: c.Session.Epoch}, sessionstore.ReleaseRequest{End: true}); err != nil {
@@ -191,6 +219,22 @@ func TestNodeThatStartsAgainIsAnotherLife(t *testing.T) {
 		}
 		return len(keysOf(t, admin, prefix)) == 0
 	})
+}
+
+// The lease comes back between the look that found it missing and the burial.
+func TestWhoRenewedInTimeIsNotBuried(t *testing.T) {
+	t.Parallel()
+	_, a, b := pair(t)
+	keep(t, a, "node-a")
+	_, f := mustClaim(t, a, sessionstore.ClaimRequest{Expiry: 60})
+	own, _ := a.lives.of("node-a")
+	if n, err := b.bury(t.Context(), own, 10); n != 0 || err != nil {
+		t.Fatalf("%d taken, %v", n, err)
+	}
+	if err := await(t, send(a, f, sessionstore.SetInbox{Name: "mine"})); err != nil {
+		t.Fatal(err)
+	}
+	keep(t, a, "node-a")
 }
 
 // All leases run out while the store is away: nobody is dead for that.

@@ -226,13 +226,23 @@ func silentOwner(t *testing.T, fresh Fresh) {
 	node := fresh(t)
 	a, b := node(), node()
 	c := claim(t, a, sessionstore.ClaimRequest{Key: newKey(), Will: will(0, "x")})
-	claim(t, b, sessionstore.ClaimRequest{Key: c.Session.Key, Node: "node-b"})
-	<-time.After(Quick.Lease + 100*time.Millisecond)
+	second := claim(t, b, sessionstore.ClaimRequest{Key: c.Session.Key, Node: "node-b", Will: will(0, "y")})
+	<-time.After(Quick.Lease / 2)
+	claim(t, a, sessionstore.ClaimRequest{Key: c.Session.Key})
+	<-time.After(Quick.Lease/2 + 100*time.Millisecond)
 	work, err := releaseWith(t, a, fence(c), sessionstore.ReleaseRequest{})
 	if !errors.Is(err, sessionstore.ErrFenced) || work {
 		t.Fatalf("the word of an owner long thought dead: work %v, %v", work, err)
 	}
 	nothingDue(t, b)
+	// Each owner has its own time.
+	work, err = releaseWith(t, b, fence(second), sessionstore.ReleaseRequest{})
+	if !errors.Is(err, sessionstore.ErrFenced) || !work {
+		t.Fatalf("the word of the one after it: work %v, %v", work, err)
+	}
+	want := left(second, second.Session.Epoch)
+	want.Will = will(0, "y")
+	takeAndFinish(t, b, want)
 }
 
 func firstWordCounts(t *testing.T, fresh Fresh) {
