@@ -85,6 +85,8 @@ func (w *world) storm() {
 				w.log("fault   %s connects a second time", d.id)
 				w.oracle.marks.takeovers++
 				d.connect()
+				// What it asks of its new node the old one does not know.
+				w.after(w.between(20*time.Millisecond, 400*time.Millisecond), d.change)
 			}
 		}},
 		{p.disconnect, func() { w.anyDevice().disconnect() }},

@@ -37,7 +37,7 @@ var defects = []defect{
 		edits: []edit{{"\t\tif ev.Err == StoreOK {\n", "\t\tif ev.Err != StoreUnavailable {\n"}},
 	},
 	{
-		name: "young messages pass those that are held", file: "gateway/bridge/uplink.go", seeds: 200,
+		name: "young messages pass those that are held", file: "gateway/bridge/uplink.go", seeds: 2000,
 		edits: []edit{{"\tif !u.holding {\n\t\treturn b.send(entry, out)\n", "\tif true {\n\t\treturn b.send(entry, out)\n"}},
 	},
 	{
