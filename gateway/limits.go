@@ -45,6 +45,8 @@ const (
 	leasePause = 3 * time.Second
 	sweepPause = time.Second
 	duePause   = 500 * time.Millisecond
+	// leaseRetry is the pause after a lease that could not be renewed: others must not take the node for dead just because the store was away.
+	leaseRetry = 500 * time.Millisecond
 	// upkeepWait bounds one of those steps.
 	upkeepWait = 5 * time.Second
 	// workBatch is how many pieces of work are claimed at once, workMax how many are under way.

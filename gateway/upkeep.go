@@ -77,8 +77,9 @@ func (u *upkeep) keepLease(ctx context.Context) bool {
 		for _, d := range devices {
 			d.post(swept)
 		}
-	case err != nil && ctx.Err() == nil:
+	case err != nil:
 		u.gw.log.Debug("lease not renewed", zap.Error(err))
+		return sleep(u.gw.ctx, leaseRetry)
 	}
 	return false
 }

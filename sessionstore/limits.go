@@ -27,8 +27,9 @@ const (
 	// LeaseTTL is how long a node is believed to live after its last KeepLease. Renewed every three seconds it survives two that fail.
 	LeaseTTL = 10 * time.Second
 	// DeadAfter is how long an observer in contact with the store has to see a lease missing. After an outage of the store all leases are
-	// gone: everybody renews within this time.
-	DeadAfter = 5 * time.Second
+	// missing, and the observer may be back sooner than others: a node may need 5 s to give up a connection that hangs, some seconds of backoff, and
+	// its turn to renew. Nobody may be taken for dead in that time, since its devices would be disconnected.
+	DeadAfter = 20 * time.Second
 	// WillGrace is what devices of a dead node have to come back through another: a reconnect takes a second or two.
 	WillGrace = 5 * time.Second
 	// WorkLease is how long a worker has for a piece of work: the bus may make it wait, and then somebody else tries.

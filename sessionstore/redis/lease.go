@@ -181,7 +181,8 @@ func (s *Store) dead(ctx context.Context, node string) ([]life, error) {
 	}
 	var out []life
 	for _, name := range s.lives.seen.Observe(time.Now(), missing) {
-		if l, ok := parseLife(name); ok {
+		// A node does not bury itself: it is here to ask.
+		if l, ok := parseLife(name); ok && s.lives.own[l.node] != l {
 			out = append(out, l)
 		}
 	}
