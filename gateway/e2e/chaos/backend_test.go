@@ -118,8 +118,9 @@ func (b *backend) send(device int, qos uint8) {
 	b.sequence[s]++
 	id := identity{direction: down, device: device, qos: qos, sequence: b.sequence[s]}
 	m := rig.Message(b.names.topic(id), id.payload(), qos)
-	// Each second message has no message-id: the gateway has to know it again by itself.
-	if id.sequence%2 == 0 {
+	// Each second QoS 1 message has no message-id: the gateway has to know it again by itself. At QoS 2 "once" needs one (README): without it a
+	// message whose settlement was lost cannot be told from a new one with the same content, and twice is better than never.
+	if qos == 2 || id.sequence%2 == 0 {
 		m.Properties.MessageID = b.names.prefix + " " + id.String()
 	}
 	b.book.sent(id, time.Now())
