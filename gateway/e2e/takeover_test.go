@@ -64,12 +64,12 @@ func takeOver(t *testing.T, bus *rig.Bus, nodes []*rig.Node, v packet.Version) {
 	forget(t, nodes[0], bus, v, id, topic)
 }
 
-// expectAfterTakeover receives message i. The one before may come again: its acknowledgement met the takeover on the way. Message i itself may have
+// expectAfterTakeover receives message i. Earlier ones may come again, before it: their acknowledgements met a takeover on the way. Message i itself may have
 // DUP: the bus may have brought it to the old connection first, and nobody knows whether that one sent it.
 func expectAfterTakeover(t *testing.T, owner *mqtttest.Device, i int) {
 	t.Helper()
 	m := owner.Collect(1)[0]
-	if m.Dup && int(m.Payload[0]) == i-1 {
+	for m.Dup && int(m.Payload[0]) < i {
 		m = owner.Collect(1)[0]
 	}
 	if int(m.Payload[0]) != i {
