@@ -5,7 +5,9 @@
 //
 //	device.go       one connection: events in, one at a time, effects out (effects.go)
 //	open.go         CONNECT: displace, claim, resume
-//	finish.go       the end of a connection: release, Will
+//	finish.go       the end of a connection: release
+//	upkeep.go       leases, sessions of dead nodes, due work: Wills (will.go) and inboxes
+//	shutdown.go     the paced end of a node
 //	lanes.go        subscriptions on their way to the bus
 //	sessionlane.go  the receiver of one session (QoS 1 and 2)
 //	nodelane.go     the receiver of the node (QoS 0), fanned out here

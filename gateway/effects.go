@@ -8,6 +8,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/gateway/bridge"
+	"sluice/gateway/records"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
@@ -69,8 +70,8 @@ func (d *device) publish(e bridge.SendMessage) {
 
 func (d *device) store(e session.Store) {
 	id := e.ID
-	d.gw.opt.Store.Write(d.fence, storeOps(e.Ops), func(err error) {
-		result := storeResult(err)
+	d.gw.opt.Store.Write(d.fence, records.Ops(e.Ops), func(err error) {
+		result := records.Result(err)
 		switch {
 		case id != 0:
 			d.post(session.Stored{ID: id, Err: result})

@@ -13,6 +13,7 @@ import (
 
 	"sluice/amqp"
 	"sluice/gateway/bridge"
+	"sluice/gateway/records"
 	"sluice/mapping"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
@@ -64,7 +65,7 @@ func (d *device) open(e session.OpenSession) {
 		lane:  &sessionLane{d: d, inbox: inboxOf(key, s.Incarnation), made: s.Inbox != ""},
 		opened: bridge.Opened{
 			Present:         answer.Present,
-			State:           sessionState(s),
+			State:           records.State(s),
 			MessageIDPrefix: messageIDPrefix(key, s.Incarnation, s.Epoch),
 			Provenance:      mapping.NewProvenance(key.Tenant, key.Principal, key.ClientID, d.gw.opt.NodeID),
 			Publisher:       mapping.Publisher{Tenant: key.Tenant, Principal: key.Principal, ClientID: key.ClientID, Node: d.gw.opt.NodeID},

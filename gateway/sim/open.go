@@ -1,10 +1,10 @@
 package sim
 
 import (
-	"fmt"
 	"strconv"
 
 	"sluice/gateway/bridge"
+	"sluice/gateway/records"
 	"sluice/mapping"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
@@ -76,7 +76,7 @@ func (sh *shell) claimed(answer *sessionstore.Claimed) {
 		lane:  &sessionLane{sh: sh, inbox: inboxOf(key.ClientID, s.Incarnation), made: s.Inbox != ""},
 		opened: bridge.Opened{
 			Present:         answer.Present,
-			State:           sessionState(s),
+			State:           records.State(s),
 			MessageIDPrefix: messageIDPrefix(key.ClientID, s.Incarnation, s.Epoch),
 			Provenance:      mapping.NewProvenance(key.Tenant, key.Principal, key.ClientID, sh.n.id),
 			Publisher:       mapping.Publisher{Tenant: key.Tenant, Principal: key.Principal, ClientID: key.ClientID, Node: sh.n.id},
@@ -90,54 +90,4 @@ func (sh *shell) claimed(answer *sessionstore.Claimed) {
 
 func inboxOf(clientID string, incarnation uint64) string {
 	return "session." + clientID + "." + strconv.FormatUint(incarnation, 36)
-}
-
-// sessionState and storeOps are gateway/records.go.
-func sessionState(s *sessionstore.Session) session.State {
-	var st session.State
-	for _, sub := range s.Subscriptions {
-		st.Subscriptions = append(st.Subscriptions, session.Subscription{
-			Subscription: packet.Subscription{
-				Filter: sub.Filter, QoS: packet.QoS(sub.QoS), NoLocal: sub.NoLocal, RetainAsPublished: sub.RetainAsPublished, RetainHandling: sub.RetainHandling,
-			},
-			SubID: sub.ID,
-		})
-	}
-	for _, r := range s.Inbound {
-		st.Inbound = append(st.Inbound, session.Inbound{ID: packet.ID(r.PacketID), MessageID: r.MessageID, Accepted: r.Accepted})
-	}
-	for _, r := range s.Outbound {
-		st.Outbound = append(st.Outbound, session.Outbound{ID: packet.ID(r.PacketID), Identity: r.Identity, QoS: packet.QoS(r.QoS), Released: r.Released, Done: r.Done, Order: r.Order})
-	}
-	return st
-}
-
-func storeOps(ops []session.Op) []sessionstore.Op {
-	out := make([]sessionstore.Op, len(ops))
-	for i, op := range ops {
-		switch op := op.(type) {
-		case session.PutSubscription:
-			s := op.Subscription
-			out[i] = sessionstore.PutSubscription{Subscription: sessionstore.Subscription{
-				Filter: s.Filter, QoS: byte(s.QoS), NoLocal: s.NoLocal, RetainAsPublished: s.RetainAsPublished, RetainHandling: s.RetainHandling, ID: s.SubID,
-			}}
-		case session.DeleteSubscription:
-			out[i] = sessionstore.DeleteSubscription{Filter: op.Filter}
-		case session.PutInbound:
-			r := op.Record
-			out[i] = sessionstore.PutInbound{Record: sessionstore.Inbound{PacketID: uint16(r.ID), MessageID: r.MessageID, Accepted: r.Accepted}}
-		case session.DeleteInbound:
-			out[i] = sessionstore.DeleteInbound{PacketID: uint16(op.ID)}
-		case session.PutOutbound:
-			r := op.Record
-			out[i] = sessionstore.PutOutbound{Record: sessionstore.Outbound{PacketID: uint16(r.ID), Identity: r.Identity, QoS: byte(r.QoS), Released: r.Released, Done: r.Done, Order: r.Order}}
-		case session.DeleteOutbound:
-			out[i] = sessionstore.DeleteOutbound{PacketID: uint16(op.ID)}
-		case session.SetExpiry:
-			out[i] = sessionstore.SetExpiry{Seconds: op.Seconds}
-		default:
-			panic(fmt.Sprintf("sim: unknown op %T", op))
-		}
-	}
-	return out
 }

@@ -1,12 +1,12 @@
 package sim
 
 import (
-	"errors"
 	"fmt"
 	"time"
 
 	"sluice/amqp/message"
 	"sluice/gateway/bridge"
+	"sluice/gateway/records"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 	"sluice/sessionstore"
@@ -157,8 +157,8 @@ func (sh *shell) perform(e bridge.Effect) {
 
 func (sh *shell) store(e session.Store) {
 	id := e.ID
-	sh.n.store.write(sh.fence, storeOps(e.Ops), func(err error) {
-		result := storeResult(err)
+	sh.n.store.write(sh.fence, records.Ops(e.Ops), func(err error) {
+		result := records.Result(err)
 		if result == session.StoreFenced {
 			sh.watch.fenced = true
 			sh.w.oracle.marks.fenced++
@@ -231,14 +231,4 @@ func (sh *shell) lost(epoch uint64) {
 	if sh.epoch != 0 && sh.lostEpoch > sh.epoch {
 		sh.post(takenOver)
 	}
-}
-
-func storeResult(err error) session.StoreError {
-	switch {
-	case err == nil:
-		return session.StoreOK
-	case errors.Is(err, sessionstore.ErrFenced):
-		return session.StoreFenced
-	}
-	return session.StoreUnavailable
 }

@@ -1,6 +1,10 @@
 package session
 
-import "slices"
+import (
+	"slices"
+
+	"sluice/mqtt/packet"
+)
 
 // completed are the latest QoS 2 exchanges that the device has ended with PUBCOMP, oldest first, at most a window of them.
 //
@@ -11,8 +15,8 @@ import "slices"
 type completed []Outbound
 
 // has reports whether an identifier names a kept record: a new exchange must not overwrite it in the store.
-func (c completed) has(rec Outbound) bool {
-	return slices.ContainsFunc(c, func(r Outbound) bool { return r.ID == rec.ID })
+func (c completed) has(id packet.ID) bool {
+	return slices.ContainsFunc(c, func(r Outbound) bool { return r.ID == id })
 }
 
 // complete keeps the record of an exchange that is over.

@@ -11,7 +11,7 @@ func (m *Machine) allocateID() packet.ID {
 		if d.lastID == 0 {
 			d.lastID = 1
 		}
-		if _, used := d.exchanges[d.lastID]; !used && !d.completed.has(Outbound{ID: d.lastID}) {
+		if _, used := d.exchanges[d.lastID]; !used && !d.completed.has(d.lastID) {
 			return d.lastID
 		}
 	}

@@ -1,4 +1,4 @@
-package gateway
+package records
 
 import (
 	"errors"
@@ -9,14 +9,14 @@ import (
 	"sluice/sessionstore"
 )
 
-func storeSubscription(s session.Subscription) sessionstore.Subscription {
+func subscription(s session.Subscription) sessionstore.Subscription {
 	return sessionstore.Subscription{
 		Filter: s.Filter, QoS: byte(s.QoS), NoLocal: s.NoLocal, RetainAsPublished: s.RetainAsPublished, RetainHandling: s.RetainHandling, ID: s.SubID,
 	}
 }
 
-// sessionState is what the machine resumes from.
-func sessionState(s *sessionstore.Session) session.State {
+// State is what the machine resumes from.
+func State(s *sessionstore.Session) session.State {
 	var st session.State
 	for _, sub := range s.Subscriptions {
 		st.Subscriptions = append(st.Subscriptions, session.Subscription{
@@ -35,7 +35,8 @@ func sessionState(s *sessionstore.Session) session.State {
 	return st
 }
 
-func storeResult(err error) session.StoreError {
+// Result tells the machine how a write ended.
+func Result(err error) session.StoreError {
 	switch {
 	case err == nil:
 		return session.StoreOK
@@ -45,13 +46,13 @@ func storeResult(err error) session.StoreError {
 	return session.StoreUnavailable
 }
 
-// storeOps translates the machine's ops into the store's.
-func storeOps(ops []session.Op) []sessionstore.Op {
+// Ops translates the machine's ops into the store's. An op it does not know is a programming error and panics.
+func Ops(ops []session.Op) []sessionstore.Op {
 	out := make([]sessionstore.Op, len(ops))
 	for i, op := range ops {
 		switch op := op.(type) {
 		case session.PutSubscription:
-			out[i] = sessionstore.PutSubscription{Subscription: storeSubscription(op.Subscription)}
+			out[i] = sessionstore.PutSubscription{Subscription: subscription(op.Subscription)}
 		case session.DeleteSubscription:
 			out[i] = sessionstore.DeleteSubscription{Filter: op.Filter}
 		case session.PutInbound:
@@ -67,7 +68,7 @@ func storeOps(ops []session.Op) []sessionstore.Op {
 		case session.SetExpiry:
 			out[i] = sessionstore.SetExpiry{Seconds: op.Seconds}
 		default:
-			panic(fmt.Sprintf("gateway: unknown op %T", op))
+			panic(fmt.Sprintf("records: unknown op %T", op))
 		}
 	}
 	return out
