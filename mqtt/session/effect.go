@@ -14,7 +14,17 @@ type Effect interface{ effect() }
 type (
 	// SendPacket: write the packet to the device. The packet is not changed afterwards.
 	SendPacket struct{ Packet packet.Packet }
-	// OpenSession: authenticate, then claim the session. Answered by SessionOpened or SessionRefused.
+	// Authenticate: give the method what the device sent. Answered by AuthContinue, AuthSucceeded or AuthFailed, until it has said one of the
+	// last two. Only a method of Config.AuthMethods is ever asked.
+	Authenticate struct {
+		Method string
+		Data   []byte // Authentication Data of CONNECT or AUTH; nil is none
+		// Start: the first of an exchange, by CONNECT or by a re-authentication. False: the device goes on after AuthContinue.
+		Start bool
+		// Again: a re-authentication of an open connection (AUTH 0x19 and what follows it). The device must turn out to be the same.
+		Again bool
+	}
+	// OpenSession: authenticate, unless Authenticate did, then claim the session. Answered by SessionOpened or SessionRefused.
 	OpenSession struct {
 		Connect  *packet.Connect
 		ClientID string // as sent, or the assigned one
@@ -34,6 +44,9 @@ type (
 		Subscriptions []packet.Subscription
 		SubID         uint32 // Subscription Identifier; zero is none
 		Properties    *packet.Properties
+		// Retained says for which of them the retained messages are to be sent (Retain Handling); nil for none. The shell sends them as messages
+		// with Message.For: by the session lane where the QoS is 1 or 2, by the node lane otherwise, and not before Subscribed.
+		Retained []bool
 	}
 	// Unsubscribe: the subscriptions are gone from the record; stop the bus. Answered by Unsubscribed.
 	Unsubscribe struct {
@@ -45,7 +58,7 @@ type (
 		ID  uint64
 		Ops []Op
 	}
-	// Settle: answer a delivery of the session lane. It may still come after CloseConnection, when a Store is answered late; never for a
+	// Settle: answer a delivery. It may still come after CloseConnection, when a Store is answered late; never for a
 	// delivery of a lane that LaneDetached has ended.
 	Settle struct {
 		Delivery uint64
@@ -54,8 +67,14 @@ type (
 		Text     string                // SettleRejected: the device's Reason String, or why we refuse
 		User     []packet.UserProperty // SettleRejected: the device's User Properties
 	}
-	// GrantCredit: let the session lane deliver n more messages.
-	GrantCredit struct{ N uint32 }
+	// HandOver: move a QoS 2 message of a shared lane into the inbox of the member that gets it, for good [MQTT-4.8.2-4, MQTT-4.8.2-5]. The shell
+	// settles the delivery. Answered by HandedOver.
+	HandOver struct{ Delivery uint64 }
+	// GrantCredit: let a lane deliver n more messages. Lane is empty for the session lane, or the filter of a shared subscription.
+	GrantCredit struct {
+		Lane string
+		N    uint32
+	}
 	// SetDeadline: send DeadlineReached at this time. It replaces the one before. The zero time is none.
 	SetDeadline struct{ At time.Time }
 	// PauseReading: read no further packet from the device. It also comes with OpenSession, until CONNACK.
@@ -81,12 +100,14 @@ type (
 )
 
 func (SendPacket) effect()      {}
+func (Authenticate) effect()    {}
 func (OpenSession) effect()     {}
 func (Publish) effect()         {}
 func (Subscribe) effect()       {}
 func (Unsubscribe) effect()     {}
 func (Store) effect()           {}
 func (Settle) effect()          {}
+func (HandOver) effect()        {}
 func (GrantCredit) effect()     {}
 func (SetDeadline) effect()     {}
 func (PauseReading) effect()    {}

@@ -51,16 +51,36 @@ type (
 		ID  uint64
 		Err StoreError
 	}
-	// LaneAttached: the session lane is up and has no credit.
-	LaneAttached struct{}
-	// LaneDetached: the session lane is gone; its unsettled deliveries are back on the bus and will come again.
-	LaneDetached struct{}
+	// LaneAttached: a lane is up and has no credit. Lane is empty for the session lane, or the filter of a shared subscription
+	// ("$share/group/filter"), whose lane the device has for itself.
+	LaneAttached struct{ Lane string }
+	// LaneDetached: a lane is gone; its unsettled deliveries are back on the bus. Those of the session lane will come again; those of a shared
+	// lane are the group's, and any member may get them.
+	LaneDetached struct{ Lane string }
 	// MessageArrived: the bus delivered a message for the device. One that comes once the connection is ending is not settled: it goes back to
 	// the bus with its lane.
 	MessageArrived struct {
-		// Delivery names it to Settle; zero on the node lane, where nothing is settled.
+		// Delivery names it to Settle, over all lanes of the connection; zero on the node lane, where nothing is settled.
 		Delivery uint64
-		Message  Message
+		// Lane is empty for the session lane and the node lane, or the filter of the shared subscription whose lane brought it.
+		Lane    string
+		Message Message
+	}
+	// HandedOver answers HandOver. OK: the delivery is settled, and the message is in the inbox of the member that has it for good: this session,
+	// whose session lane brings it as a copy with Message.For, or another that took it before. Not OK: the delivery is settled released,
+	// the message is back with its group. When the lane is detached first, no answer is needed.
+	HandedOver struct {
+		Delivery uint64
+		OK       bool
+	}
+	// AuthContinue answers Authenticate: the method needs another packet of the device (MQTT 5, 4.12).
+	AuthContinue struct{ Data []byte }
+	// AuthSucceeded answers Authenticate: the device is who it says. Data is for CONNACK, or for the AUTH that ends a re-authentication.
+	AuthSucceeded struct{ Data []byte }
+	// AuthFailed answers Authenticate; the connection ends.
+	AuthFailed struct {
+		Reason packet.ReasonCode // legal in CONNACK and, for a re-authentication, in DISCONNECT
+		Text   string            // safe for the device
 	}
 	// DeadlineReached: the time of the last SetDeadline has come. Early or late calls do no harm.
 	DeadlineReached struct{}
@@ -89,6 +109,10 @@ func (Stored) event()           {}
 func (LaneAttached) event()     {}
 func (LaneDetached) event()     {}
 func (MessageArrived) event()   {}
+func (HandedOver) event()       {}
+func (AuthContinue) event()     {}
+func (AuthSucceeded) event()    {}
+func (AuthFailed) event()       {}
 func (DeadlineReached) event()  {}
 func (ConnectionLost) event()   {}
 func (CloseRequested) event()   {}
@@ -118,4 +142,10 @@ type Message struct {
 	Unique bool
 	// Redelivered: the bus says that it was delivered before.
 	Redelivered bool
+	// For says that the message is for the subscription of exactly this filter, whatever else matches; empty for any that match. It is set on
+	// copies of retained messages and of QoS 2 messages of a shared subscription. When the subscription is gone, so is the wish for them:
+	// they are settled accepted, and nobody is told.
+	For string
+	// Retained: a copy of a retained message, sent because a subscription was made. It keeps the flag RETAIN [MQTT-3.3.1-8]. Only with For.
+	Retained bool
 }
