@@ -33,6 +33,11 @@ type Config struct {
 	// OrphanTime: how long after a resume the bus may take to deliver a message again before its packet identifier is closed.
 	OrphanTime time.Duration
 
+	// Profile is what MQTT 5 devices are told of the profile, as User Property sluice-profile of CONNACK: "standard/1", say. Empty tells nothing.
+	Profile string
+	// AuthMethods are the Authentication Methods offered (MQTT 5, 4.12); none: a CONNECT that names one is refused with 0x8C.
+	AuthMethods []string
+
 	// What the profile offers. False is advertised as not available and refused as advertised.
 	RetainAvailable bool
 	SharedAvailable bool

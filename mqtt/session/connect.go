@@ -198,7 +198,22 @@ func (m *Machine) connack(present bool) *packet.Connack {
 	if !cfg.SharedAvailable {
 		p.SetSharedSubAvailable(false)
 	}
+	m.tellProfile(a)
 	return a
+}
+
+// profileProperty is the User Property of CONNACK that names the profile.
+const profileProperty = "sluice-profile"
+
+// tellProfile adds the name of the profile, unless that would make CONNACK larger than the device takes [MQTT-3.2.2-20].
+func (m *Machine) tellProfile(a *packet.Connack) {
+	if m.cfg.Profile == "" {
+		return
+	}
+	a.Properties.AddUser(profileProperty, m.cfg.Profile)
+	if m.tooLarge(a) {
+		a.Properties.User = nil
+	}
 }
 
 func (m *Machine) sessionRefused(ev SessionRefused) {

@@ -119,6 +119,7 @@ func (s *script) config(a *args) error {
 	c.MaximumQoS = byte(a.num("qos", int(c.MaximumQoS)))
 	c.RetainAvailable = a.num("retain", 1) == 1
 	c.SharedAvailable = a.num("shared", 1) == 1
+	c.Profile = a.text("profile")
 	return nil
 }
 
