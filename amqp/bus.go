@@ -32,6 +32,10 @@ type Bus interface {
 	// DeleteInbox removes the inbox with all it holds. An absent one is no error.
 	DeleteInbox(ctx context.Context, inbox string) error
 
+	// InboxAddress is where a message is sent (Properties.To) that shall go to this inbox and nowhere else. One for an inbox that is not there is
+	// Released.
+	InboxAddress(inbox string) string
+
 	// Ready reports why the bus cannot be used right now, nil when it can.
 	Ready(ctx context.Context) error
 	// Info tells about the peer of the first connection: product, version, maximum message size. Zero before the first connection.

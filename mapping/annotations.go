@@ -18,6 +18,10 @@ const (
 	AnnotationNode              = "x-opt-sluice-node"
 	AnnotationTime              = "x-opt-sluice-time" // timestamp: when the gateway received the message
 	AnnotationPossibleDuplicate = "x-opt-sluice-possible-duplicate"
+	// AnnotationFor names the filter of the one subscription that a message in a session's inbox is for, AnnotationRetainedCopy (boolean) says
+	// that it is the copy of a retained message.
+	AnnotationFor          = "x-opt-sluice-for"
+	AnnotationRetainedCopy = "x-opt-sluice-retained"
 
 	annotationExchange   = "x-exchange"
 	annotationRoutingKey = "x-routing-key"

@@ -73,6 +73,7 @@
 //	header priority           -                                                        Loss unless 4
 //	first-acquirer, delivery-count -                                                   hop only; DUP is the session's decision
 //	to                        -                                                        has done its work
+//	x-opt-sluice-for          DownlinkMessage.For, -retained: DownlinkMessage.Retained copies that a gateway put into an inbox
 //	x-opt-sluice-*            DownlinkMessage.Publisher, PossibleDuplicate             not shown to devices
 //	x-exchange, x-delivery-count, x-acquired-count, x-opt-deaths, x-opt-rabbitmq-*, x-opt-mqtt-client-id: the bus's own, not shown
 //	other annotations         -                                                        Loss

@@ -34,6 +34,10 @@ type DownlinkMessage struct {
 	PossibleDuplicate bool
 	// Expires is when the message expires; zero is never.
 	Expires time.Time
+	// For is the filter of the one subscription that the message is for (Direct, HandOver); empty is every one that matches. Retained: it is
+	// the copy of a retained message.
+	For      string
+	Retained bool
 }
 
 // Publisher is the device a message came from; the zero value is a backend, or unknown.
@@ -83,6 +87,8 @@ func Downlink(m *message.Message, opt DownlinkOptions) (DownlinkMessage, []Loss,
 		Publish:           packet.Publish{Topic: name, Retain: marks.retain},
 		Publisher:         marks.publisher,
 		PossibleDuplicate: marks.possibleDuplicate,
+		For:               marks.onlyFor,
+		Retained:          marks.retained,
 	}
 	if err := setPayload(&d.Publish, m, &marks, &lost); err != nil {
 		return DownlinkMessage{}, nil, err
@@ -100,7 +106,9 @@ func Downlink(m *message.Message, opt DownlinkOptions) (DownlinkMessage, []Loss,
 		lost.add(FieldPriority, "", ReasonNoPlace)
 	}
 	if !opt.SkipIdentity {
-		d.Identity = identity(m)
+		if d.Identity = identity(m); d.For != "" {
+			d.Identity = DirectedIdentity(d.Identity, d.For)
+		}
 	}
 	if p := &d.Publish.Properties; opt.Version == packet.V311 && (p.Set != 0 || len(p.User) > 0) {
 		lost.add(FieldAllProperties, "", ReasonNo311)

@@ -25,6 +25,9 @@ type marks struct {
 	publisher         Publisher
 	fromDevice        bool
 	possibleDuplicate bool
+
+	onlyFor  string // the filter of the subscription that the message is for; empty for all that match
+	retained bool   // it is the copy of a retained message
 }
 
 // readAnnotations goes through the annotations once. Those it does not know are lost; those of ours with a wrong value are ignored and
@@ -90,6 +93,10 @@ func (m *marks) readProvenance(name string, value any) (known, valid bool) {
 		valid = true // the same as creation-time
 	case AnnotationPossibleDuplicate:
 		m.possibleDuplicate, valid = value.(bool)
+	case AnnotationFor:
+		m.onlyFor, valid = plainText(value)
+	case AnnotationRetainedCopy:
+		m.retained, valid = value.(bool)
 	default:
 		return false, false
 	}
@@ -120,8 +127,13 @@ func userList(value any) ([]packet.UserProperty, bool) {
 //     address; then the routing key decides, for it is what subscriptions were matched with.
 //  2. x-routing-key. The default exchange's is a queue name and says nothing.
 //  3. subject, then to: a bus without routing keys, or a message sent straight to a queue.
+//
+// A copy that a gateway put into an inbox has come under no routing key of its topic: its annotation is the truth.
 func resolveTopic(m *message.Message, marks *marks, lost *losses) (string, error) {
 	key, routed := routedKey(m, marks)
+	if marks.onlyFor != "" && marks.hasTopic {
+		return marks.topic, nil
+	}
 	if marks.hasTopic {
 		if !routed || isKeyOf(key, marks.topic) {
 			return marks.topic, nil

@@ -172,6 +172,9 @@ func (c *Client) Unsubscribe(ctx context.Context, inbox string, patterns []strin
 	return c.topology.Unsubscribe(ctx, inbox, patterns)
 }
 
+// InboxAddress implements amqp.Bus.
+func (c *Client) InboxAddress(inbox string) string { return c.topology.Source(inbox) }
+
 // DeleteInbox implements amqp.Bus.
 func (c *Client) DeleteInbox(ctx context.Context, inbox string) error {
 	return c.topology.DeleteInbox(ctx, inbox)

@@ -1,0 +1,68 @@
+package mapping
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"maps"
+
+	"sluice/amqp/message"
+)
+
+// Direct turns m, as Uplink made it, into the copy of a retained message for one subscription: it goes to the inbox at address to, and
+// says for which filter it is there, since other subscriptions of that session may match its topic as well.
+func Direct(m *message.Message, to, filter string) {
+	m.Properties.To = to
+	m.Annotations[AnnotationFor] = filter
+	m.Annotations[AnnotationRetainedCopy] = true
+}
+
+// HandOver is the copy of a message, as it came from the bus, for the inbox at address to: the message has been chosen for that session's
+// subscription with this filter. topic is the name that Downlink found. The copy keeps the message-id. What the bus added on the way and what AMQP
+// clients cannot write again stays behind; no device would see it.
+func HandOver(m *message.Message, topic, to, filter string) *message.Message {
+	c := *m
+	c.Header.FirstAcquirer, c.Header.DeliveryCount = false, 0
+	c.Properties.To = to
+	c.Annotations = make(map[string]any, len(m.Annotations)+2)
+	for name, value := range m.Annotations {
+		if !ofTheBus(name) && writable(value, maxNesting) {
+			c.Annotations[name] = value
+		}
+	}
+	c.Annotations[AnnotationTopic] = topic
+	c.Annotations[AnnotationFor] = filter
+	c.ApplicationProperties = maps.Clone(m.ApplicationProperties)
+	maps.DeleteFunc(c.ApplicationProperties, func(_ string, value any) bool { return !writable(value, maxNesting) })
+	return &c
+}
+
+// writable reports whether a value that was read can be written again: message.Described and message.Opaque cannot.
+func writable(value any, depth int) bool {
+	if depth == 0 {
+		return false
+	}
+	switch v := value.(type) {
+	case message.Described, message.Opaque:
+		return false
+	case []any:
+		for _, e := range v {
+			if !writable(e, depth-1) {
+				return false
+			}
+		}
+	case map[string]any:
+		for _, e := range v {
+			if !writable(e, depth-1) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// DirectedIdentity is the identity of a message as it is delivered for the subscription with this filter alone: on the queue of a shared subscription,
+// or as a copy. It keeps it apart from the message itself and from copies for other subscriptions of the same session.
+func DirectedIdentity(identity, filter string) string {
+	sum := sha256.Sum256([]byte(filter))
+	return identity + "@" + hex.EncodeToString(sum[:8])
+}

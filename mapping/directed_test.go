@@ -1,0 +1,81 @@
+package mapping_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/amqp/message"
+	"sluice/mapping"
+	"sluice/mqtt/packet"
+)
+
+// What a device gets of a copy is what it would have got of the message itself, but for the subscription it is for.
+func TestACopyInAnInboxIsTheMessage(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	p := &packet.Publish{Topic: "a.b/c", QoS: 2, Retain: true, Payload: []byte("x")}
+	p.Properties.SetMessageExpiry(60)
+	p.Properties.User = []packet.UserProperty{{Key: "k", Value: "v"}}
+	from := mapping.NewProvenance("t", "p", "c", "n")
+	sent, _ := mapping.Uplink(mapping.UplinkMessage{Publish: p, From: from, MessageID: "m", Received: now})
+	plain, _, err := mapping.Downlink(sent, mapping.DownlinkOptions{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const inbox, filter = "/queues/sluice.session.c", "$share/g/a.b/#"
+	// As the bus delivers it: by the default exchange, whose routing key is the queue's name.
+	arrived := func(m *message.Message) *message.Message {
+		m.Annotations["x-exchange"], m.Annotations["x-routing-key"] = "", "sluice.session.c"
+		return m
+	}
+	handed := mapping.HandOver(arrivedFromTopic(sent), plain.Publish.Topic, inbox, filter)
+	if handed.Properties.To != inbox || handed.Properties.MessageID != "m" {
+		t.Errorf("the copy goes to %q as %v", handed.Properties.To, handed.Properties.MessageID)
+	}
+	got, losses, err := mapping.Downlink(arrived(handed), mapping.DownlinkOptions{Now: now})
+	if err != nil || losses != nil {
+		t.Fatal(losses, err)
+	}
+	want := plain
+	want.For, want.Identity = filter, mapping.DirectedIdentity(plain.Identity, filter)
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("handed over (-want +got):\n%s", d)
+	}
+
+	mapping.Direct(sent, inbox, "a.b/+")
+	got, losses, err = mapping.Downlink(arrived(sent), mapping.DownlinkOptions{Now: now})
+	if err != nil || losses != nil {
+		t.Fatal(losses, err)
+	}
+	want.For, want.Retained, want.Identity = "a.b/+", true, mapping.DirectedIdentity(plain.Identity, "a.b/+")
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("retained copy (-want +got):\n%s", d)
+	}
+	if got.Identity == mapping.DirectedIdentity(plain.Identity, filter) || !mapping.Unique(got.Identity) {
+		t.Errorf("identity %q", got.Identity)
+	}
+}
+
+// arrivedFromTopic is a message as the topic exchange delivered it, with things in it that no client can send again.
+func arrivedFromTopic(m *message.Message) *message.Message {
+	c := *m
+	c.Annotations = map[string]any{
+		"x-exchange": "amq.topic", "x-routing-key": "a%2Eb.c", "x-opt-rabbitmq-received-time": int64(1),
+		"x-opt-odd": []any{message.Opaque{Type: "decimal"}},
+	}
+	for k, v := range m.Annotations {
+		c.Annotations[k] = v
+	}
+	c.Header.DeliveryCount = 3
+	return &c
+}
+
+// A copy is for an inbox: a message with a topic elsewhere that only claims to be one is still read by its own words.
+func TestAMessageForOneSubscriptionNeedsATopic(t *testing.T) {
+	m := &message.Message{Annotations: map[string]any{mapping.AnnotationFor: "a/#", "x-exchange": "amq.topic", "x-routing-key": "a.b"}}
+	d, _, err := mapping.Downlink(m, mapping.DownlinkOptions{})
+	if err != nil || d.Publish.Topic != "a/b" || d.For != "a/#" {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
