@@ -20,6 +20,8 @@ const (
 	MaxAside = 64
 	// MaxSweep bounds the sessions one Sweep takes, so that it is over in less than a lease.
 	MaxSweep = 1024
+	// MaxEpochs bounds the sessions one Epochs asks for: a few milliseconds of the store.
+	MaxEpochs = 512
 )
 
 // The waits, unless a store is opened with others (Times).

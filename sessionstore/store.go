@@ -48,6 +48,9 @@ type Store interface {
 
 	// Get reads a session without owning it. ErrNotFound when there is none or it has expired.
 	Get(ctx context.Context, key Key, now time.Time) (Session, error)
+	// Epochs gives the current epoch of each of these sessions, at most MaxEpochs, in the order asked: zero where there is no session. One that
+	// was released has the epoch of its last owner until it is removed, one that was swept a greater one. It sees the Writes queued before it here.
+	Epochs(ctx context.Context, keys []Key) ([]uint64, error)
 
 	// Watch calls lost for each session that another Claim took from owners of this node, with the epoch of that Claim, until ctx ends. It
 	// returns once the watch is live. Claims on the same node count too: an owner whose epoch is below the one told has lost. lost must

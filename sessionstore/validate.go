@@ -44,6 +44,19 @@ func ValidateWrite(f Fence, ops []Op) error {
 	return nil
 }
 
+// ValidateEpochs refuses what no Epochs can answer, with ErrInvalid.
+func ValidateEpochs(keys []Key) error {
+	if len(keys) > MaxEpochs {
+		return fmt.Errorf("%w: epochs: %d sessions, at most %d a call", ErrInvalid, len(keys), MaxEpochs)
+	}
+	for _, key := range keys {
+		if err := key.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // longest names the one field of an op that has no fixed size.
 func longest(op Op) (field, value string, ok bool) {
 	switch op := op.(type) {

@@ -197,6 +197,25 @@ func (s *Store) Get(ctx context.Context, key sessionstore.Key, now time.Time) (s
 	return found, nil
 }
 
+// Epochs: see sessionstore.Store.
+func (s *Store) Epochs(ctx context.Context, keys []sessionstore.Key) ([]uint64, error) {
+	if err := sessionstore.ValidateEpochs(keys); err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.usable(ctx); err != nil {
+		return nil, err
+	}
+	out := make([]uint64, len(keys))
+	for i, key := range keys {
+		if held := s.sessions[key]; held != nil {
+			out[i] = held.epoch
+		}
+	}
+	return out, nil
+}
+
 // Ready: nil until Close.
 func (s *Store) Ready(ctx context.Context) error {
 	s.mu.Lock()

@@ -305,8 +305,9 @@ func contextDone(t *testing.T, fresh Fresh) {
 	_, releaseErr := s.Release(ctx, fence(c), sessionstore.ReleaseRequest{Now: start, End: true})
 	_, dueErr := s.Due(ctx, 1)
 	_, sweepErr := s.Sweep(ctx, "n")
+	_, epochsErr := s.Epochs(ctx, []sessionstore.Key{c.Session.Key})
 	for what, err := range map[string]error{
-		"Claim": claimErr, "Get": getErr, "Release": releaseErr, "Ready": s.Ready(ctx), "Due": dueErr, "Sweep": sweepErr,
+		"Claim": claimErr, "Get": getErr, "Release": releaseErr, "Ready": s.Ready(ctx), "Due": dueErr, "Sweep": sweepErr, "Epochs": epochsErr,
 		"Finish": s.Finish(ctx, someWork), "KeepLease": s.KeepLease(ctx, "n"),
 		"Watch": s.Watch(ctx, "n", func(sessionstore.Key, uint64) {}),
 	} {
@@ -333,9 +334,10 @@ func closedUnavailable(t *testing.T, fresh Fresh) {
 	_, getErr := s.Get(t.Context(), c.Session.Key, start)
 	_, dueErr := s.Due(t.Context(), 1)
 	_, sweepErr := s.Sweep(t.Context(), "n")
+	_, epochsErr := s.Epochs(t.Context(), []sessionstore.Key{c.Session.Key})
 	for what, err := range map[string]error{
 		"Claim": claimErr, "Get": getErr, "Write": write(t, s, fence(c), sessionstore.SetInbox{Name: "x"}),
-		"Release": release(t, s, fence(c), start, true), "Ready": s.Ready(t.Context()), "Due": dueErr, "Sweep": sweepErr,
+		"Release": release(t, s, fence(c), start, true), "Ready": s.Ready(t.Context()), "Due": dueErr, "Sweep": sweepErr, "Epochs": epochsErr,
 		"Finish": s.Finish(t.Context(), someWork), "KeepLease": s.KeepLease(t.Context(), "n"),
 		"Watch": s.Watch(t.Context(), "n", func(sessionstore.Key, uint64) {}),
 	} {
