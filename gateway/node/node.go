@@ -47,6 +47,7 @@ type Node struct {
 	gateway  *gateway.Gateway
 	bus      *client.Client
 	store    sessionstore.Store
+	lent     bool         // the store is not ours to close
 	embedded *embeddedBus // nil with a real bus
 	admin    *http.Server
 	serving  sync.WaitGroup
@@ -56,8 +57,17 @@ type Node struct {
 }
 
 // Start opens everything the configuration names. After an error nothing is left running.
-func Start(ctx context.Context, cfg *config.Config, log *zap.Logger) (_ *Node, err error) {
-	n := &Node{cfg: cfg, log: log}
+func Start(ctx context.Context, cfg *config.Config, log *zap.Logger) (*Node, error) {
+	return (&Node{cfg: cfg, log: log}).start(ctx)
+}
+
+// StartOn is Start with a session store that is open already, in place of the one that the configuration names. Closing it remains with
+// its lender: this is how nodes in one process share sessions in memory.
+func StartOn(ctx context.Context, store sessionstore.Store, cfg *config.Config, log *zap.Logger) (*Node, error) {
+	return (&Node{cfg: cfg, log: log, store: store, lent: true}).start(ctx)
+}
+
+func (n *Node) start(ctx context.Context) (_ *Node, err error) {
 	defer func() {
 		if err != nil {
 			n.abandon()
@@ -145,6 +155,9 @@ func (n *Node) connect(ctx context.Context) (err error) {
 	if n.bus, err = OpenBus(n.cfg, urls, n.log); err != nil {
 		return err
 	}
+	if n.lent {
+		return nil
+	}
 	start, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	n.store, err = OpenStore(start, n.cfg, n.log)
@@ -231,7 +244,7 @@ func (n *Node) abandon() {
 		defer cancel()
 		_ = n.bus.Close(ctx)
 	}
-	if n.store != nil {
+	if n.store != nil && !n.lent {
 		_ = n.store.Close()
 	}
 	if n.embedded != nil {

@@ -48,7 +48,13 @@ func start(t testing.TB, b Backend, set []string) *Node {
 	if err != nil {
 		t.Fatalf("the configuration of the node: %v", err)
 	}
-	started, err := node.Start(Context(t), cfg, Logger(t))
+	run := node.Start
+	if b.store != nil {
+		run = func(ctx context.Context, cfg *config.Config, log *zap.Logger) (*node.Node, error) {
+			return node.StartOn(ctx, b.store, cfg, log)
+		}
+	}
+	started, err := run(Context(t), cfg, Logger(t))
 	if err != nil {
 		t.Fatalf("starting a node on %s: %v", b.Name, err)
 	}

@@ -35,3 +35,26 @@ func TestRig(t *testing.T) {
 		bus.ExpectNobody(down)
 	})
 }
+
+// Two nodes in the process share bus and sessions.
+func TestNodesInOneProcess(t *testing.T) {
+	t.Parallel()
+	first, second := rig.Pair(t, rig.InProcess(t))
+	if first == second {
+		t.Fatal("both are the same node")
+	}
+	name := rig.Prefix(t)
+	d, _ := rig.Dial(t, first, packet.V5, rig.Persistent(name))
+	d.Subscribe(name, 1)
+	d.Send(&packet.Disconnect{})
+	d.ExpectClosed()
+	other, _ := rig.Dial(t, second, packet.V5)
+	other.Publish(name, []byte("on"), 1)
+	d, connack := rig.Dial(t, second, packet.V5, rig.Persistent(name))
+	if !connack.SessionPresent {
+		t.Error("the session is not present on the other node")
+	}
+	if got := d.Collect(1); string(got[0].Payload) != "on" {
+		t.Errorf("the device got %q", got[0].Payload)
+	}
+}
