@@ -7,7 +7,7 @@ REDIS7_IMAGE=redis:7.0
 
 docker_answers() { command -v docker >/dev/null && timeout 10 docker info >/dev/null 2>&1; }
 
-container() { printf 'sluice-test-%s' "$1"; }
+container() { printf 'sluice-test%s-%s' "$SET" "$1"; }
 
 container_runs() { [ "$(docker inspect -f '{{.State.Running}}' "$(container "$1")" 2>/dev/null)" = true ]; }
 
@@ -21,7 +21,7 @@ docker_run() {
 }
 
 # Where containers find each other by name. It stays: an empty network costs nothing.
-DOCKER_NETWORK=sluice-test
+DOCKER_NETWORK=sluice-test$SET
 docker_network() {
 	docker network inspect "$DOCKER_NETWORK" >/dev/null 2>&1 || docker network create "$DOCKER_NETWORK" >/dev/null
 }
@@ -55,6 +55,13 @@ docker_start() {
 		docker_network
 		docker_run redis-replica -p "$HOST:$PORT_REDIS_REPLICA:6379" --network "$DOCKER_NETWORK" "$REDIS_IMAGE" \
 			redis-server "${REDIS_OPTIONS[@]}" "${REPLICATION_OPTIONS[@]}" --replicaof "$(container redis-replicated)" 6379
+		;;
+	redis-sentinel)
+		# It tells clients the addresses of the network, which Linux reaches from outside too.
+		docker_network
+		sentinel_settings 6379 "$(container redis-replicated)" 6379 >"$RUN/sentinel.conf"
+		docker_run redis-sentinel -p "$HOST:$PORT_REDIS_SENTINEL:6379" --network "$DOCKER_NETWORK" \
+			-v "$RUN/sentinel.conf:/sentinel.conf:ro" "$REDIS_IMAGE" sh -c 'cp /sentinel.conf /data && exec redis-server /data/sentinel.conf --sentinel'
 		;;
 	esac
 }

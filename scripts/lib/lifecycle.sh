@@ -3,8 +3,8 @@
 
 known_service() {
 	local name
-	for name in "${SERVICES[@]}"; do [ "$name" = "$1" ] && return; done
-	die "there is no service '$1'" "there are: ${SERVICES[*]}"
+	for name in "${SERVICES[@]}" "${EXTRAS[@]}"; do [ "$name" = "$1" ] && return; done
+	die "there is no service '$1'" "there are: ${SERVICES[*]} ${EXTRAS[*]}"
 }
 
 # The part of a variable's name that a service has.
@@ -195,7 +195,7 @@ prepare_clients() {
 
 services_down() {
 	local name
-	for name in "${SERVICES[@]}"; do
+	for name in "${EXTRAS[@]}" "${SERVICES[@]}"; do
 		if is_external "$name"; then continue; fi
 		service_stop "$name"
 		if [ "$(origin "$name")" = docker ]; then
@@ -218,8 +218,11 @@ service_version() {
 }
 
 services_status() {
-	local name state failed=0
-	for name in "${SERVICES[@]}"; do
+	local name state failed=0 shown=("${SERVICES[@]}")
+	for name in "${EXTRAS[@]}"; do
+		if service_runs "$name"; then shown+=("$name"); fi
+	done
+	for name in "${shown[@]}"; do
 		if ! service_runs "$name"; then
 			state=stopped
 		elif service_ready "$name"; then
@@ -255,6 +258,7 @@ services_env() {
 	print_env REDIS7_URL "$(service_url redis7)"
 	print_env REDIS_REPLICATED_URL "$(service_url redis-replicated)"
 	print_env REDIS_REPLICA_URL "$(service_url redis-replica)"
+	if service_runs redis-sentinel; then print_env REDIS_SENTINEL_URL "$(service_url redis-sentinel)"; fi
 	print_env MOSQUITTO_PUB "$(find_mosquitto pub || true)"
 	print_env MOSQUITTO_SUB "$(find_mosquitto sub || true)"
 	print_env NODE "$(find_node || true)"

@@ -25,6 +25,10 @@ rabbitmq_plugins() { printf '[rabbitmq_mqtt].\n'; }
 
 rabbitmq_prepare() { debian_root forky sid rabbitmq-server redis-server mosquitto-clients; }
 
+# Inside the root; the packages' own places for the first set.
+RABBITMQ_CONFIG=/etc/rabbitmq$SET
+RABBITMQ_DATA=/var/lib/rabbitmq/mnesia$SET
+
 # The distribution port and epmd listen on loopback and on ports of ours too: a RabbitMQ of the machine keeps its own.
 rabbitmq_environment() {
 	# Without it the soft limit is 1,024 whatever the caller has, and past that the broker answers nobody.
@@ -34,6 +38,8 @@ rabbitmq_environment() {
 	RABBITMQ_ENVIRONMENT=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/var/lib/rabbitmq
 		NODENAME=rabbit@localhost RABBITMQ_NODENAME=rabbit@localhost RABBITMQ_DIST_PORT="$PORT_DIST"
 		ERL_EPMD_ADDRESS="$HOST" ERL_EPMD_PORT="$PORT_EPMD"
+		RABBITMQ_MNESIA_BASE="$RABBITMQ_DATA" RABBITMQ_CONFIG_FILE="$RABBITMQ_CONFIG/rabbitmq.conf"
+		RABBITMQ_ENABLED_PLUGINS_FILE="$RABBITMQ_CONFIG/enabled_plugins"
 		RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}"
 		RABBITMQ_CTL_ERL_ARGS="-kernel inet_dist_use_interface {127,0,0,1}"
 		RABBITMQ_MAX_OPEN_FILES="$files"
@@ -45,8 +51,9 @@ rabbitmq_start() {
 	local INSIDE RABBITMQ_ENVIRONMENT root=$ROOTS/forky
 	inside_words forky
 	rabbitmq_environment
-	rabbitmq_settings "$HOST" "$PORT_AMQP" "$PORT_MQTT" >"$root/etc/rabbitmq/rabbitmq.conf"
-	rabbitmq_plugins >"$root/etc/rabbitmq/enabled_plugins"
+	mkdir -p "$root$RABBITMQ_CONFIG"
+	rabbitmq_settings "$HOST" "$PORT_AMQP" "$PORT_MQTT" >"$root$RABBITMQ_CONFIG/rabbitmq.conf"
+	rabbitmq_plugins >"$root$RABBITMQ_CONFIG/enabled_plugins"
 	spawn rabbitmq "${INSIDE[@]}" "${RABBITMQ_ENVIRONMENT[@]}" /usr/lib/rabbitmq/bin/rabbitmq-server
 }
 
@@ -57,7 +64,7 @@ rabbitmq_terminate() {
 	[ -n "$child" ] && kill -TERM "$child"
 }
 
-rabbitmq_forget() { rm -rf --one-file-system "$ROOTS"/forky/var/lib/rabbitmq/mnesia/*; }
+rabbitmq_forget() { rm -rf --one-file-system "$ROOTS/forky$RABBITMQ_DATA"/*; }
 
 rabbitmq_version() { root_version forky rabbitmq-server; }
 

@@ -2,13 +2,19 @@
 # Where everything lives and listens. All other parts read these names and set none of them.
 
 CACHE=${SLUICE_CACHE:-${XDG_CACHE_HOME:-${HOME:-/root}/.cache}/sluice}
-RUN=$CACHE/run
+# Another offset is another set beside the first: of ports, run state, data and names. Tests that break services have a set of their own;
+# multiples of 20 never meet.
+offset=${SLUICE_PORT_OFFSET:-0}
+SET=
+[ "$offset" = 0 ] || SET=-$offset
+RUN=$CACHE/run$SET
 ROOTS=$CACHE/roots
 SERVICES=(rabbitmq redis redis7 redis-replicated redis-replica)
+# Started by name only: a Sentinel would fail the pair over whenever a test stops its primary.
+EXTRAS=(redis-sentinel)
 
 # Below 32768, because Linux hands out the ports above to outgoing connections: a test that opens thousands of them
 # would now and then hold the very port that a restarted service wants back.
-offset=${SLUICE_PORT_OFFSET:-0}
 HOST=127.0.0.1
 PORT_AMQP=$((30672 + offset))
 PORT_DIST=$((30673 + offset))
@@ -18,6 +24,7 @@ PORT_REDIS=$((30379 + offset))
 PORT_REDIS7=$((30380 + offset))
 PORT_REDIS_REPLICATED=$((30381 + offset))
 PORT_REDIS_REPLICA=$((30382 + offset))
+PORT_REDIS_SENTINEL=$((30383 + offset))
 
 BUS_USER=sluice
 BUS_PASSWORD=sluice
@@ -27,6 +34,7 @@ OWN_REDIS_URL=redis://$HOST:$PORT_REDIS
 OWN_REDIS7_URL=redis://$HOST:$PORT_REDIS7
 OWN_REDIS_REPLICATED_URL=redis://$HOST:$PORT_REDIS_REPLICATED
 OWN_REDIS_REPLICA_URL=redis://$HOST:$PORT_REDIS_REPLICA
+OWN_REDIS_SENTINEL_URL=redis+sentinel://$HOST:$PORT_REDIS_SENTINEL/sluice
 
 # Seconds. A cold start on a loaded two-core machine takes RabbitMQ about 10 s.
 START_DEADLINE=${SLUICE_START_DEADLINE:-120}
