@@ -32,6 +32,8 @@ type device struct {
 	// ctx ends with the device; operations on the bus end with it.
 	ctx    context.Context
 	cancel context.CancelFunc
+	// quiet is closed when no event is handled any more: what there is to record of the session is with the store, on its way at least.
+	quiet chan struct{}
 	// done is closed when nothing of the device is under way any more and its session is released.
 	done chan struct{}
 
@@ -65,6 +67,7 @@ func newDevice(gw *Gateway, conn net.Conn) *device {
 		conn:   conn,
 		log:    gw.log.With(zap.String("remote", conn.RemoteAddr().String())),
 		bridge: bridge.New(gw.opt.Bridge),
+		quiet:  make(chan struct{}),
 		done:   make(chan struct{}),
 	}
 	d.wake.L = &d.mu

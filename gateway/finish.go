@@ -27,6 +27,7 @@ func (d *device) finish(e bridge.Finish) {
 	}
 	d.writer.CloseAfterFlush()
 	d.cancel()
+	close(d.quiet)
 	go d.teardown(e)
 }
 

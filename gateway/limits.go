@@ -16,9 +16,9 @@ const (
 	// turnEvents is how many events one goroutine handles for a device before it lets another go on, so that a bus connection's goroutine is not
 	// held by one busy device.
 	turnEvents = 64
-	// takeoverWait is how long a new connection waits for the one it displaces on this node to record what is under way. After it the epoch
-	// alone decides.
-	takeoverWait = 3 * time.Second
+	// takeoverWait is how long a new connection waits for the one it displaces on this node to handle what came before (microseconds), or to get
+	// an answer to its Claim. After it the epoch alone decides. A takeover has to be over within a second.
+	takeoverWait = 500 * time.Millisecond
 	// claimWait bounds a Claim; after it CONNECT is answered with 0x88.
 	claimWait = 10 * time.Second
 	// closeWait bounds the ordered release of a session lane.

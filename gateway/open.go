@@ -81,8 +81,13 @@ type claimed struct {
 	opened bridge.Opened
 }
 
-// displace takes the place of a connection that this node has for the session, and gives it a little time to record what is under way. The
-// epoch would fence it anyway; what it can still record saves the device a duplicate.
+// displace takes the place of a connection that this node has for the session, and waits until that one handles nothing more. The epoch would
+// fence it anyway; what it can still record saves the device a duplicate. Its writes are on their way to the store then, and our Claim goes
+// behind them. One that waits for an answer to its own Claim is waited for as well: claims in the wrong order would give it the session.
+//
+// Its link to the inbox is not waited for: a bus that does not answer may keep it for long, and until it is gone the bus gives us
+// nothing (amqp.Inbox.SingleActive). Nor is its Release: the store puts its Will aside until then (sessionstore.Will), as it does for one on
+// another node.
 func (d *device) displace(key sessionstore.Key) {
 	old := d.gw.directory.enter(key, d)
 	if old == nil {
@@ -92,7 +97,7 @@ func (d *device) displace(key sessionstore.Key) {
 	t := time.NewTimer(takeoverWait)
 	defer t.Stop()
 	select {
-	case <-old.done:
+	case <-old.quiet:
 	case <-t.C:
 	case <-d.ctx.Done():
 	}

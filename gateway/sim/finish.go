@@ -18,6 +18,10 @@ func (sh *shell) finish(e bridge.Finish) {
 	sh.timer.cancel()
 	sh.conn.closeByNode()
 	sh.scope.end()
+	for _, f := range sh.whenQuiet {
+		f()
+	}
+	sh.whenQuiet = nil
 	sh.ops.wait(func() { sh.leaveLanes(func() { sh.release(e) }) })
 }
 
@@ -79,9 +83,4 @@ func (sh *shell) removeStray() {
 
 func (sh *shell) gone() {
 	sh.n.leave(sh)
-	sh.done = true
-	for _, f := range sh.whenDone {
-		f()
-	}
-	sh.whenDone = nil
 }

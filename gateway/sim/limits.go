@@ -10,7 +10,7 @@ import (
 // Waits of the gateway (gateway/limits.go, gateway/node), and of the bus.
 const (
 	grace        = 30 * time.Second
-	takeoverWait = 3 * time.Second
+	takeoverWait = 500 * time.Millisecond
 	claimWait    = 10 * time.Second
 	closeWait    = 5 * time.Second
 	retryFirst   = 50 * time.Millisecond

@@ -37,12 +37,12 @@ func (sh *shell) open(e session.OpenSession) {
 			sh.claim(e)
 		}
 	}
-	old.whenDone = append(old.whenDone, goOn)
-	sh.n.after(takeoverWait, goOn)
-	if old.done {
+	if old.finished {
 		goOn()
 		return
 	}
+	old.whenQuiet = append(old.whenQuiet, goOn)
+	sh.n.after(takeoverWait, goOn)
 	old.post(takenOver)
 }
 

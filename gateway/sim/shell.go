@@ -40,8 +40,7 @@ type shell struct {
 	deadline, armed time.Time
 	timer           *event
 
-	done     bool
-	whenDone []func()
+	whenQuiet []func()
 
 	watch shellWatch // the oracle's
 }
