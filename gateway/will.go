@@ -2,29 +2,26 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"go.uber.org/zap"
 
 	"sluice/amqp/message"
+	"sluice/gateway/records"
 	"sluice/mapping"
 	"sluice/mqtt/packet"
 	"sluice/sessionstore"
 )
 
-// storedWill is the Will Message as the store keeps it: an MQTT 5 PUBLISH packet, a form that is specified, versioned and complete.
+// storedWill is the Will Message as the store keeps it.
 func storedWill(w *packet.Will) (*sessionstore.Will, error) {
 	if w == nil {
 		return nil, nil
 	}
 	p := &packet.Publish{Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Properties: w.Properties}
 	p.Properties.Clear(packet.PropWillDelay) // the store keeps it beside the message
-	if p.QoS > 0 {
-		p.ID = 1 // the form wants one; it means nothing
-	}
-	b, err := packet.Append(nil, p, packet.V5)
+	b, err := records.EncodePublish(p)
 	if err != nil {
 		return nil, fmt.Errorf("the Will cannot be stored: %w", err)
 	}
@@ -35,26 +32,10 @@ func storedWill(w *packet.Will) (*sessionstore.Will, error) {
 	return will, nil
 }
 
-// readWill is the reverse of storedWill.
-func readWill(w *sessionstore.Will) (*packet.Publish, error) {
-	h, n, err := packet.ParseHeader(w.Message)
-	if err != nil {
-		return nil, err
-	}
-	if n == 0 || h.Type != packet.PUBLISH || len(w.Message) != n+h.Length {
-		return nil, errors.New("the stored Will is not one PUBLISH packet")
-	}
-	p := &packet.Publish{}
-	if err := p.Decode(h, w.Message[n:], packet.V5); err != nil {
-		return nil, err
-	}
-	return p, nil
-}
-
 // publishWill sends the Will Message of a session, in the name of its device, until the bus has answered or ctx ends. The message-id is the same
 // whoever publishes it, and however often.
 func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
-	p, err := readWill(w.Will)
+	p, err := records.DecodePublish(w.Will.Message)
 	if err != nil {
 		gw.log.Error("a stored will cannot be read; it is given up", zap.String("client", w.Key.ClientID), zap.Error(err))
 		return nil

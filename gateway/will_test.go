@@ -5,8 +5,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sluice/gateway/records"
 	"sluice/mqtt/packet"
-	"sluice/sessionstore"
 )
 
 func TestAWillSurvivesTheStore(t *testing.T) {
@@ -28,7 +28,7 @@ func TestAWillSurvivesTheStore(t *testing.T) {
 		if stored.Delay != w.Properties.WillDelay {
 			t.Errorf("delay %d, want %d", stored.Delay, w.Properties.WillDelay)
 		}
-		got, err := readWill(stored)
+		got, err := records.DecodePublish(stored.Message)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -50,11 +50,11 @@ func TestABrokenStoredWillIsAnErrorNotAPanic(t *testing.T) {
 		t.Fatal(err)
 	}
 	for n := range good.Message {
-		if _, err := readWill(&sessionstore.Will{Message: good.Message[:n]}); err == nil {
+		if _, err := records.DecodePublish(good.Message[:n]); err == nil {
 			t.Errorf("the first %d bytes pass for a Will", n)
 		}
 	}
-	if _, err := readWill(&sessionstore.Will{Message: append([]byte{0xC0, 0}, good.Message...)}); err == nil {
+	if _, err := records.DecodePublish(append([]byte{0xC0, 0}, good.Message...)); err == nil {
 		t.Error("a PINGREQ passes for a Will")
 	}
 }
