@@ -12,4 +12,14 @@ const (
 	closeLinger = 2 * time.Second
 	// acceptBackoffMax bounds the wait after a failed Accept (out of file descriptors, say).
 	acceptBackoffMax = time.Second
+	// handshakeMax is the most a WebSocket handshake may send, in bytes: a browser adds cookies that we know nothing of. How many shake hands at
+	// the same time is bounded with the connections.
+	handshakeMax = 16 << 10
+	// frameReadBuffer and frameWriteBuffer are what a WebSocket costs beside its connection. What is read is buffered once more behind it; what
+	// is written goes out with its frame header in one system call if it is not larger.
+	frameReadBuffer  = 512
+	frameWriteBuffer = 2 << 10
+	// frameMax is the largest WebSocket frame we send. The answer to a ping waits for the frame before it, and the library closes a connection
+	// where that takes more than five seconds: slower than 3.3 KB/s.
+	frameMax = 16 << 10
 )
