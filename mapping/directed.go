@@ -20,6 +20,20 @@ func Direct(m *message.Message, to, filter string) {
 // subscription with this filter. topic is the name that Downlink found. The copy keeps the message-id. What the bus added on the way and what AMQP
 // clients cannot write again stays behind; no device would see it.
 func HandOver(m *message.Message, topic, to, filter string) *message.Message {
+	c := again(m, topic, to)
+	c.Annotations[AnnotationFor] = filter
+	return c
+}
+
+// Republish is a message of a backend, as it came from the bus, on its way to all who subscribe to the topic, with the flag RETAIN.
+func Republish(m *message.Message, topic string) *message.Message {
+	c := again(m, topic, toTopic(topic))
+	c.Annotations[AnnotationRetain] = true
+	return c
+}
+
+// again is a message as it can be sent on.
+func again(m *message.Message, topic, to string) *message.Message {
 	c := *m
 	c.Header.FirstAcquirer, c.Header.DeliveryCount = false, 0
 	c.Properties.To = to
@@ -30,7 +44,6 @@ func HandOver(m *message.Message, topic, to, filter string) *message.Message {
 		}
 	}
 	c.Annotations[AnnotationTopic] = topic
-	c.Annotations[AnnotationFor] = filter
 	c.ApplicationProperties = maps.Clone(m.ApplicationProperties)
 	maps.DeleteFunc(c.ApplicationProperties, func(_ string, value any) bool { return !writable(value, maxNesting) })
 	return &c

@@ -79,3 +79,31 @@ func TestAMessageForOneSubscriptionNeedsATopic(t *testing.T) {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
+
+// A backend's message is on its topic what it was in the queue for retained messages.
+func TestRepublish(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	m := &message.Message{
+		Header:                message.Header{Durable: true, Priority: message.DefaultPriority},
+		Properties:            message.Properties{MessageID: "m", Subject: "state/a", To: "/queues/sluice.retained", ContentType: "text/plain"},
+		Annotations:           map[string]any{"x-exchange": "", "x-routing-key": "sluice.retained"},
+		ApplicationProperties: map[string]any{"k": "v"},
+		Data:                  [][]byte{[]byte("on")},
+	}
+	want, _, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want.Publish.Retain = true
+	out := mapping.Republish(m, want.Publish.Topic)
+	if out.Properties.To != "/exchanges/amq.topic/state.a" {
+		t.Errorf("goes to %q", out.Properties.To)
+	}
+	got, _, err := mapping.Downlink(out, mapping.DownlinkOptions{Now: now})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Errorf("-want +got:\n%s", d)
+	}
+}
