@@ -43,8 +43,8 @@ type device struct {
 	running   bool
 	paused    bool // the machine said PauseReading
 	finished  bool
-	lostEpoch uint64 // the newest epoch another connection is known to have
-	epoch     uint64 // ours; zero before the claim
+	lostEpoch uint64             // the newest epoch another connection is known to have
+	owned     sessionstore.Fence // ours; epoch zero before the claim
 
 	// Only the goroutine that handles events touches these.
 	bridge   *bridge.Bridge
@@ -238,11 +238,18 @@ func (d *device) recovered() {
 func (d *device) lost(epoch uint64) {
 	d.mu.Lock()
 	d.lostEpoch = max(d.lostEpoch, epoch)
-	taken := d.epoch != 0 && d.lostEpoch > d.epoch
+	taken := d.owned.Epoch != 0 && d.lostEpoch > d.owned.Epoch
 	d.mu.Unlock()
 	if taken {
 		d.post(takenOver)
 	}
+}
+
+// owns gives the fence of a session that the device believes to own.
+func (d *device) owns() (f sessionstore.Fence, owns bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.owned, d.owned.Epoch != 0 && !d.finished
 }
 
 // takenOver ends a connection whose session another one has.

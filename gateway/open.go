@@ -60,8 +60,9 @@ func (d *device) open(e session.OpenSession) {
 	if answer.Work {
 		d.gw.upkeep.kick() // the end of the session that was there before
 	}
+	fence := sessionstore.Fence{Key: key, Epoch: s.Epoch}
 	d.post(claimed{
-		fence: sessionstore.Fence{Key: key, Epoch: s.Epoch},
+		fence: fence,
 		lane:  &sessionLane{d: d, inbox: inboxOf(key, s.Incarnation), made: s.Inbox != ""},
 		opened: bridge.Opened{
 			Present:         answer.Present,
@@ -71,7 +72,7 @@ func (d *device) open(e session.OpenSession) {
 			Publisher:       mapping.Publisher{Tenant: key.Tenant, Principal: key.Principal, ClientID: key.ClientID, Node: d.gw.opt.NodeID},
 		},
 	})
-	d.own(s.Epoch)
+	d.own(fence)
 }
 
 // claimed is bridge.Opened with what the shell needs to know of the session.
@@ -103,11 +104,11 @@ func (d *device) displace(key sessionstore.Key) {
 	}
 }
 
-// own notes our epoch. Word of a newer one may have come before.
-func (d *device) own(epoch uint64) {
+// own notes what we own. Word of a newer owner may have come before.
+func (d *device) own(f sessionstore.Fence) {
 	d.mu.Lock()
-	d.epoch = epoch
-	taken := d.lostEpoch > epoch
+	d.owned = f
+	taken := d.lostEpoch > f.Epoch
 	d.mu.Unlock()
 	if taken {
 		d.post(takenOver)

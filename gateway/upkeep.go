@@ -13,18 +13,19 @@ import (
 	"sluice/sessionstore"
 )
 
-// upkeep does a node's share of what no connection is there for: it keeps the node's lease, takes over the sessions of nodes that died, and does
-// the work whose time has come on any of them: Wills to publish, inboxes of ended sessions to remove. The store sees to it that
-// each piece of work is with one node at a time.
+// upkeep does a node's share of what no connection is there for: it keeps the node's lease, takes over the sessions of nodes that died, does
+// the work whose time has come on any of them: Wills to publish, inboxes of ended sessions to remove, and ends connections that have lost
+// their sessions unnoticed (epochs.go). The store sees to it that each piece of work is with one node at a time.
 type upkeep struct {
-	gw    *Gateway
-	kicks chan struct{}  // work is due now
-	slots chan struct{}  // bounds the pieces of work under way
-	tasks sync.WaitGroup // the loops, and the pieces of work
+	gw     *Gateway
+	kicks  chan struct{}  // work is due now
+	missed chan struct{}  // notices of takeovers may have been lost
+	slots  chan struct{}  // bounds the pieces of work under way
+	tasks  sync.WaitGroup // the loops, and the pieces of work
 }
 
 func newUpkeep(gw *Gateway) *upkeep {
-	return &upkeep{gw: gw, kicks: make(chan struct{}, 1), slots: make(chan struct{}, workMax)}
+	return &upkeep{gw: gw, kicks: make(chan struct{}, 1), missed: make(chan struct{}, 1), slots: make(chan struct{}, workMax)}
 }
 
 // start takes the node's first lease, which must be there before the first Claim, and begins the loops.
@@ -35,6 +36,7 @@ func (u *upkeep) start(ctx context.Context) error {
 	u.tasks.Go(func() { u.every(leasePause, nil, u.keepLease) })
 	u.tasks.Go(func() { u.every(sweepPause, nil, u.sweep) })
 	u.tasks.Go(func() { u.every(duePause, u.kicks, u.work) })
+	u.tasks.Go(u.compareEpochs)
 	return nil
 }
 

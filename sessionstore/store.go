@@ -55,8 +55,9 @@ type Store interface {
 	// Watch calls lost for each session that another Claim took from owners of this node, with the epoch of that Claim, until ctx ends. It
 	// returns once the watch is live. Claims on the same node count too: an owner whose epoch is below the one told has lost. lost must
 	// not block. Notices may be repeated, late or merged (the greatest epoch stays); a takeover can be missed while the store is out of
-	// reach: the fence still holds.
-	Watch(ctx context.Context, node string, lost func(Key, uint64)) error
+	// reach: the fence still holds. missed is called when the watch is live again after that: Epochs tells what there was. It must not block
+	// either.
+	Watch(ctx context.Context, node string, lost func(Key, uint64), missed func()) error
 
 	// Due claims up to max pieces of work whose time has come, each for Times.WorkLease: nobody else gets it before, and anybody after. A
 	// worker that dies between publishing a Will and Finish makes the next one publish it again; Work.Again says so.

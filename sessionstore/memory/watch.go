@@ -15,8 +15,8 @@ type watch struct {
 	end     context.CancelFunc
 }
 
-// Watch: see sessionstore.Store.
-func (s *Store) Watch(ctx context.Context, node string, lost func(sessionstore.Key, uint64)) error {
+// Watch: see sessionstore.Store. Nothing is ever missed here.
+func (s *Store) Watch(ctx context.Context, node string, lost func(sessionstore.Key, uint64), _ func()) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err := s.usable(ctx); err != nil {

@@ -307,11 +307,19 @@ func TestCloseAnswersWhatWaits(t *testing.T) {
 
 func TestWatchComesBack(t *testing.T) {
 	p, s, direct := behindProxy(t, Options{})
-	told := make(chan uint64, 1000)
-	if err := s.Watch(t.Context(), "node-a", func(_ sessionstore.Key, epoch uint64) { told <- epoch }); err != nil {
+	told, missed := make(chan uint64, 1000), make(chan struct{}, 1000)
+	if err := s.Watch(t.Context(), "node-a", func(_ sessionstore.Key, epoch uint64) { told <- epoch }, func() { missed <- struct{}{} }); err != nil {
 		t.Fatal(err)
 	}
+	if len(missed) > 0 {
+		t.Error("notices were missed, it says, before there was an outage")
+	}
 	p.down(500 * time.Millisecond)
+	select {
+	case <-missed:
+	case <-time.After(patience):
+		t.Error("it does not say that notices of the outage were missed")
+	}
 	// Notices of the outage are lost; some time after it they come again.
 	deadline := time.Now().Add(patience)
 	for {

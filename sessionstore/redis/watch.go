@@ -14,12 +14,12 @@ import (
 
 // Watch: see sessionstore.Store. The subscription is made anew after each loss of the connection; what was published meanwhile is lost.
 // It gives up with ErrUnavailable when it cannot subscribe within the grace.
-func (s *Store) Watch(ctx context.Context, node string, lost func(sessionstore.Key, uint64)) error {
+func (s *Store) Watch(ctx context.Context, node string, lost func(sessionstore.Key, uint64), missed func()) error {
 	until := time.Now().Add(s.grace)
 	for failures := 1; ; failures++ {
 		sub, err := s.subscribe(ctx, node)
 		if err == nil {
-			if err := s.start(func() { s.receive(ctx, sub, lost) }); err != nil {
+			if err := s.start(func() { s.receive(ctx, sub, lost, missed) }); err != nil {
 				_ = sub.Close()
 				return err
 			}
@@ -48,7 +48,7 @@ func (s *Store) subscribe(ctx context.Context, node string) (*goredis.PubSub, er
 	return sub, nil
 }
 
-func (s *Store) receive(ctx context.Context, sub *goredis.PubSub, lost func(sessionstore.Key, uint64)) {
+func (s *Store) receive(ctx context.Context, sub *goredis.PubSub, lost func(sessionstore.Key, uint64), missed func()) {
 	defer func() { _ = sub.Close() }()
 	// The channel pings the connection and subscribes again by itself.
 	incoming := sub.ChannelWithSubscriptions()
@@ -65,6 +65,7 @@ func (s *Store) receive(ctx context.Context, sub *goredis.PubSub, lost func(sess
 			switch event := event.(type) {
 			case *goredis.Subscription:
 				s.log.Info("takeover notices in reach again; some may have been missed", zap.String("channel", event.Channel))
+				missed()
 			case *goredis.Message:
 				key, epoch, ok := parseNotice(event.Payload)
 				if !ok {

@@ -214,7 +214,7 @@ type notice struct {
 func watch(t *testing.T, ctx context.Context, s sessionstore.Store, node string) <-chan notice {
 	t.Helper()
 	told := make(chan notice, 1000)
-	if err := s.Watch(ctx, node, func(key sessionstore.Key, epoch uint64) { told <- notice{key, epoch} }); err != nil {
+	if err := s.Watch(ctx, node, func(key sessionstore.Key, epoch uint64) { told <- notice{key, epoch} }, func() {}); err != nil {
 		t.Fatalf("Watch: %v", err)
 	}
 	return told
@@ -309,7 +309,7 @@ func contextDone(t *testing.T, fresh Fresh) {
 	for what, err := range map[string]error{
 		"Claim": claimErr, "Get": getErr, "Release": releaseErr, "Ready": s.Ready(ctx), "Due": dueErr, "Sweep": sweepErr, "Epochs": epochsErr,
 		"Finish": s.Finish(ctx, someWork), "KeepLease": s.KeepLease(ctx, "n"),
-		"Watch": s.Watch(ctx, "n", func(sessionstore.Key, uint64) {}),
+		"Watch": s.Watch(ctx, "n", func(sessionstore.Key, uint64) {}, func() {}),
 	} {
 		if !errors.Is(err, sessionstore.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", what, err)
@@ -339,7 +339,7 @@ func closedUnavailable(t *testing.T, fresh Fresh) {
 		"Claim": claimErr, "Get": getErr, "Write": write(t, s, fence(c), sessionstore.SetInbox{Name: "x"}),
 		"Release": release(t, s, fence(c), start, true), "Ready": s.Ready(t.Context()), "Due": dueErr, "Sweep": sweepErr, "Epochs": epochsErr,
 		"Finish": s.Finish(t.Context(), someWork), "KeepLease": s.KeepLease(t.Context(), "n"),
-		"Watch": s.Watch(t.Context(), "n", func(sessionstore.Key, uint64) {}),
+		"Watch": s.Watch(t.Context(), "n", func(sessionstore.Key, uint64) {}, func() {}),
 	} {
 		if !errors.Is(err, sessionstore.ErrUnavailable) {
 			t.Errorf("%s: %v, want ErrUnavailable", what, err)
