@@ -18,6 +18,7 @@ type Bridge struct {
 
 	uplink uplink
 	lanes  lanes
+	shared shared
 
 	finished bool // Finish was given: nothing may come after it
 
@@ -45,6 +46,10 @@ func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
 		out = b.outcomeArrived(now, ev, out)
 	case DeliveryArrived:
 		out = b.deliveryArrived(now, ev, out)
+	case RetainedStored:
+		out = b.retainedStored(ev, out)
+	case HandedOver:
+		out = b.handedOver(ev, out)
 	case FanoutArrived:
 		b.tell(session.MessageArrived{Message: b.inbound(ev.Message, false)})
 	case LanesChanged:
@@ -58,6 +63,11 @@ func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
 		b.tell(ev)
 	case session.ConnectionLost:
 		b.uplink.forget()
+		b.tell(ev)
+	case session.LaneDetached:
+		if ev.Lane != "" {
+			b.shared.detached(ev.Lane)
+		}
 		b.tell(ev)
 	case session.Event:
 		b.tell(ev)
@@ -91,6 +101,8 @@ func (b *Bridge) translate(now time.Time, e session.Effect, out []Effect) []Effe
 		return b.publish(now, e, out)
 	case session.Settle:
 		return b.settle(e, out)
+	case session.HandOver:
+		return b.handOver(e, out)
 	case session.Subscribe:
 		return b.subscribe(e, out)
 	case session.Unsubscribe:

@@ -25,6 +25,8 @@ type rig struct {
 	stores  []session.Store
 	due     time.Time
 	finish  *Finish
+	retain  []StoreRetained
+	feeds   []SendRetained
 }
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -34,6 +36,7 @@ func testConfig() Config {
 		Session: session.Config{
 			ReceiveMaximum: 50, InboundQoS2Max: 50, MaximumPacketSize: 1 << 18, OutboundWindow: 20, SessionExpiryMax: 3600,
 			SubscriptionsMax: 100, ConnectTimeout: time.Minute, LingerTime: time.Second, OrphanTime: time.Second, MaximumQoS: 2,
+			RetainAvailable: true, SharedAvailable: true,
 		},
 		Grace:    30 * time.Second,
 		QoS0Hold: time.Second,
@@ -80,6 +83,10 @@ func (r *rig) step(ev Event) {
 			r.reports = append(r.reports, e)
 		case session.Store:
 			r.stores = append(r.stores, e)
+		case StoreRetained:
+			r.retain = append(r.retain, e)
+		case SendRetained:
+			r.feeds = append(r.feeds, e)
 		case session.SetDeadline:
 			r.due = e.At
 		case Finish:

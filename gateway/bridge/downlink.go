@@ -10,11 +10,11 @@ import (
 	"sluice/mqtt/session"
 )
 
-// deliveryArrived maps a message of the session lane. One that cannot become a PUBLISH is rejected with its reason, never ignored: it
+// deliveryArrived maps a message of the session lane or of a shared one. One that cannot become a PUBLISH is rejected with its reason, never ignored: it
 // would come back for ever.
 func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect) []Effect {
 	if ev.Malformed != nil {
-		return undeliverable(ev.Tag, "amqp:decode-error", ev.Malformed.Error(), out)
+		return undeliverable(ev, "amqp:decode-error", ev.Malformed.Error(), out)
 	}
 	m, _, err := mapping.Downlink(ev.Message, mapping.DownlinkOptions{Now: now})
 	if err != nil {
@@ -23,16 +23,24 @@ func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect
 		if errors.As(err, &u) {
 			condition, reason = u.Condition, u.Reason
 		}
-		return undeliverable(ev.Tag, condition, reason, out)
+		return undeliverable(ev, condition, reason, out)
 	}
-	b.tell(session.MessageArrived{Delivery: ev.Tag, Message: b.inbound(&m, ev.Redelivered)})
+	number := ev.Tag
+	if ev.Lane != "" {
+		number = b.shared.add(sharedDelivery{lane: ev.Lane, tag: ev.Tag, message: ev.Message, topic: m.Publish.Topic, identity: m.Identity})
+		// A lane of its own, and an identity of its own: the session may have the same message by another subscription.
+		m.Identity = mapping.DirectedIdentity(m.Identity, ev.Lane)
+		// Only a gateway's word in an inbox counts for that; here it would be somebody else's.
+		m.For, m.Retained = "", false
+	}
+	b.tell(session.MessageArrived{Delivery: number, Lane: ev.Lane, Message: b.inbound(&m, ev.Redelivered)})
 	return out
 }
 
-func undeliverable(tag uint64, condition, why string, out []Effect) []Effect {
+func undeliverable(ev DeliveryArrived, condition, why string, out []Effect) []Effect {
 	return append(out,
 		Report{Kind: DeliveryUndeliverable, Detail: why},
-		SettleDelivery{Tag: tag, Outcome: message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: condition, Description: why}}})
+		SettleDelivery{Lane: ev.Lane, Tag: ev.Tag, Outcome: message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: condition, Description: why}}})
 }
 
 func (b *Bridge) inbound(m *mapping.DownlinkMessage, redelivered bool) session.Message {
@@ -43,6 +51,8 @@ func (b *Bridge) inbound(m *mapping.DownlinkMessage, redelivered bool) session.M
 		FromSelf:    m.Publisher.ClientID == b.self.ClientID && m.Publisher.Principal == b.self.Principal && m.Publisher.Tenant == b.self.Tenant,
 		Expires:     m.Expires,
 		Redelivered: redelivered,
+		For:         m.For,
+		Retained:    m.Retained,
 	}
 }
 
@@ -58,7 +68,13 @@ func (b *Bridge) settle(e session.Settle, out []Effect) []Effect {
 		o.Error = rejection(e)
 		out = append(out, Report{Kind: DeliveryRefused, Reason: e.Reason, Detail: e.Text})
 	}
-	return append(out, SettleDelivery{Tag: e.Delivery, Outcome: o})
+	if e.Delivery&sharedBit == 0 {
+		return append(out, SettleDelivery{Tag: e.Delivery, Outcome: o})
+	}
+	if d, ok := b.shared.take(e.Delivery); ok {
+		out = append(out, SettleDelivery{Lane: d.lane, Tag: d.tag, Outcome: o})
+	}
+	return out
 }
 
 func rejection(e session.Settle) *message.Error {

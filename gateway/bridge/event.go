@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"time"
+
 	"sluice/amqp/message"
 	"sluice/mapping"
 	"sluice/mqtt/packet"
@@ -28,12 +30,23 @@ type (
 		Token   uint64
 		Outcome message.Outcome
 	}
-	// DeliveryArrived: a message on the session lane.
+	// RetainedStored answers StoreRetained.
+	RetainedStored struct {
+		Token  uint64
+		Result RetainedResult
+	}
+	// DeliveryArrived: a message on the session lane, or on the lane of the shared subscription that Lane names.
 	DeliveryArrived struct {
-		Tag         uint64 // never zero
+		Lane        string
+		Tag         uint64 // never zero; unique within the lane
 		Message     *message.Message
 		Redelivered bool
 		Malformed   error // Message is nil
+	}
+	// HandedOver answers HandOver. OK: the message is in the inbox of its taker, or its taker is gone for ever.
+	HandedOver struct {
+		Delivery uint64
+		OK       bool
 	}
 	// FanoutArrived: a message on the node lane, mapped once for all devices.
 	FanoutArrived struct{ Message *mapping.DownlinkMessage }
@@ -42,6 +55,7 @@ type (
 		ID      uint64
 		Session LaneResult
 		Node    LaneResult
+		Shared  LaneResult
 	}
 	// LanesFailed: the lanes of a resumed session could not be joined.
 	LanesFailed struct{ Result LaneResult }
@@ -54,8 +68,19 @@ type LaneResult uint8
 const (
 	LaneOK      LaneResult = iota
 	LaneRefused            // the bus refuses for good
+	LaneFull               // a quota is used up
 	LaneLost               // the bus could not be reached within the grace
 	LaneFenced             // another connection owns the session
+)
+
+// RetainedResult is how a StoreRetained ended.
+type RetainedResult uint8
+
+// The results.
+const (
+	RetainedOK   RetainedResult = iota
+	RetainedFull                // a quota is used up: what was retained before is unchanged
+	RetainedLost                // the store did not answer within the grace
 )
 
 // Effect is one of the effects of mqtt/session that pass through (SendPacket, OpenSession, Store, GrantCredit, SetDeadline,
@@ -69,21 +94,47 @@ type (
 		Message *message.Message
 		Settled bool
 	}
-	// SettleDelivery: answer a delivery of the session lane.
+	// StoreRetained: make the packet the retained message of its topic, or remove that one when the payload is empty [MQTT-3.3.1-5, MQTT-3.3.1-6].
+	// Answered by RetainedStored unless Token is zero.
+	StoreRetained struct {
+		Token  uint64
+		Packet *packet.Publish
+		// Received is when the message came; its expiry counts from then.
+		Received time.Time
+	}
+	// SettleDelivery: answer a delivery of the session lane, or of the shared lane of that name.
 	SettleDelivery struct {
+		Lane    string
 		Tag     uint64
 		Outcome message.Outcome
+	}
+	// HandOver: find out who has begun with this message of a group, this session unless another has, put a copy into that session's inbox, and
+	// answer with HandedOver.
+	HandOver struct {
+		Delivery uint64
+		Lane     string // the filter, with its share name
+		Message  *message.Message
+		Topic    string
+		Identity string // the same each time the message comes
 	}
 	// ChangeLanes: bind and unbind, adds before removals. Answered by LanesChanged unless ID is zero.
 	ChangeLanes struct {
 		ID                        uint64
 		SessionAdd, SessionRemove []string // topic filters
 		NodeAdd, NodeRemove       []string
+		// SharedAdd may name filters that are there already: another QoS was asked for.
+		SharedAdd    []Shared
+		SharedRemove []string // filters with their share name
+		// Retained are filters of the session lane whose retained messages are to be put into the session's inbox before the answer.
+		Retained []string
 	}
+	// SendRetained: bring the device the retained messages of these filters, as FanoutArrived with For and Retained, as fast as it reads.
+	SendRetained struct{ Filters []string }
 	// ResumeLanes: the session had these subscriptions already; attach without binding. The filters of the session lane are for the case that the
 	// bus has lost the inbox. Begun: deliveries were begun that are to be completed, so the session lane is needed also without filters.
 	ResumeLanes struct {
 		Session, Node []string
+		Shared        []Shared
 		Begun         bool
 	}
 	// Finish is the last effect; see session.Finish. The Will itself has been with the store since CONNECT: KeepWill says whether it is to be
@@ -100,6 +151,13 @@ type (
 	}
 )
 
+// Shared is a shared subscription as its lane sees it.
+type Shared struct {
+	Filter string // with its share name
+	// Inbox: messages may be handed over (QoS 2), so the session needs an inbox and its lane.
+	Inbox bool
+}
+
 // ReportKind says what a Report is about.
 type ReportKind uint8
 
@@ -112,4 +170,5 @@ const (
 	PublishLoss                                 // metadata that the mapping had to drop; Detail names it
 	DeliveryUndeliverable                       // a message of the bus cannot become a PUBLISH
 	DeliveryRefused                             // the device, or a rule, refused a message
+	RetainedDropped                             // a QoS 0 message could not be retained
 )

@@ -22,6 +22,7 @@ type uplink struct {
 	probe     uint64 // token of the attempt under way, zero when none is
 	backoff   time.Duration
 	retryAt   time.Time // zero: no attempt is due
+	retaining int       // entries that are to be retained before they are answered
 }
 
 type upEntry struct {
@@ -31,7 +32,19 @@ type upEntry struct {
 	message   *message.Message
 	sent      bool      // the bus has it and has not answered
 	heldSince time.Time // when it first met a transient outcome itself
+
+	// A message to be retained.
+	retain   *packet.Publish // nil: it is not
+	received time.Time
+	answer   *session.PublishAnswered // the bus has taken it: this follows once it is stored
+	storing  bool
 }
+
+// retained reports whether the answer waits until the message is retained.
+func (e *upEntry) retained() bool { return e.retain != nil && e.qos > 0 }
+
+// waits reports whether the bus is to get the message yet.
+func (e *upEntry) waits() bool { return !e.sent && e.answer == nil }
 
 func (u *uplink) find(token uint64) int {
 	for i, e := range u.entries {
@@ -43,6 +56,9 @@ func (u *uplink) find(token uint64) int {
 }
 
 func (u *uplink) remove(i int) {
+	if u.entries[i].retained() {
+		u.retaining--
+	}
 	copy(u.entries[i:], u.entries[i+1:])
 	u.entries[len(u.entries)-1] = nil
 	u.entries = u.entries[:len(u.entries)-1]
@@ -53,8 +69,10 @@ func (u *uplink) remove(i int) {
 func (u *uplink) forget() {
 	kept := u.entries[:0]
 	for _, e := range u.entries {
-		if e.sent || e.qos == 2 {
+		if e.sent || e.answer != nil || e.qos == 2 {
 			kept = append(kept, e)
+		} else if e.retained() {
+			u.retaining--
 		}
 	}
 	clear(u.entries[len(kept):])
@@ -73,7 +91,13 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 		out = append(out, Report{Kind: PublishLoss, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Detail: l.String()})
 	}
 	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, message: m}
+	if e.Packet.Retain {
+		entry.retain, entry.received = e.Packet, now
+	}
 	u := &b.uplink
+	if entry.retained() {
+		u.retaining++
+	}
 	u.entries = append(u.entries, entry)
 	if !u.holding {
 		return b.send(entry, out)
@@ -107,9 +131,19 @@ func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) 
 	if answer.Class == mapping.Hold {
 		return b.hold(now, i, wasProbe, ev.Outcome, out)
 	}
-	u.remove(i)
-	out = append(out, Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason, Detail: detail(ev.Outcome)})
-	b.tell(session.PublishAnswered{Token: e.token, Reason: answer.Reason, Text: answer.Text})
+	told := session.PublishAnswered{Token: e.token, Reason: answer.Reason, Text: answer.Text}
+	retain := e.retain != nil && answer.Class == mapping.Success
+	if retain && e.qos > 0 {
+		out = b.taken(i, told, out)
+	} else {
+		u.remove(i)
+		out = append(out, Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason, Detail: detail(ev.Outcome)})
+		b.tell(told)
+		if retain {
+			out = append(out, StoreRetained{Packet: e.retain, Received: e.received})
+		}
+		out = b.storeRetained(out) // what waited for this one
+	}
 	if wasProbe {
 		return b.release(out)
 	}
@@ -168,7 +202,7 @@ func (b *Bridge) release(out []Effect) []Effect {
 	u.holding, u.probe, u.retryAt = false, 0, time.Time{}
 	out = append(out, Report{Kind: PublishResumed})
 	for _, e := range u.entries {
-		if !e.sent {
+		if e.waits() {
 			out = b.send(e, out)
 		}
 	}
@@ -184,13 +218,13 @@ func (b *Bridge) retryDue(now time.Time, out []Effect) []Effect {
 	u.retryAt = time.Time{}
 	if now.Sub(u.holdSince) >= b.cfg.QoS0Hold {
 		for i := len(u.entries) - 1; i >= 0; i-- {
-			if e := u.entries[i]; e.qos == 0 && !e.sent {
+			if e := u.entries[i]; e.qos == 0 && e.waits() {
 				out = b.drop(i, "the bus takes nothing at the moment", out)
 			}
 		}
 	}
 	for _, e := range u.entries {
-		if !e.sent {
+		if e.waits() {
 			u.probe = e.token
 			return b.send(e, out)
 		}

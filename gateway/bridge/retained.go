@@ -1,0 +1,61 @@
+package bridge
+
+import (
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+)
+
+// A retained message is stored once the bus has taken it, and the device is answered when it is stored: so a refused message is never retained,
+// and whoever publishes after an answer replaces what was retained before. Messages of one topic are stored in the order they were published:
+// one waits for those before it that the bus has not answered.
+
+//
+// At QoS 0 nobody waits for the store: were it away, the device's window would fill up, and with it its pings would go unanswered.
+
+// taken: the bus has taken a message that is to be retained; its answer waits.
+func (b *Bridge) taken(i int, answer session.PublishAnswered, out []Effect) []Effect {
+	b.uplink.entries[i].answer = &answer
+	return b.storeRetained(out)
+}
+
+// storeRetained has those stored that nothing before them holds back.
+func (b *Bridge) storeRetained(out []Effect) []Effect {
+	if b.uplink.retaining == 0 {
+		return out
+	}
+	waiting := map[string]bool{}
+	for _, e := range b.uplink.entries {
+		if !e.retained() || e.storing {
+			continue
+		}
+		if e.answer == nil || waiting[e.topic] {
+			waiting[e.topic] = true
+			continue
+		}
+		e.storing = true
+		out = append(out, StoreRetained{Token: e.token, Packet: e.retain, Received: e.received})
+	}
+	return out
+}
+
+func (b *Bridge) retainedStored(ev RetainedStored, out []Effect) []Effect {
+	i := b.uplink.find(ev.Token)
+	if i < 0 || !b.uplink.entries[i].storing {
+		return out
+	}
+	e := b.uplink.entries[i]
+	answer := *e.answer
+	switch ev.Result {
+	case RetainedFull:
+		answer.Reason = packet.QuotaExceeded
+		answer.Text = "the message was delivered but not retained: the quota of retained messages is used up"
+	case RetainedLost:
+		// No answer: the device sends it again.
+		b.tell(session.CloseRequested{Reason: packet.ServerBusy, Text: "the session store did not answer in time; the message was not retained"})
+		return out
+	}
+	b.uplink.remove(i)
+	out = append(out, Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason})
+	b.tell(answer)
+	return out
+}
