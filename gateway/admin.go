@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 const readyWait = 2 * time.Second
 
 // AdminHandler serves /healthz (the process lives), /readyz (bus and store can be reached, and the node is not stopping: else 503 with the
-// cause) and /metrics (Prometheus).
+// cause), /metrics (Prometheus) and /capabilities (what the devices of each listener are offered).
 func (gw *Gateway) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
@@ -26,6 +27,10 @@ func (gw *Gateway) AdminHandler() http.Handler {
 		answer(w, http.StatusOK, "ready")
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(gw.opt.Registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /capabilities", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_ = json.NewEncoder(w).Encode(gw.capabilities())
+	})
 	return mux
 }
 

@@ -28,6 +28,7 @@ type device struct {
 	conn   net.Conn
 	log    *zap.Logger
 	writer *transport.Writer
+	offer  *session.Config // of the listener
 
 	// ctx ends with the device; operations on the bus end with it.
 	ctx    context.Context
@@ -61,12 +62,15 @@ type device struct {
 	nodeFilters filterSet // what the node lane brings this device
 }
 
-func newDevice(gw *Gateway, conn net.Conn) *device {
+func newDevice(gw *Gateway, conn net.Conn, offer *session.Config) *device {
+	cfg := gw.opt.Bridge
+	cfg.Session = *offer
 	d := &device{
 		gw:     gw,
 		conn:   conn,
 		log:    gw.log.With(zap.String("remote", conn.RemoteAddr().String())),
-		bridge: bridge.New(gw.opt.Bridge),
+		offer:  offer,
+		bridge: bridge.New(cfg),
 		quiet:  make(chan struct{}),
 		done:   make(chan struct{}),
 	}
@@ -86,7 +90,7 @@ func (d *device) serve() {
 
 func (d *device) read() {
 	defer d.conn.Close()
-	max := int(d.gw.opt.Bridge.Session.MaximumPacketSize)
+	max := int(d.offer.MaximumPacketSize)
 	r := packet.NewReader(d.conn, min(max, connectPacketMax))
 	for d.waitReadable() {
 		p, err := r.ReadPacket()

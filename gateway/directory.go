@@ -11,21 +11,37 @@ type directory struct {
 	mu      sync.Mutex
 	devices map[sessionstore.Key]*device
 	all     map[*device]sessionstore.Key // each connection with the session it is in; zero before CONNECT
+	// reserved are places of connections that still shake hands.
+	reserved int
 }
 
 func newDirectory() *directory {
 	return &directory{devices: map[sessionstore.Key]*device{}, all: map[*device]sessionstore.Key{}}
 }
 
-// admit notes a connection. It is false when there are max of them already.
-func (r *directory) admit(d *device, max int) bool {
+// reserve keeps a place for a connection that still shakes hands. It is false when max places are taken. Either admit or unreserve follows.
+func (r *directory) reserve(max int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.all) >= max {
+	if len(r.all)+r.reserved >= max {
 		return false
 	}
-	r.all[d] = sessionstore.Key{}
+	r.reserved++
 	return true
+}
+
+func (r *directory) unreserve() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reserved--
+}
+
+// admit notes a connection in a place that was reserved.
+func (r *directory) admit(d *device) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reserved--
+	r.all[d] = sessionstore.Key{}
 }
 
 // enter puts d in the place of the session's connection and gives the one it displaces.

@@ -113,7 +113,10 @@ func crowd(n int, store sessionstore.Store) (gw *Gateway, all, spent []*device) 
 		case 1:
 			d.owned = sessionstore.Fence{}
 		}
-		gw.directory.admit(d, n)
+		if !gw.directory.reserve(n) {
+			panic("no place")
+		}
+		gw.directory.admit(d)
 		all = append(all, d)
 	}
 	return gw, all, spent

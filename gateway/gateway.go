@@ -14,6 +14,7 @@ import (
 
 	"sluice/amqp"
 	"sluice/gateway/bridge"
+	"sluice/mqtt/session"
 	"sluice/mqtt/transport"
 	"sluice/sessionstore"
 )
@@ -27,9 +28,9 @@ type Options struct {
 	Registry *prometheus.Registry
 	Bridge   bridge.Config
 
-	// ConnectionsMax bounds the connections of this node; one more is closed at once.
+	// ConnectionsMax bounds the connections of this node, those that still shake hands included; one more is closed at once.
 	ConnectionsMax int
-	// HandshakeTimeout bounds a TLS handshake.
+	// HandshakeTimeout bounds a TLS handshake, and a WebSocket's.
 	HandshakeTimeout time.Duration
 	// WriteTimeout bounds the sending of up to 64 KiB to a device; a device that does not read for so long is disconnected.
 	WriteTimeout time.Duration
@@ -47,7 +48,11 @@ type Options struct {
 // Listener is where devices connect.
 type Listener struct {
 	net.Listener
-	TLS *tls.Config // nil: plain TCP
+	Name      string               // how /capabilities calls it
+	TLS       *tls.Config          // nil: plain TCP
+	WebSocket *transport.WebSocket // nil: none
+	// Session is what devices here are offered, nil for Options.Bridge.Session.
+	Session *session.Config
 }
 
 // Gateway is one node.
@@ -64,7 +69,7 @@ type Gateway struct {
 	work   sync.WaitGroup // connections
 
 	mu        sync.Mutex
-	listeners []net.Listener
+	listeners []Listener
 	stopping  bool
 }
 
@@ -100,6 +105,9 @@ func (gw *Gateway) watch(ctx context.Context) error {
 
 // Serve accepts devices on l until Shutdown. It may be called for several listeners.
 func (gw *Gateway) Serve(l Listener) error {
+	if l.Session == nil {
+		l.Session = &gw.opt.Bridge.Session
+	}
 	gw.mu.Lock()
 	if gw.stopping {
 		gw.mu.Unlock()
@@ -107,37 +115,54 @@ func (gw *Gateway) Serve(l Listener) error {
 	}
 	gw.listeners = append(gw.listeners, l)
 	gw.mu.Unlock()
-	return transport.Accept(l, func(c net.Conn) { gw.serve(c, l.TLS) }, func(err error) {
+	return transport.Accept(l, func(c net.Conn) { gw.serve(c, &l) }, func(err error) {
 		gw.log.Warn("a connection could not be accepted", zap.Error(err))
 	})
 }
 
-func (gw *Gateway) serve(conn net.Conn, cfg *tls.Config) {
+func (gw *Gateway) serve(conn net.Conn, l *Listener) {
 	if !gw.begin() {
 		_ = conn.Close()
 		return
 	}
 	defer gw.work.Done()
-	secured, err := transport.Handshake(conn, cfg, gw.opt.HandshakeTimeout)
-	if err != nil {
-		gw.metrics.handshakeFailures.Inc()
-		gw.log.Debug("no TLS with a device", zap.String("remote", conn.RemoteAddr().String()), zap.Error(err))
+	if !gw.directory.reserve(gw.opt.ConnectionsMax) {
+		gw.metrics.shed.Inc()
+		gw.log.Warn("connection refused: limits.connections is reached", zap.Int("limit", gw.opt.ConnectionsMax))
 		_ = conn.Close()
 		return
 	}
-	d := newDevice(gw, secured)
-	if !gw.directory.admit(d, gw.opt.ConnectionsMax) {
-		gw.metrics.shed.Inc()
-		gw.log.Warn("connection refused: limits.connections is reached", zap.Int("limit", gw.opt.ConnectionsMax))
-		_ = secured.Close()
+	ready, err := gw.shakeHands(conn, l)
+	if err != nil {
+		gw.directory.unreserve()
+		gw.log.Debug("a connection did not come about", zap.String("remote", conn.RemoteAddr().String()), zap.Error(err))
+		_ = conn.Close()
 		return
 	}
+	d := newDevice(gw, ready, l.Session)
+	gw.directory.admit(d)
 	if gw.isStopping() {
 		d.post(gw.goingDown()) // it came in while the devices were being told
 	}
 	gw.metrics.connections.Inc()
 	defer gw.metrics.connections.Dec()
 	d.serve()
+}
+
+// shakeHands makes a connection ready for MQTT.
+func (gw *Gateway) shakeHands(conn net.Conn, l *Listener) (net.Conn, error) {
+	ready, err := transport.Handshake(conn, l.TLS, gw.opt.HandshakeTimeout)
+	if err != nil {
+		gw.metrics.handshakeFailures.Inc()
+		return nil, err
+	}
+	if l.WebSocket == nil {
+		return ready, nil
+	}
+	if ready, err = l.WebSocket.Upgrade(ready, gw.opt.HandshakeTimeout); err != nil {
+		gw.metrics.upgradeFailures.Inc()
+	}
+	return ready, err
 }
 
 // begin counts a piece of work that Shutdown waits for; it is false once the gateway is stopping.

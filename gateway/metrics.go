@@ -12,6 +12,7 @@ type metrics struct {
 	connects          *prometheus.CounterVec
 	disconnects       *prometheus.CounterVec
 	handshakeFailures prometheus.Counter
+	upgradeFailures   prometheus.Counter
 	shed              prometheus.Counter
 	publishes         *prometheus.CounterVec
 	publishesDropped  prometheus.Counter
@@ -45,6 +46,7 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		connects:          vec("connects_total", "CONNECT packets answered, by the reason code of CONNACK.", "reason"),
 		disconnects:       vec("disconnects_total", "Connections ended, by reason code.", "reason"),
 		handshakeFailures: counter("tls_handshake_failures_total", "TLS handshakes that failed."),
+		upgradeFailures:   counter("websocket_handshake_failures_total", "Connections to a WebSocket listener that did not become a WebSocket."),
 		shed:              counter("connections_shed_total", "Connections closed at once because limits.connections was reached."),
 		publishes:         vec("publishes_total", "PUBLISH packets from devices that got their final answer, by QoS and reason code.", "qos", "reason"),
 		publishesDropped:  counter("publishes_dropped_total", "QoS 0 PUBLISH packets that the bus did not take."),

@@ -49,7 +49,7 @@ func (d *device) open(e session.OpenSession) {
 	ctx, cancel := context.WithTimeout(d.ctx, claimWait)
 	defer cancel()
 	answer, err := d.gw.opt.Store.Claim(ctx, sessionstore.ClaimRequest{
-		Key: key, Node: d.gw.opt.NodeID, Clean: e.Connect.CleanStart, Expiry: e.Expiry, Will: will, Now: time.Now(),
+		Key: key, Node: d.gw.opt.NodeID, Clean: e.Connect.CleanStart || d.offersNoSession(), Expiry: e.Expiry, Will: will, Now: time.Now(),
 	})
 	if err != nil {
 		d.log.Warn("session not opened", zap.String("client", e.ClientID), zap.Error(err))
@@ -74,6 +74,9 @@ func (d *device) open(e session.OpenSession) {
 	})
 	d.own(fence)
 }
+
+// offersNoSession: where sessions end with their connection, one that the device has from elsewhere is not resumed only to end with this one.
+func (d *device) offersNoSession() bool { return d.offer.SessionExpiryMax == 0 }
 
 // claimed is bridge.Opened with what the shell needs to know of the session.
 type claimed struct {

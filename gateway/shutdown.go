@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"context"
-	"net"
 	"time"
 
 	"sluice/mqtt/packet"
@@ -79,7 +78,7 @@ func (gw *Gateway) drain(ctx context.Context) {
 }
 
 // stop makes begin refuse and gives the listeners.
-func (gw *Gateway) stop() []net.Listener {
+func (gw *Gateway) stop() []Listener {
 	gw.mu.Lock()
 	defer gw.mu.Unlock()
 	gw.stopping = true
