@@ -45,7 +45,8 @@ type (
 		SubID         uint32 // Subscription Identifier; zero is none
 		Properties    *packet.Properties
 		// Retained says for which of them the retained messages are to be sent (Retain Handling); nil for none. The shell sends them as messages
-		// with Message.For: by the session lane where the QoS is 1 or 2, by the node lane otherwise, and not before Subscribed.
+		// with Message.For: by the session lane where the QoS is 1 or 2, by the node lane otherwise. Copies that are in the inbox before Subscribed
+		// are safe from a node that dies after SUBACK; should the subscription then be refused, they are settled and nobody is told.
 		Retained []bool
 	}
 	// Unsubscribe: the subscriptions are gone from the record; stop the bus. Answered by Unsubscribed.

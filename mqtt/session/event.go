@@ -66,12 +66,14 @@ type (
 		Lane    string
 		Message Message
 	}
-	// HandedOver answers HandOver. OK: the delivery is settled, and the message is in the inbox of the member that has it for good: this session,
-	// whose session lane brings it as a copy with Message.For, or another that took it before. Not OK: the delivery is settled released,
-	// the message is back with its group. When the lane is detached first, no answer is needed.
+	// HandedOver answers HandOver. OK: the delivery is settled, and the message is in the inbox of the member that has it for good. That is this
+	// session, whose session lane brings it as a copy with Message.For, unless Elsewhere says that no copy comes: another member took it
+	// before, or had it and is gone. Not OK: the delivery is settled released, the message is back with its group. The copy may come before
+	// this answer. A delivery whose lane is detached first needs none.
 	HandedOver struct {
-		Delivery uint64
-		OK       bool
+		Delivery  uint64
+		OK        bool
+		Elsewhere bool
 	}
 	// AuthContinue answers Authenticate: the method needs another packet of the device (MQTT 5, 4.12).
 	AuthContinue struct{ Data []byte }
@@ -143,9 +145,11 @@ type Message struct {
 	// Redelivered: the bus says that it was delivered before.
 	Redelivered bool
 	// For says that the message is for the subscription of exactly this filter, whatever else matches; empty for any that match. It is set on
-	// copies of retained messages and of QoS 2 messages of a shared subscription. When the subscription is gone, so is the wish for them:
-	// they are settled accepted, and nobody is told.
+	// copies of retained messages and of QoS 2 messages of a shared subscription, whose identities are then not those of the messages they are
+	// copies of. A retained one whose subscription has ended is settled accepted, and nobody is told; one that was handed over is
+	// delivered all the same, since nobody else will.
 	For string
-	// Retained: a copy of a retained message, sent because a subscription was made. It keeps the flag RETAIN [MQTT-3.3.1-8]. Only with For.
+	// Retained: a copy of a retained message, sent because a subscription was made. It keeps the flag RETAIN (MQTT 5, 3.3.1.3)
+	// [3.1.1 MQTT-3.3.1-8]. Only with For.
 	Retained bool
 }

@@ -42,8 +42,9 @@ func formatEffect(e Effect, start time.Time) string {
 		l.when(e.Duplicate, "duplicate")
 	case Subscribe:
 		l.add("%d", e.ID)
-		for _, s := range e.Subscriptions {
+		for i, s := range e.Subscriptions {
 			l.add("%s", formatSubscription(s))
+			l.when(e.Retained == nil || !e.Retained[i], "(no retained)")
 		}
 		l.when(e.SubID != 0, "subid=%d", e.SubID)
 	case Unsubscribe:
@@ -58,8 +59,11 @@ func formatEffect(e Effect, start time.Time) string {
 		l.when(e.Reason != 0, "%s", code(e.Reason))
 		l.when(e.Text != "", "%q", e.Text)
 		l.when(e.User != nil, "user=%v", e.User)
+	case HandOver:
+		l.add("%d", e.Delivery)
 	case GrantCredit:
 		l.add("%d", e.N)
+		l.when(e.Lane != "", "lane=%s", e.Lane)
 	case SetDeadline:
 		l.add("%v", e.At.Sub(start))
 	case CloseConnection:
@@ -147,6 +151,9 @@ func formatSubscription(s packet.Subscription) string {
 	if s.RetainAsPublished {
 		flags += "r"
 	}
+	if s.RetainHandling > 0 {
+		flags += fmt.Sprint(s.RetainHandling)
+	}
 	if flags != "" {
 		flags = ":" + flags
 	}
@@ -212,7 +219,8 @@ func formatState(s State) string {
 
 func formatAny(ev Event) string {
 	if m, ok := ev.(MessageArrived); ok {
-		return fmt.Sprintf("message %d i=%s self=%t expires=%v %s", m.Delivery, m.Message.Identity, m.Message.FromSelf, m.Message.Expires, formatPublish(m.Message.Publish))
+		return fmt.Sprintf("message %d lane=%s for=%s retained=%t again=%t i=%s self=%t expires=%v %s", m.Delivery, m.Lane, m.Message.For, m.Message.Retained, m.Message.Redelivered,
+			m.Message.Identity, m.Message.FromSelf, m.Message.Expires, formatPublish(m.Message.Publish))
 	}
 	return fmt.Sprintf("%T%+v", ev, ev)
 }

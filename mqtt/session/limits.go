@@ -9,6 +9,10 @@ const (
 	// under way bring nothing; reading stops at the next one.
 	requestsMax = 16
 
+	// leftFiltersMax bounds the filters that are remembered after their subscription ended, so that what the bus still brings for them is
+	// nobody's fault. A device seldom drops more at a time; beyond that the sender is told that nobody subscribes, which is true.
+	leftFiltersMax = 64
+
 	// resumedWindows is how many windows' worth of exchanges of earlier connections may be open before a session gets less credit than its
 	// window, so that a device which never ends an exchange cannot pile them up from connection to connection.
 	resumedWindows = 2

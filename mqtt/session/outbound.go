@@ -84,7 +84,7 @@ func (m *Machine) messageArrived(ev MessageArrived) {
 // fanOut sends a message of the node lane, which serves QoS 0 subscriptions only: what a subscription with a higher QoS matches comes on
 // the session lane too.
 func (m *Machine) fanOut(msg Message) {
-	r := m.route(msg)
+	r := m.route(msg, fromNode)
 	if !r.matched || r.granted > 0 || m.expired(msg.Expires) {
 		return
 	}
@@ -99,7 +99,7 @@ func (m *Machine) fanOut(msg Message) {
 // deliver sends a message of the session lane, or says why not.
 func (m *Machine) deliver(ev MessageArrived) {
 	msg := ev.Message
-	r := m.route(msg)
+	r := m.route(msg, fromInbox)
 	switch {
 	case r.withheld:
 		m.settleUnasked(ev, accepted)

@@ -86,7 +86,7 @@ func (m *Machine) rejoin(o *outbound, ev MessageArrived) {
 // sendAgain sends a PUBLISH of an earlier connection: same identifier, DUP [MQTT-4.4.0-1, MQTT-3.3.1-1]. Delivery was begun, so it is
 // completed although the subscription or the message's time may have ended since [MQTT-3.10.4-3, MQTT-4.3.3-7].
 func (m *Machine) sendAgain(o *outbound, msg Message) {
-	p := m.newPublish(msg, m.route(msg), o.rec.QoS)
+	p := m.newPublish(msg, m.route(msg, fromInbox), o.rec.QoS)
 	p.ID, p.Dup = o.rec.ID, true
 	m.setExpiry(p, msg.Expires)
 	if v, ok := m.writable(p); !ok {

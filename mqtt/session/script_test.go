@@ -20,14 +20,15 @@ import (
 //	refused RC [TEXT]
 //	publish q=1 id=3 t=TOPIC p=PAYLOAD [dup] [retain] [alias=2] [subid=1]
 //	puback|pubrec|pubrel|pubcomp ID [RC] [reason=TEXT] [user=K:V]
-//	subscribe ID FILTER:QOS[:FLAGS] ... [subid=N]    flags: n no local, r retain as published
+//	subscribe ID FILTER:QOS[:FLAGS] ... [subid=N]    flags: n no local, r retain as published, 1 or 2 retain handling
 //	unsubscribe ID FILTER ...
 //	pingreq, disconnect [RC] [expiry=N], auth, connack, suback, malformed RC CLAUSE TEXT
 //	answered TOKEN RC [TEXT]                         PublishAnswered
 //	subscribed ID RC ...; unsubscribed ID
 //	stored N [fenced|unavailable]
-//	attached, detached
-//	message DELIVERY t=TOPIC q=1 i=IDENTITY p=PAYLOAD [retain] [self] [again] [content] [expires=5s]
+//	attached [lane=FILTER], detached [lane=FILTER]
+//	message DELIVERY t=TOPIC q=1 i=IDENTITY p=PAYLOAD [lane=FILTER] [for=FILTER] [retained] [retain] [self] [again] [content] [expires=5s]
+//	handed DELIVERY [no|elsewhere]                   HandedOver
 //	lost; close RC [TEXT] [nowill] [server=REFERENCE]
 //	wait 5s                                          time passes
 //	deadline                                         DeadlineReached
@@ -156,9 +157,11 @@ func (s *script) event(a *args) (Event, error) {
 		}
 		return ev, nil
 	case "attached":
-		return LaneAttached{}, nil
+		return LaneAttached{Lane: a.text("lane")}, nil
 	case "detached":
-		return LaneDetached{}, nil
+		return LaneDetached{Lane: a.text("lane")}, nil
+	case "handed":
+		return HandedOver{OK: !a.flag("no"), Elsewhere: a.flag("elsewhere"), Delivery: uint64(a.id())}, nil
 	case "message":
 		return s.message(a), nil
 	case "deadline":
@@ -191,12 +194,12 @@ func (s *script) opened(a *args) Event {
 }
 
 func (s *script) message(a *args) Event {
-	ev := MessageArrived{Delivery: uint64(a.id())}
+	ev := MessageArrived{Delivery: uint64(a.id()), Lane: a.text("lane")}
 	p := &packet.Publish{QoS: packet.QoS(a.num("q", 0)), Retain: a.flag("retain"), Topic: a.text("t"), Payload: []byte(a.text("p"))}
 	if v, ok := a.get("ct"); ok {
 		p.Properties.SetContentType(v)
 	}
-	ev.Message = Message{Publish: p, Identity: a.text("i"), FromSelf: a.flag("self"), Redelivered: a.flag("again"), Unique: !a.flag("content")}
+	ev.Message = Message{Publish: p, Identity: a.text("i"), FromSelf: a.flag("self"), Redelivered: a.flag("again"), Unique: !a.flag("content"), For: a.text("for"), Retained: a.flag("retained")}
 	if v, ok := a.get("expires"); ok {
 		d, err := time.ParseDuration(v)
 		a.fail(err)
@@ -424,6 +427,11 @@ func (a *args) subscription(v string) packet.Subscription {
 	if len(f) > 2 {
 		s.NoLocal = strings.Contains(f[2], "n")
 		s.RetainAsPublished = strings.Contains(f[2], "r")
+		for h := range byte(3) {
+			if strings.Contains(f[2], string('0'+h)) {
+				s.RetainHandling = h
+			}
+		}
 	}
 	return s
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"slices"
 	"strings"
 
 	"sluice/mqtt/packet"
@@ -13,11 +14,43 @@ type subscriptions struct {
 	list     []subscription
 	resumed  int // how many came from the store
 	requests []*request
+	under    []subscription // of the SUBSCRIBE that the bus was asked for; Subscribed puts them into list, or not
+	left     leftFilters
 }
 
 type subscription struct {
 	Subscription
-	match string // the filter, without the share prefix
+	match  string // the filter, without the share prefix
+	shared bool
+}
+
+func newSubscription(s Subscription) subscription {
+	if _, rest, ok := topic.Shared(s.Filter); ok {
+		return subscription{Subscription: s, match: rest, shared: true}
+	}
+	return subscription{Subscription: s, match: s.Filter}
+}
+
+// leftFilters are those that the session lane may still bring messages for although there is no subscription: the inbox keeps what it
+// had, and the bus may be slow to stop. The oldest goes when there are too many.
+type leftFilters []string
+
+func (l *leftFilters) add(filter string) {
+	l.remove(filter)
+	if len(*l) >= leftFiltersMax {
+		*l = slices.Delete(*l, 0, 1)
+	}
+	*l = append(*l, filter)
+}
+
+func (l *leftFilters) remove(filter string) {
+	if i := slices.Index(*l, filter); i >= 0 {
+		*l = slices.Delete(*l, i, i+1)
+	}
+}
+
+func (l leftFilters) match(name string) bool {
+	return slices.ContainsFunc(l, func(filter string) bool { return topic.Match(filter, name) })
 }
 
 // request is a SUBSCRIBE or UNSUBSCRIBE without answer.
@@ -39,12 +72,23 @@ func (s *subscriptions) find(filter string) int {
 	return -1
 }
 
+// of is the subscription of a filter, nil for none. Where a SUBSCRIBE under way replaces it, newer says which of the two is meant.
+func (s *subscriptions) of(filter string, newer bool) *subscription {
+	u := slices.IndexFunc(s.under, func(e subscription) bool { return e.Filter == filter })
+	i := s.find(filter)
+	switch {
+	case u >= 0 && (i < 0 || newer):
+		return &s.under[u]
+	case i >= 0:
+		return &s.list[i]
+	}
+	return nil
+}
+
 // put adds a subscription, or replaces the one with the same filter in its place [MQTT-3.8.4-3].
 func (s *subscriptions) put(sub Subscription) {
-	e := subscription{Subscription: sub, match: sub.Filter}
-	if _, rest, ok := topic.Shared(sub.Filter); ok {
-		e.match = rest
-	}
+	e := newSubscription(sub)
+	s.left.remove(sub.Filter)
 	if i := s.find(sub.Filter); i >= 0 {
 		s.list[i] = e
 		return
@@ -115,6 +159,7 @@ func (m *Machine) startSubscribe(r *request) {
 	p := r.sub
 	r.reasons = make([]packet.ReasonCode, len(p.Subscriptions))
 	var ask []packet.Subscription
+	var retained []bool
 	added := make(map[string]bool)
 	for i, s := range p.Subscriptions {
 		s.Filter = strings.Clone(s.Filter) // outlives the packet
@@ -123,18 +168,32 @@ func (m *Machine) startSubscribe(r *request) {
 		if r.reasons[i].Failed() {
 			continue
 		}
-		if m.subs.find(s.Filter) < 0 {
-			added[s.Filter] = true
-		}
+		existed := m.subs.find(s.Filter) >= 0 || added[s.Filter]
+		added[s.Filter] = added[s.Filter] || !existed
 		ask = append(ask, s)
+		retained = append(retained, m.wantsRetained(s, existed))
 		r.asked = append(r.asked, i)
+		m.subs.under = append(m.subs.under, newSubscription(Subscription{Subscription: s, SubID: subID(p)}))
 	}
 	if len(ask) == 0 {
 		m.suback()
 		return
 	}
 	r.waiting = true
-	m.emit(Subscribe{ID: r.id, Subscriptions: ask, SubID: subID(p), Properties: &p.Properties})
+	if !slices.Contains(retained, true) {
+		retained = nil
+	}
+	m.emit(Subscribe{ID: r.id, Subscriptions: ask, SubID: subID(p), Properties: &p.Properties, Retained: retained})
+}
+
+// wantsRetained reports whether the retained messages are to be sent for a subscription: never for a shared one (MQTT 5, 4.8.2), and otherwise as its
+// Retain Handling says [MQTT-3.3.1-9, MQTT-3.3.1-10, MQTT-3.3.1-11]. In 3.1.1, where that is always 0, for each SUBSCRIBE
+// [3.1.1 MQTT-3.8.4-3].
+func (m *Machine) wantsRetained(s packet.Subscription, existed bool) bool {
+	if !m.cfg.RetainAvailable || topic.IsShared(s.Filter) {
+		return false
+	}
+	return s.RetainHandling == 0 || s.RetainHandling == 1 && !existed
 }
 
 func subID(p *packet.Subscribe) uint32 {
@@ -173,12 +232,16 @@ func (m *Machine) subscribed(ev Subscribed) {
 			r.reasons[i] = ev.Reasons[k]
 			continue
 		}
-		s := Subscription{Subscription: r.sub.Subscriptions[i], SubID: subID(r.sub)}
-		s.Filter = strings.Clone(s.Filter)
-		s.QoS = packet.QoS(r.reasons[i])
+		s := m.subs.under[k].Subscription
 		m.subs.put(s)
 		ops = append(ops, PutSubscription{Subscription: s})
 	}
+	for _, s := range m.subs.under {
+		if !s.shared && m.subs.find(s.Filter) < 0 {
+			m.subs.left.add(s.Filter) // the bus may have begun to deliver
+		}
+	}
+	m.subs.under = nil
 	m.store(pendingStore{then: thenSuback}, ops...)
 }
 
@@ -235,6 +298,9 @@ func (m *Machine) removeSubscriptions() {
 		}
 		k := m.subs.find(f)
 		filters = append(filters, m.subs.list[k].Filter)
+		if !m.subs.list[k].shared {
+			m.subs.left.add(m.subs.list[k].Filter)
+		}
 		m.subs.list = append(m.subs.list[:k], m.subs.list[k+1:]...)
 	}
 	r.waiting = true

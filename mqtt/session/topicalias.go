@@ -46,23 +46,33 @@ func (m *Machine) shorten(p *packet.Publish) {
 		return
 	}
 	if alias, ok := m.down.aliases[p.Topic]; ok {
-		p.Properties.SetTopicAlias(alias)
+		name := p.Topic
 		p.Topic = ""
+		if !m.addAlias(p, alias) {
+			p.Topic = name
+		}
 		return
 	}
 	if len(m.down.aliases) >= int(m.conn.aliasMax) {
 		return
 	}
 	alias := uint16(len(m.down.aliases) + 1)
-	p.Properties.SetTopicAlias(alias)
-	if m.tooLarge(p) {
-		// It fits only without the alias.
-		p.Properties.Set &^= packet.PropTopicAlias
-		p.Properties.TopicAlias = 0
+	if !m.addAlias(p, alias) {
 		return
 	}
 	if m.down.aliases == nil {
 		m.down.aliases = make(map[string]uint16)
 	}
 	m.down.aliases[strings.Clone(p.Topic)] = alias
+}
+
+// addAlias reports whether the packet fits with the alias. It may fit only without: the property is longer than a very short topic.
+func (m *Machine) addAlias(p *packet.Publish, alias uint16) bool {
+	p.Properties.SetTopicAlias(alias)
+	if !m.tooLarge(p) {
+		return true
+	}
+	p.Properties.Set &^= packet.PropTopicAlias
+	p.Properties.TopicAlias = 0
+	return false
 }

@@ -292,6 +292,9 @@ func (w *walk) message() Event {
 	if w.chance(5) {
 		ev.Message.Expires = w.now.Add(time.Duration(w.pick(4)-1) * time.Second)
 	}
+	if w.chance(6) {
+		ev.Message.For, ev.Message.Retained = filters[w.pick(len(filters))], w.chance(2)
+	}
 	if w.attached && !w.chance(5) {
 		w.lastDelivery++
 		ev.Delivery = w.lastDelivery
@@ -306,7 +309,7 @@ func (w *walk) request() packet.Packet {
 	}
 	p := &packet.Subscribe{ID: id}
 	for range 1 + w.pick(3) {
-		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: filters[w.pick(len(filters))], QoS: packet.QoS(w.pick(3)), NoLocal: w.chance(5), RetainAsPublished: w.chance(3)})
+		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: filters[w.pick(len(filters))], QoS: packet.QoS(w.pick(3)), NoLocal: w.chance(5), RetainAsPublished: w.chance(3), RetainHandling: byte(w.pick(3))})
 	}
 	return p
 }

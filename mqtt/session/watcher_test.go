@@ -2,10 +2,12 @@ package session
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
 	"sluice/mqtt/packet"
+	"sluice/mqtt/topic"
 )
 
 // watcher follows events and effects from outside and knows only the promises: it would find a machine that keeps its own books in
@@ -29,6 +31,10 @@ type watcher struct {
 	known   map[string]bool           // identities the device has acknowledged
 	asQoS0  map[uint64]bool           // deliveries that were sent at QoS 0
 	credit  int
+
+	under   Subscribe       // the SUBSCRIBE under way
+	filters map[string]bool // true: subscribed; false: no longer, or never after all
+	excused map[uint64]bool // deliveries that came for a subscription which has ended
 }
 
 type sentOut struct {
@@ -41,6 +47,7 @@ func newWatcher(m *Machine) *watcher {
 	return &watcher{
 		m: m, stores: map[uint64]Store{}, tokens: map[uint64]Publish{}, success: map[uint64]bool{}, backed: map[packet.ID]bool{},
 		sent: map[packet.ID]*sentOut{}, open: map[uint64]MessageArrived{}, known: map[string]bool{}, kept: map[packet.ID]string{}, asQoS0: map[uint64]bool{},
+		filters: map[string]bool{}, excused: map[uint64]bool{},
 	}
 }
 
@@ -78,6 +85,9 @@ func (w *watcher) event(ev Event) error {
 			break
 		}
 		w.asked = false
+		for _, s := range ev.State.Subscriptions {
+			w.filters[s.Filter] = true
+		}
 		for _, r := range ev.State.Inbound {
 			w.backed[r.ID] = r.Accepted
 		}
@@ -125,9 +135,36 @@ func (w *watcher) event(ev Event) error {
 		}
 		if ev.Delivery != 0 && !w.closed {
 			w.open[ev.Delivery] = ev
+			w.excused[ev.Delivery] = w.excuse(ev.Message)
 		}
+	case Subscribed:
+		if ev.ID != w.under.ID {
+			break
+		}
+		for i, s := range w.under.Subscriptions {
+			ok := i < len(ev.Reasons) && !ev.Reasons[i].Failed()
+			w.filters[s.Filter] = w.filters[s.Filter] || ok
+		}
+		w.under = Subscribe{}
 	}
 	return nil
+}
+
+// excuse reports whether a message may be settled accepted because the subscription it came for has ended, and no other wants it.
+func (w *watcher) excuse(msg Message) bool {
+	if msg.For != "" {
+		return !w.filters[msg.For] && !slices.ContainsFunc(w.under.Subscriptions, func(s packet.Subscription) bool { return s.Filter == msg.For })
+	}
+	ended := false
+	for filter, on := range w.filters {
+		if topic.Match(filter, msg.Publish.Topic) {
+			if on {
+				return false
+			}
+			ended = true
+		}
+	}
+	return ended
 }
 
 func (w *watcher) received(p packet.Packet) {
@@ -193,6 +230,12 @@ func (w *watcher) effect(e Effect, before []Effect) error {
 		}
 		if e.ID != 0 {
 			w.stores[e.ID] = e
+		}
+	case Subscribe:
+		w.under = e
+	case Unsubscribe:
+		for _, f := range e.Filters {
+			w.filters[f] = false
 		}
 	case Settle:
 		return w.settled(e)
@@ -322,7 +365,7 @@ func (w *watcher) settled(e Settle) error {
 	if ev.Message.FromSelf || strings.HasPrefix(ev.Message.Publish.Topic, "$") {
 		return nil
 	}
-	if w.asQoS0[e.Delivery] {
+	if w.asQoS0[e.Delivery] || w.excused[e.Delivery] {
 		return nil
 	}
 	// A QoS 0 message that comes again after the lane was lost has no trace on the device's side.
