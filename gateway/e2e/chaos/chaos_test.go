@@ -13,7 +13,7 @@ import (
 // TestChaos is the whole run; see doc.go.
 func TestChaos(t *testing.T) {
 	s := readSettings(t)
-	schedule := plan(s.seed, s.storm, s.kills)
+	schedule := plan(s.seed, s.storm, s.kills, s.failovers)
 	t.Logf("%+v\nto repeat the weather: CHAOS_SEED=%d", s, s.seed)
 	r := newRun(t, s)
 	defer func() {
@@ -30,16 +30,16 @@ func TestChaos(t *testing.T) {
 	r.say("the storm is over; rolling restart")
 	r.rollingRestart()
 	if s.restartBus {
-		r.restartBus()
-		r.serving(restartWait)
+		r.restartBus("restart")
+		r.restartBus("kill", "start")
 	}
 	r.heal()
-	dead := r.bury()
+	dead := slices.Concat(r.bury(), r.mourn())
 	r.fleet.endSessions(t, dead...)
 	r.nothingLeft()
 	f := r.book.judge(r.losses)
-	c := judgeStints(r.book, r.fleet.devices, r.nodes)
-	serve := serveAgain(r.fleet.devices, r.nodes)
+	c := judgeStints(r.book, r.fleet.all(), r.nodes)
+	serve := serveAgain(r.fleet.all(), r.nodes)
 	takeovers := r.calmTakeovers(c)
 	t.Logf("the run in figures\n%s", r.table(f, c, serve, takeovers))
 	for _, slow := range c.takeovers {
@@ -61,13 +61,14 @@ func (r *run) heal() {
 	began := time.Now()
 	rig.Within(r.t, healWait, "everything outstanding is done", r.settled)
 	r.say("all is done %.1fs after the last message was sent", time.Since(began).Seconds())
-	r.fleet.tell(publishOnce, r.fleet.devices...)
+	living := r.fleet.alive()
+	r.fleet.tell(publishOnce, living...)
 	for i := range r.fleet.devices {
 		r.backend.send(i, 1)
 		r.backend.send(i, 2)
 	}
 	rig.Within(r.t, healWait, "the last messages are there", func() error {
-		for _, d := range r.fleet.devices {
+		for _, d := range living {
 			if len(d.commands) > 0 {
 				return errors.New("a device has not published its last messages")
 			}
@@ -94,10 +95,8 @@ func orWell(err error) error {
 	return err
 }
 
-// bury lets half of the devices with a Will die, and waits for their Wills.
-//
-// They die while their node lives. Devices that die together with their node belong here as soon as the store keeps Wills: kill both in one step,
-// expect the Will after lease and grace, once.
+// bury lets half of the devices with a Will die while their node lives, and waits for their Wills. Those who die with their node have done so in
+// the storm: see mortal_test.go.
 func (r *run) bury() (dead []*device) {
 	r.t.Helper()
 	for _, d := range r.fleet.devices {
@@ -125,7 +124,7 @@ func (r *run) bury() (dead []*device) {
 // nothingLeft checks that the ended sessions have left no queue on the bus.
 func (r *run) nothingLeft() {
 	r.t.Helper()
-	for _, d := range r.fleet.devices {
+	for _, d := range r.fleet.all() {
 		rig.Eventually(r.t, "the inboxes of ended sessions are gone", func() error { return r.backend.nobody(rig.Context(r.t), d.number) })
 	}
 }
@@ -139,6 +138,12 @@ func (r *run) enough(f figures, serve, takeovers []time.Duration) {
 	}
 	if r.done[killNode] != r.settings.kills || (r.settings.kills > 0 && len(serve) == 0) {
 		r.t.Errorf("%d of %d kills were carried out, %d devices noticed", r.done[killNode], r.settings.kills, len(serve))
+	}
+	if r.done[promoteStore] != r.settings.failovers {
+		r.t.Errorf("%d of %d fail-overs were carried out", r.done[promoteStore], r.settings.failovers)
+	}
+	if fallen := len(afterDeath(r.book, r.fleet.mortals)); r.settings.kills > 1 && fallen == 0 {
+		r.t.Error("no device died with its node")
 	}
 	if half := quantile(serve, 0.5); half > takeoverMax {
 		r.t.Errorf("half of the devices were without a node for more than %v after a kill", half)

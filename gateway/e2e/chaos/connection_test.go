@@ -115,7 +115,7 @@ func (c *connection) serve(ctx context.Context) (last bool) {
 	move := c.d.habits.move()
 	heard := time.Now()
 	for {
-		c.d.state.Store(&deviceState{connected: true, open: len(c.d.session.open) + len(c.d.session.holding) + len(c.answers.due)})
+		c.d.state.Store(&deviceState{connected: true, attempt: c.attempt, node: c.stint.node, open: len(c.d.session.open) + len(c.d.session.holding) + len(c.answers.due)})
 		var err error
 		select {
 		case <-c.answers.next(time.Now()):

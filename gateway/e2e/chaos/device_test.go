@@ -21,6 +21,7 @@ type device struct {
 	book    *ledger
 	fleet   *fleet
 	habits  habits
+	mortal  bool
 
 	old         *connection    // half open, left behind by roaming
 	session     *clientSession // the goroutine of run only
@@ -28,6 +29,8 @@ type device struct {
 	subscribed  chan struct{}  // closed at the first SUBACK
 	sequence    [3]int         // by QoS
 
+	attempt  int          // the latest; the goroutine of run only
+	last     atomic.Int64 // the attempt whose connection a mortal dies with
 	commands chan command
 	trace    trace
 	state    atomic.Pointer[deviceState]
@@ -38,8 +41,9 @@ type device struct {
 
 // deviceState is what others may know of a device.
 type deviceState struct {
-	connected bool
-	open      int // exchanges under way, both ways
+	connected     bool
+	attempt, node int // of the connection
+	open          int // exchanges under way, both ways
 }
 
 // stint is one established connection.
@@ -56,15 +60,16 @@ type stint struct {
 type ending uint8
 
 const (
-	byNode    ending = iota // EOF, reset or DISCONNECT from the node's side
-	bySilence               // the device gave up a connection that did not answer
-	byDevice                // the device disconnected in good order
-	byRoaming               // the device went to another network and left the connection half open
-	byDeath                 // the device died
+	byNode          ending = iota // EOF, reset or DISCONNECT from the node's side
+	bySilence                     // the device gave up a connection that did not answer
+	byDevice                      // the device disconnected in good order
+	byRoaming                     // the device went to another network and left the connection half open
+	byDeath                       // the device died
+	byDeathWithNode               // the device died, and so did its node: the connection ended for nobody
 )
 
 func (e ending) String() string {
-	return [...]string{"ended by the node", "silent", "ended by the device", "roamed", "died"}[e]
+	return [...]string{"ended by the node", "silent", "ended by the device", "roamed", "died", "died with its node"}[e]
 }
 
 // command is what the run tells a device.
@@ -88,7 +93,7 @@ func newDevice(number int, n names, book *ledger, f *fleet) *device {
 
 // willDelay gives whether the device has a Will, and its delay in seconds.
 func (d *device) willDelay() (delay uint32, has bool) {
-	if d.number%5 != 0 {
+	if d.number%5 != 0 && !d.mortal {
 		return 0, false
 	}
 	if d.number%20 == 10 { // an even number: MQTT 5
@@ -97,17 +102,21 @@ func (d *device) willDelay() (delay uint32, has bool) {
 	return 0, true
 }
 
-// run lives until ctx ends, or a command ends it.
+// run lives until ctx ends, a command ends it, or a mortal's node dies. It may run again then: the session goes on.
 func (d *device) run(ctx context.Context) {
 	defer d.forget()
-	for attempt := 1; ; attempt++ {
+	for {
+		d.attempt++
 		longest := backoffMax
-		if c := d.connect(ctx, attempt); c != nil {
-			if c.serve(ctx) {
-				d.leaveBehind(c)
-				return
+		if c := d.connect(ctx, d.attempt); c != nil {
+			last := c.serve(ctx)
+			if d.last.Load() == int64(c.attempt) {
+				c.stint.how, last = byDeathWithNode, true
 			}
 			d.leaveBehind(c)
+			if last {
+				return
+			}
 			if c.stint.how == byDevice {
 				longest = napMax
 			}

@@ -3,6 +3,7 @@ package chaos
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,21 +21,39 @@ type fleet struct {
 	loaded   atomic.Bool
 	refusals atomic.Int64 // attempts to connect that came to nothing
 	devices  []*device
+	mortals  []*device // see mortal_test.go
+	living   context.Context
 	stop     context.CancelFunc
 	running  sync.WaitGroup
 }
 
 func startFleet(t *testing.T, s settings, n names, book *ledger, b *balancer) *fleet {
 	ctx, cancel := context.WithCancel(context.Background())
-	f := &fleet{address: b.address, nodeOf: b.nodeOf, interval: 2 * time.Duration(s.devices) * time.Second / time.Duration(s.rate), stop: cancel}
+	f := &fleet{address: b.address, nodeOf: b.nodeOf, interval: 2 * time.Duration(s.devices) * time.Second / time.Duration(s.rate), living: ctx, stop: cancel}
 	for i := range s.devices {
 		f.devices = append(f.devices, newDevice(i, n, book, f))
 	}
-	for _, d := range f.devices {
-		f.running.Go(func() { d.run(ctx) })
+	for i := range mortalCount {
+		d := newDevice(s.devices+i, n, book, f)
+		d.mortal, d.habits = true, habits{}
+		f.mortals = append(f.mortals, d)
 	}
+	f.revive(f.all())
 	t.Cleanup(f.end)
 	return f
+}
+
+// all is everybody.
+func (f *fleet) all() []*device { return slices.Concat(f.devices, f.mortals) }
+
+// alive is everybody but the dead.
+func (f *fleet) alive() []*device { return slices.DeleteFunc(f.all(), (*device).dead) }
+
+// revive lets devices run that do not.
+func (f *fleet) revive(devices []*device) {
+	for _, d := range devices {
+		f.running.Go(func() { d.run(f.living) })
+	}
 }
 
 // end cuts off whoever is left.
@@ -49,7 +68,7 @@ func (f *fleet) load(on bool) { f.loaded.Store(on) }
 // subscribed gives nil when every device has had its SUBACK.
 func (f *fleet) subscribed() error {
 	missing := 0
-	for _, d := range f.devices {
+	for _, d := range f.all() {
 		select {
 		case <-d.subscribed:
 		default:
@@ -65,7 +84,7 @@ func (f *fleet) subscribed() error {
 // idle gives nil when every device is connected and has no exchange open.
 func (f *fleet) idle() error {
 	away, open := 0, 0
-	for _, d := range f.devices {
+	for _, d := range f.alive() {
 		s := d.state.Load()
 		if !s.connected {
 			away++
@@ -91,13 +110,13 @@ func (f *fleet) endSessions(t *testing.T, gone ...*device) {
 	for _, d := range gone {
 		dead[d] = true
 	}
-	for _, d := range f.devices {
+	for _, d := range f.all() {
 		if !dead[d] {
 			f.tell(leave, d)
 		}
 	}
 	f.running.Wait()
-	for _, d := range f.devices {
+	for _, d := range f.all() {
 		if d.version == packet.V5 && !dead[d] {
 			continue
 		}

@@ -4,10 +4,15 @@ import "time"
 
 const (
 	nodeCount = 6
+	// mortalCount is how many devices there are that die with their node: enough that hardly any node is without one.
+	mortalCount = 24
 	// devicesMax bounds CHAOS_DEVICES: each device has four file descriptors and about 2 KiB of records per second in this process.
 	devicesMax = 2000
 	// shortestStorm leaves room for one pause that is longer than any lease.
 	shortestStorm = 22 * time.Second
+
+	// failoverSlot is the time for a fail-over, with some calm around it.
+	failoverSlot = 20 * time.Second
 
 	// pauseFor is how long a node is stopped (SIGSTOP): longer than a node's lease (10 s) with the time until somebody believes that it is
 	// gone (5 s).
@@ -48,8 +53,12 @@ const (
 	// long after an outage of the store the clients may still wait before they try it again.
 	takeoverMax = time.Second
 	settle      = 2 * time.Second
-	// willWait bounds the Will of a dead device, its delay included.
-	willWait = 30 * time.Second
+	// willWait bounds the Will of a dead device, its delay included. mournWait is for one whose node died too: what is left of the node's lease (10 s), then
+	// nobody may take it for dead for 20 s, from the restart of whoever watches or an outage of the store; then the grace and the Will's delay.
+	willWait  = 30 * time.Second
+	mournWait = 60 * time.Second
+	// willDue is how long a device is away after its node died when its Will has to have come.
+	willDue = 90 * time.Second
 
 	// examplesMax bounds how many examples of one kind of violation are printed.
 	examplesMax = 5

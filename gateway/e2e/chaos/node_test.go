@@ -24,6 +24,7 @@ type node struct {
 	prefix      string
 	busURL      string
 	storeURL    string
+	profile     string
 	logs        string // folder
 	book        *ledger
 
@@ -58,12 +59,12 @@ func build(t *testing.T) string {
 }
 
 // newNodes chooses ports and starts the proxies; no process runs yet.
-func newNodes(t *testing.T, binary, prefix, busURL, storeURL string, book *ledger) []*node {
+func newNodes(t *testing.T, binary, prefix, busURL, storeURL, profile string, book *ledger) []*node {
 	t.Helper()
 	ports, logs := freePorts(t, 2*nodeCount), t.ArtifactDir()
 	nodes := make([]*node, nodeCount)
 	for i := range nodes {
-		n := &node{index: i, mqtt: ports[2*i], admin: ports[2*i+1], binary: binary, prefix: prefix, logs: logs, book: book}
+		n := &node{index: i, mqtt: ports[2*i], admin: ports[2*i+1], binary: binary, prefix: prefix, profile: profile, logs: logs, book: book}
 		n.bus, n.busURL = behindProxy(t, busURL)
 		n.store, n.storeURL = behindProxy(t, storeURL)
 		nodes[i] = n
@@ -123,7 +124,7 @@ func (n *node) start(t *testing.T) {
 	}
 	defer func() { _ = file.Close() }()
 	l.cmd = exec.Command(n.binary, "serve", "--set", "node.id="+l.id, "--set", "mqtt.tcp.listen="+n.mqtt, "--set", "admin.listen="+n.admin,
-		"--set", "bus.url="+n.busURL, "--set", "sessions.url="+n.storeURL, "--set", "sessions.expiry_max=10m", "--set", "log.format=console")
+		"--set", "bus.url="+n.busURL, "--set", "sessions.url="+n.storeURL, "--set", "profile="+n.profile, "--set", "sessions.expiry_max=10m", "--set", "log.format=console")
 	l.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	l.cmd.Stdout, l.cmd.Stderr = file, file
 	if err := l.cmd.Start(); err != nil {

@@ -35,7 +35,7 @@ func TestWillsAreJudged(t *testing.T) {
 	drained := &node{lives: []*life{{terminated: at}}}
 	alive := &node{lives: []*life{{}}}
 	nodes := []*node{killed, drained, alive}
-	flagged, plain := arrival{flagged: true}, arrival{}
+	flagged, plain, late := arrival{flagged: true}, arrival{}, arrival{at: at.Add(time.Minute)}
 	for _, c := range []struct {
 		name  string
 		stint stint
@@ -45,6 +45,11 @@ func TestWillsAreJudged(t *testing.T) {
 	}{
 		{"death and a will", stint{how: byDeath, node: 2}, 0, []arrival{plain}, nil},
 		{"death without a will", stint{how: byDeath, node: 2}, 0, nil, []string{"will missing"}},
+		{"death with the node and a will", stint{how: byDeathWithNode, node: 0}, 0, []arrival{late}, nil},
+		{"death with the node and no will", stint{how: byDeathWithNode, node: 0}, 0, nil, []string{"will missing"}},
+		{"death with the node and a will at once", stint{how: byDeathWithNode, node: 0}, 0, []arrival{{at: at}}, []string{"will early"}},
+		{"death with the node and two wills", stint{how: byDeathWithNode, node: 0}, 0, []arrival{late, late}, []string{"will twice"}},
+		{"kill, away for very long, and no will", stint{how: byNode, node: 0}, time.Hour, nil, []string{"will missing"}},
 		{"death and two wills", stint{how: byDeath, node: 2}, 0, []arrival{plain, plain}, []string{"will twice"}},
 		{"two wills, one flagged", stint{how: byDeath, node: 2}, 0, []arrival{plain, flagged}, nil},
 		{"drain", stint{how: byNode, node: 1}, time.Second, nil, nil},
@@ -77,12 +82,14 @@ func TestWillsAreJudged(t *testing.T) {
 func TestPlan(t *testing.T) {
 	for seed := range uint64(300) {
 		storm, kills := shortestStorm+time.Duration(seed)*time.Second, int(seed%20)
-		faults := plan(seed, storm, kills)
-		if !cmp.Equal(faults, plan(seed, storm, kills), cmp.AllowUnexported(fault{})) {
+		failovers := int(seed) % int(1+storm/failoverSlot)
+		faults := plan(seed, storm, kills, failovers)
+		if !cmp.Equal(faults, plan(seed, storm, kills, failovers), cmp.AllowUnexported(fault{})) {
 			t.Fatalf("seed %d makes two schedules", seed)
 		}
 		count := map[faultKind]int{}
 		away := map[int]bool{}
+		store := freeStore // the latest that was done to it
 		for _, f := range faults {
 			count[f.kind]++
 			switch f.kind {
@@ -93,13 +100,22 @@ func TestPlan(t *testing.T) {
 				away[f.node] = true
 			case startNode, resumeNode:
 				delete(away, f.node)
+			case downStore, holdStore, lagStore, killStore, freeStore, promoteStore, rejoinStore:
+				begin := []faultKind{downStore, holdStore, lagStore}
+				follows := map[faultKind][]faultKind{freeStore: begin, rejoinStore: begin, downStore: {freeStore}, holdStore: {freeStore},
+					lagStore: {killStore}, killStore: {promoteStore}, promoteStore: {rejoinStore}}
+				if !slices.Contains(follows[store], f.kind) {
+					t.Errorf("seed %d: %q at %v, after %q", seed, f.kind, f.at, store)
+				}
+				store = f.kind
 			}
 			if len(away) > impairedMax {
 				t.Errorf("seed %d: %d nodes are away at %v", seed, len(away), f.at)
 			}
 		}
 		if count[killNode] != kills || count[startNode] != kills || count[pauseNode] == 0 || count[pauseNode] != count[resumeNode] ||
-			count[downStore]+count[holdStore] != count[freeStore] || count[freeStore] == 0 || len(away) > 0 {
+			count[downStore]+count[holdStore] != count[freeStore] || count[freeStore] == 0 || len(away) > 0 || count[rejoinStore] != failovers ||
+			(store != freeStore && store != rejoinStore) {
 			t.Errorf("seed %d: %v, away at the end %v", seed, count, away)
 		}
 		if !slices.IsSortedFunc(faults, func(a, b fault) int { return int(a.at - b.at) }) {

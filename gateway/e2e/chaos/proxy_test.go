@@ -146,9 +146,9 @@ type proxy struct {
 	*pipes
 	address  string
 	listener *net.TCPListener
-	upstream string
 
 	refusing  sync.RWMutex // taken for reading to accept
+	upstream  string
 	refuse    bool
 	accepting sync.WaitGroup
 }
@@ -180,10 +180,13 @@ func (p *proxy) accept() {
 }
 
 func (p *proxy) connect(near *net.TCPConn) {
-	far, err := net.DialTimeout("tcp", p.upstream, dialWait)
+	p.refusing.RLock()
+	upstream := p.upstream
+	p.refusing.RUnlock()
+	far, err := net.DialTimeout("tcp", upstream, dialWait)
 	p.refusing.RLock()
 	defer p.refusing.RUnlock()
-	if err != nil || p.refuse {
+	if err != nil || p.refuse || p.upstream != upstream {
 		_ = near.Close()
 		if far != nil {
 			_ = far.Close()
@@ -195,6 +198,14 @@ func (p *proxy) connect(near *net.TCPConn) {
 
 // down ends all connections and lets no new one in until up.
 func (p *proxy) down() { p.setRefuse(true); p.cut() }
+
+// redirect sends new connections to another server and ends those to the old one, as the endpoint of a managed Redis does in a fail-over.
+func (p *proxy) redirect(upstream string) {
+	p.refusing.Lock()
+	defer p.refusing.Unlock()
+	p.upstream = upstream
+	p.cut()
+}
 
 // up lets connections in and bytes flow.
 func (p *proxy) up() { p.setRefuse(false); p.hold(false) }

@@ -25,6 +25,7 @@ var kinds = map[string]string{
 	"will stray":   "no will for a node that stops in good order or a device that is back",
 	"will twice":   "a will comes once",
 	"will missing": "a will comes",
+	"will early":   "a device has time to come back after its node died",
 	"crash":        "no node ends by itself",
 	"drain":        "a node stops in good order in time",
 	"stray":        "an acknowledgement belongs to something",
@@ -49,11 +50,15 @@ func (r *run) table(f figures, c connectionFigures, serve, takeovers []time.Dura
 	row("again at the backend", "%d at QoS 1, %d at QoS 2, all flagged unless told below", f.againUp1, f.againUp2)
 	row("again at devices", "%d at QoS 1 (%d without DUP), %d at QoS 2", f.againDown1, r.book.unmarked, f.againDown2)
 	row("kill -9, SIGSTOP", "%d, %d", r.done[killNode], r.done[pauseNode])
+	row("profile, fail-overs of Redis", "%s, %d", r.settings.profile, r.done[promoteStore])
+	row("RabbitMQ restarted, killed", "%d, %d", r.busStops["restart"], r.busStops["kill"])
 	row("bus cut, bus held, store outages", "%d, %d, %d", r.done[cutBus], r.done[holdBus], r.done[downStore]+r.done[holdStore])
 	row("connections, refused", "%d, %d", c.connections, r.fleet.refusals.Load())
 	row("disconnected without a cause", "%d", c.unexplained)
 	row("taken over by a node that woke up", "%d", c.woken)
-	row("wills", "%d", c.wills)
+	after := afterDeath(r.book, r.fleet.mortals)
+	slices.Sort(after)
+	row("wills", "%d; %d of devices that died with their node, %s to %s later", c.wills, len(after), seconds(quantile(after, 0)), seconds(quantile(after, 1)))
 	row("slowest message", "up %s, down %s", seconds(f.slowestUp), seconds(f.slowestDown))
 	row("longest time without any message", "%s", seconds(r.book.gap))
 	row("served again after kill -9", "p50 %s, max %s (%d devices)", seconds(quantile(serve, 0.5)), seconds(quantile(serve, 1)), len(serve))

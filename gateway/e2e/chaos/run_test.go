@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -22,19 +21,31 @@ type run struct {
 	balancer *balancer
 	backend  *backend
 	fleet    *fleet
+	store    *store
 
-	began   time.Time
-	losses  []span               // of bus connections, for the oracle
-	since   map[string]time.Time // faults under way that are such losses
-	outages []span               // of the store
-	done    map[faultKind]int
+	began    time.Time
+	losses   []span               // of bus connections, for the oracle
+	since    map[string]time.Time // faults under way that are such losses
+	outages  []span               // of the store
+	done     map[faultKind]int
+	storm0   time.Time      // when the storm began
+	busStops map[string]int // by command
 }
 
 func newRun(t *testing.T, s settings) *run {
-	r := &run{t: t, settings: s, book: newLedger(), since: map[string]time.Time{}, done: map[faultKind]int{}, began: time.Now()}
+	r := &run{t: t, settings: s, book: newLedger(), since: map[string]time.Time{}, done: map[faultKind]int{}, busStops: map[string]int{}, began: time.Now()}
 	n := names{prefix: rig.Prefix(t)}
-	busURL, storeURL := rig.Env(t, rig.EnvRabbitMQ), leaseDatabase(t, rig.Env(t, rig.EnvRedis), n.prefix)
-	r.nodes = newNodes(t, build(t), n.prefix, busURL, storeURL, r.book)
+	own := []string{rig.RedisReplicated, rig.RedisReplica}
+	if s.restartBus {
+		own = append(own, rig.RabbitMQ)
+	}
+	services := rig.OwnServices(t, own...)
+	r.store = &store{t: t, services: services, primary: rig.RedisReplicated, replica: rig.RedisReplica}
+	busURL, storeURL := rig.Env(t, rig.EnvRabbitMQ), services.URL(rig.RedisReplicated)
+	if s.restartBus {
+		busURL = services.URL(rig.RabbitMQ)
+	}
+	r.nodes = newNodes(t, build(t), n.prefix, busURL, storeURL, s.profile, r.book)
 	for _, n := range r.nodes {
 		n.start(t)
 	}
@@ -77,13 +88,15 @@ func (r *run) load(on bool) {
 
 // storm carries out a schedule.
 func (r *run) storm(faults []fault) {
-	began := time.Now()
+	r.storm0 = time.Now()
 	for _, f := range faults {
-		r.until(began.Add(f.at))
+		r.until(r.storm0.Add(f.at))
 		r.say("%s", f)
+		r.done[f.kind]++
+		r.note(f)
 		r.carryOut(f)
 	}
-	r.until(began.Add(r.settings.storm))
+	r.until(r.storm0.Add(r.settings.storm))
 }
 
 // until lets time pass: the schedule is the one thing here that is about time and not about events.
@@ -93,21 +106,45 @@ func (r *run) until(when time.Time) {
 	<-timer.C
 }
 
+// note keeps the outages of the store. One with a fail-over is over when answers have a replica again to wait for.
+func (r *run) note(f fault) {
+	switch f.kind {
+	case downStore, holdStore, lagStore:
+		r.outages = append(r.outages, span{time.Now(), time.Now().Add(time.Hour)})
+	}
+}
+
 func (r *run) carryOut(f fault) {
-	r.done[f.kind]++
 	nodes := r.nodes
 	if f.node != everyNode {
 		nodes = nodes[f.node : f.node+1]
 	}
 	switch f.kind {
-	case downStore, holdStore:
-		r.outages = append(r.outages, span{time.Now(), time.Now().Add(time.Hour)})
+	case lagStore:
+		r.store.lag()
+		return
+	case killStore:
+		r.store.fail()
+		return
+	case promoteStore:
+		address := r.store.promote()
+		for _, n := range nodes {
+			n.store.redirect(address)
+		}
+		return
+	case rejoinStore:
+		r.store.rejoin()
+		r.outages[len(r.outages)-1].to = time.Now()
+		return
 	case freeStore:
 		defer func() { r.outages[len(r.outages)-1].to = time.Now() }()
 	}
 	for _, n := range nodes {
 		switch f.kind {
 		case killNode:
+			if time.Since(r.storm0) < r.settings.storm/2 { // later there is no time to wait for the Wills
+				r.fleet.strike(n.index)
+			}
 			n.kill()
 		case startNode:
 			n.start(r.t)
@@ -176,16 +213,17 @@ func (r *run) rollingRestart() {
 	}
 }
 
-// restartBus restarts RabbitMQ itself.
-func (r *run) restartBus() {
+// restartBus stops RabbitMQ itself and starts it, by these commands of scripts/services, and waits until all nodes serve again.
+func (r *run) restartBus(commands ...string) {
 	r.t.Helper()
 	from := time.Now()
-	services := rig.Env(r.t, "SLUICE_TEST_SERVICES")
-	if out, err := exec.Command(services, "restart", "rabbitmq").CombinedOutput(); err != nil {
-		r.t.Fatalf("%s restart rabbitmq: %v\n%s", services, err, out)
+	for _, command := range commands {
+		r.store.services.Do(command, rig.RabbitMQ)
+		r.busStops[command]++
 	}
 	r.losses = append(r.losses, span{from, time.Now()})
-	r.say("RabbitMQ was restarted, which took %.1fs", time.Since(from).Seconds())
+	r.say("RabbitMQ: %s, which took %.1fs", strings.Join(commands, " and "), time.Since(from).Seconds())
+	r.serving(restartWait)
 }
 
 // mend ends all faults.

@@ -20,36 +20,43 @@ const everyNode = -1
 type faultKind uint8
 
 const (
-	killNode   faultKind = iota // SIGKILL
-	startNode                   // a new process in the same place, with a new node id
-	pauseNode                   // SIGSTOP
-	resumeNode                  // SIGCONT
-	cutBus                      // connections to RabbitMQ are reset; new ones get through
-	holdBus                     // connections to RabbitMQ carry nothing any more
-	freeBus                     // and do again
-	downStore                   // Redis is out of reach: connections are reset, new ones refused
-	holdStore                   // connections to Redis carry nothing any more
-	freeStore                   // and all is well again
-	// A fail-over of Redis belongs here once the services have a Redis with a replica: a proxy that is moved to the other server.
+	killNode     faultKind = iota // SIGKILL
+	startNode                     // a new process in the same place, with a new node id
+	pauseNode                     // SIGSTOP
+	resumeNode                    // SIGCONT
+	cutBus                        // connections to RabbitMQ are reset; new ones get through
+	holdBus                       // connections to RabbitMQ carry nothing any more
+	freeBus                       // and do again
+	downStore                     // Redis is out of reach: connections are reset, new ones refused
+	holdStore                     // connections to Redis carry nothing any more
+	freeStore                     // and all is well again
+	lagStore                      // the replica of Redis has no connection to its primary any more
+	killStore                     // the primary of Redis is killed (SIGKILL)
+	promoteStore                  // its replica takes its place; there is no replica any more, which profile durable does not answer without
+	rejoinStore                   // the old primary is back as the replica
 )
 
-var faultNames = [...]string{"kill -9", "start", "SIGSTOP", "SIGCONT", "bus cut", "bus held", "bus free", "store down", "store held", "store free"}
+var faultNames = [...]string{"kill -9", "start", "SIGSTOP", "SIGCONT", "bus cut", "bus held", "bus free", "store down", "store held", "store free",
+	"replica of Redis cut off", "primary of Redis killed", "replica of Redis promoted", "old primary of Redis back as a replica"}
 
 func (k faultKind) String() string { return faultNames[k] }
 
 func (f fault) String() string {
-	who := fmt.Sprintf("node %d", f.node)
-	if f.node == everyNode {
-		who = "all nodes"
+	who := fmt.Sprintf(" node %d", f.node)
+	switch {
+	case f.kind >= lagStore:
+		who = "" // no matter of nodes
+	case f.node == everyNode:
+		who = " all nodes"
 	}
-	return fmt.Sprintf("%6.2fs %s %s", f.at.Seconds(), f.kind, who)
+	return fmt.Sprintf("%6.2fs %s%s", f.at.Seconds(), f.kind, who)
 }
 
 // impairedMax is how many nodes may be dead or paused at a time: two of six, as two fault domains of three would lose.
 const impairedMax = 2
 
 // plan makes the schedule of a storm. It is the same for the same arguments.
-func plan(seed uint64, storm time.Duration, kills int) []fault {
+func plan(seed uint64, storm time.Duration, kills, failovers int) []fault {
 	p := &planner{r: rand.New(rand.NewPCG(seed, seed)), storm: storm}
 	// Pauses first, since they are long: one per minute, the first one early so that the short storm has it.
 	for at, long := p.between(500*time.Millisecond, time.Second), pauseFor; at+long < storm; at, long = at+time.Minute, p.between(pauseFor, pauseMax) {
@@ -62,20 +69,48 @@ func plan(seed uint64, storm time.Duration, kills int) []fault {
 	for at := p.between(time.Second, 3*time.Second); at < storm; at += p.between(2*time.Second, 6*time.Second) {
 		p.disturbBus(at)
 	}
-	// The store's outages stay below bus.grace (30 s), within which nobody is to be disconnected.
-	for at := storm / 2; at < storm; at += p.between(25*time.Second, 40*time.Second) {
-		p.add(at, []faultKind{downStore, holdStore}[p.r.IntN(2)], everyNode)
-		p.add(at+p.between(1500*time.Millisecond, 4*time.Second), freeStore, everyNode)
-	}
+	p.failOver(failovers)
+	p.storeAway()
 	slices.SortStableFunc(p.faults, func(a, b fault) int { return cmp.Compare(a.at, b.at) })
 	return p.faults
 }
 
+// failOver takes the primary of Redis away and gives it back as a replica, once in each of so many equal times. Like the outages, it stays below
+// bus.grace (30 s), within which nobody is to be disconnected.
+func (p *planner) failOver(times int) {
+	for i := range times {
+		slot := float64(p.storm) / float64(times)
+		at := time.Duration((float64(i) + 0.55 + 0.15*p.r.Float64()) * slot)
+		promoted := at + p.between(200*time.Millisecond, 2*time.Second)
+		rejoined := promoted + p.between(500*time.Millisecond, 3*time.Second)
+		p.add(at-p.between(200*time.Millisecond, 1500*time.Millisecond), lagStore, everyNode)
+		p.add(at, killStore, everyNode)
+		p.add(promoted, promoteStore, everyNode)
+		p.add(rejoined, rejoinStore, everyNode)
+		p.failovers = append(p.failovers, impairment{everyNode, at - 1500*time.Millisecond, rejoined + time.Second})
+	}
+}
+
+// storeAway puts Redis out of reach now and then, but not while it fails over.
+func (p *planner) storeAway() {
+	for at := min(p.storm*35/100, 30*time.Second); at < p.storm; at += p.between(25*time.Second, 40*time.Second) {
+		long := p.between(1500*time.Millisecond, 4*time.Second)
+		for _, f := range p.failovers {
+			if f.from < at+long && at < f.to {
+				at = f.to
+			}
+		}
+		p.add(at, []faultKind{downStore, holdStore}[p.r.IntN(2)], everyNode)
+		p.add(at+long, freeStore, everyNode)
+	}
+}
+
 type planner struct {
-	r        *rand.Rand
-	storm    time.Duration
-	faults   []fault
-	impaired []impairment
+	r         *rand.Rand
+	storm     time.Duration
+	faults    []fault
+	impaired  []impairment
+	failovers []impairment
 }
 
 type impairment struct {

@@ -1,6 +1,7 @@
 package chaos
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"os"
 	"strconv"
@@ -15,7 +16,9 @@ type settings struct {
 	devices    int           // CHAOS_DEVICES
 	rate       int           // CHAOS_RATE: messages per second, both directions together
 	seed       uint64        // CHAOS_SEED: of the fault schedule; random without
-	restartBus bool          // CHAOS_RESTART_BUS=1: RabbitMQ is restarted once. Everybody who uses it notices
+	profile    string        // CHAOS_PROFILE: durable or standard
+	failovers  int           // CHAOS_FAILOVERS: fail-overs of Redis in that time
+	restartBus bool          // CHAOS_RESTART_BUS=1: RabbitMQ is restarted, then killed. It is the run's own
 }
 
 // The defaults are the short run, which must fit into the time and the two cores that it shares with all other tests.
@@ -27,8 +30,10 @@ func readSettings(t *testing.T) settings {
 		devices:    number(t, "CHAOS_DEVICES", 120),
 		rate:       number(t, "CHAOS_RATE", 300),
 		seed:       uint64(number(t, "CHAOS_SEED", 0)),
+		profile:    cmp.Or(os.Getenv("CHAOS_PROFILE"), "durable"),
 		restartBus: number(t, "CHAOS_RESTART_BUS", 0) != 0,
 	}
+	s.failovers = number(t, "CHAOS_FAILOVERS", map[string]int{"durable": 1}[s.profile])
 	if s.seed == 0 {
 		s.seed = uint64(rand.Uint32()) + 1
 	}
@@ -37,6 +42,12 @@ func readSettings(t *testing.T) settings {
 	}
 	if most := int(s.storm / (time.Second * 2)); s.kills > most {
 		t.Fatalf("%d kills in %v leave no time to serve; use CHAOS_KILLS up to %d, or more CHAOS_SECONDS", s.kills, s.storm, most)
+	}
+	if most := int(s.storm / failoverSlot); s.failovers > most {
+		t.Fatalf("%d fail-overs in %v are too many; use CHAOS_FAILOVERS up to %d, or more CHAOS_SECONDS", s.failovers, s.storm, most)
+	}
+	if s.profile != "durable" && (s.profile != "standard" || s.failovers > 0) {
+		t.Fatalf("CHAOS_PROFILE is %q with %d fail-overs; use durable, or standard with CHAOS_FAILOVERS=0: there a fail-over may lose something", s.profile, s.failovers)
 	}
 	return s
 }

@@ -40,7 +40,7 @@ func judgeStints(book *ledger, devices []*device, nodes []*node) (f connectionFi
 				back = stints[i+1].established.Sub(s.ended)
 				f.takeovers = append(f.takeovers, takeover{stints[i+1].established.Sub(stints[i+1].dialled), d.number, s, stints[i+1]})
 			}
-			judgeWill(book, nodes, d, s, why, back)
+			judgeWill(book, d, s, why, back)
 		}
 	}
 	book.mu.Lock()
@@ -121,12 +121,9 @@ func explain(s stint, nodes []*node) cause {
 
 // judgeWill says how often the Will of a connection may have been published.
 //
-// A node that dies takes the Wills of its devices with it until the store keeps them; then those whose device stays away for longer than
-// the grace are due exactly once, and the case causeKill below gets its lower bound.
-//
-// A node that wakes up from a pause looks at the Keep Alive before it reads the DISCONNECT that has waited, and publishes the Will though the
-// session has another owner by then. With the Will in the store the epoch keeps it from that: then pausedAfter goes.
-func judgeWill(book *ledger, nodes []*node, d *device, s stint, why cause, away time.Duration) {
+// When its node dies, the Will of a device that stays away is due exactly once, from another node, and not before the grace is over; of one that is back
+// within the grace it is not due at all. In between it depends on when the node was taken for dead.
+func judgeWill(book *ledger, d *device, s stint, why cause, away time.Duration) {
 	if _, has := d.willDelay(); !has {
 		return
 	}
@@ -144,24 +141,20 @@ func judgeWill(book *ledger, nodes []*node, d *device, s stint, why cause, away 
 	case unflagged > 1:
 		book.violation("will twice", "the will of device %d, connection %d, came %d times without a flag", d.number, s.attempt, unflagged)
 	case len(arrivals) == 0:
-		if why == causeDevice && s.how == byDeath {
-			book.violation("will missing", "device %d died and its will did not come", d.number)
+		if s.how == byDeath || s.how == byDeathWithNode {
+			book.violation("will missing", "device %d, connection %d, %v and its will did not come", d.number, s.attempt, s.how)
+		} else if why == causeKill && away > willDue {
+			book.violation("will missing", "device %d was away for %v after its node died and its will did not come", d.number, away)
 		}
+	case s.how == byDeathWithNode && arrivals[0].at.Before(s.ended.Add(grace)):
+		book.violation("will early", "the will of device %d came %v after its node died: it could have come back", d.number, arrivals[0].at.Sub(s.ended))
 	case why == causeDrain:
 		book.violation("will stray", "the will of device %d came though its node stopped in good order", d.number)
-	case why == causeKill && away > 0 && away < grace/2:
+	case why == causeKill && away > 0 && away < grace:
 		book.violation("will stray", "the will of device %d came though it was back %v after its node died", d.number, away)
-	case why == causeDevice && s.how == byDevice && !pausedAfter(s, nodes):
+	case why == causeDevice && s.how == byDevice:
 		book.violation("will stray", "the will of device %d came though it disconnected in good order", d.number)
 	}
-}
-
-// pausedAfter reports whether the node of a connection was paused when the device disconnected.
-func pausedAfter(s stint, nodes []*node) bool {
-	if s.node < 0 {
-		return false
-	}
-	return slices.ContainsFunc(nodes[s.node].pauses(), func(p span) bool { return p.from.Before(s.ended) && s.ended.Before(p.to) })
 }
 
 // serveAgain gives, for each connection that a node took with it when it was killed, how long its device was without.

@@ -15,6 +15,7 @@ const (
 	EnvNode         = "SLUICE_TEST_NODE"
 	EnvNodeModules  = "SLUICE_TEST_NODE_MODULES"
 	EnvPython       = "SLUICE_TEST_PYTHON"
+	EnvServices     = "SLUICE_TEST_SERVICES"
 )
 
 // Env is the value of a variable, which must be set: a test that could not run must not look like one that passed.
