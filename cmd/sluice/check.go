@@ -59,25 +59,36 @@ func check(ctx context.Context, cfg *config.Config, out io.Writer) error {
 
 func checkListeners(_ context.Context, cfg *config.Config) (string, error) {
 	var said []string
-	for _, l := range []struct{ address, key, what string }{
-		{cfg.TCPListen, "mqtt.tcp.listen", "MQTT over TCP"}, {cfg.TLSListen, "mqtt.tls.listen", "MQTT over TLS"}, {cfg.AdminListen, "admin.listen", "admin"},
-	} {
-		if l.address == "" {
-			continue
+	for _, l := range cfg.Listeners() {
+		if l.TLS {
+			if _, err := node.TLSConfig(cfg, l); err != nil {
+				return "", err
+			}
 		}
-		opened, err := transport.Listen(l.address, l.key)
-		if err != nil {
+		if err := tryListen(l.Address, l.Key); err != nil {
 			return "", err
 		}
-		_ = opened.Close()
-		said = append(said, l.what+" on "+l.address)
+		what := l.Name + " on " + l.Address
+		if l.WebSocket {
+			what += cfg.WSPath
+		}
+		said = append(said, what+", profile "+l.Profile)
 	}
-	if cfg.TLSListen != "" {
-		if _, err := transport.TLSConfig(cfg.TLSCert, cfg.TLSKey); err != nil {
+	if cfg.AdminListen != "" {
+		if err := tryListen(cfg.AdminListen, "admin.listen"); err != nil {
 			return "", err
 		}
+		said = append(said, "admin on "+cfg.AdminListen)
 	}
-	return strings.Join(said, ", "), nil
+	return strings.Join(said, "\n"), nil
+}
+
+func tryListen(address, key string) error {
+	l, err := transport.Listen(address, key)
+	if err != nil {
+		return err
+	}
+	return l.Close()
 }
 
 func checkBus(ctx context.Context, cfg *config.Config) (string, error) {

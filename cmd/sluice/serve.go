@@ -43,7 +43,7 @@ func serve(ctx context.Context, cfg *config.Config, log *zap.Logger, out io.Writ
 		return err
 	}
 	banner(out, cfg, n)
-	log.Info("serving", zap.String("node", cfg.NodeID), zap.String("mqtt", n.TCP), zap.String("mqtts", n.TLS), zap.String("admin", n.Admin),
+	log.Info("serving", zap.String("node", cfg.NodeID), zap.String("mqtt", n.TCP), zap.String("mqtts", n.TLS), zap.String("ws", n.WS), zap.String("wss", n.WSS), zap.String("admin", n.Admin),
 		zap.String("embedded_bus", n.EmbeddedBus), zap.String("version", versionText()))
 	<-ctx.Done()
 	log.Info("stopping: devices are told, deliveries go back to the bus", zap.Duration("within", cfg.ShutdownTimeout))
@@ -76,6 +76,12 @@ func banner(out io.Writer, cfg *config.Config, n *node.Node) {
 	}
 	if n.TLS != "" {
 		fmt.Fprintf(out, "  MQTT/TLS  %s\n", n.TLS)
+	}
+	if n.WS != "" {
+		fmt.Fprintf(out, "  MQTT/WS   ws://%s%s\n", n.WS, cfg.WSPath)
+	}
+	if n.WSS != "" {
+		fmt.Fprintf(out, "  MQTT/WSS  wss://%s%s\n", n.WSS, cfg.WSPath)
 	}
 	if n.EmbeddedBus != "" {
 		fmt.Fprintf(out, "  AMQP 1.0  %s (any AMQP 1.0 client can use it)\n", n.EmbeddedBus)

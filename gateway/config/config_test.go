@@ -3,9 +3,12 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func load(t *testing.T, src Source) *Config {
@@ -63,6 +66,27 @@ func TestFormsOfValues(t *testing.T) {
 	}
 }
 
+func TestListenersAndTheirProfiles(t *testing.T) {
+	c := load(t, Source{Set: []string{"mqtt.ws.listen=:8083", "mqtt.ws.profile=ephemeral", "mqtt.ws.path=/", "mqtt.ws.origins=*.example.com, https://a.example", "profile=durable", "sessions.url=redis://h"}})
+	want := []Listener{
+		{Key: "mqtt.tcp.listen", Name: "MQTT over TCP", Address: "127.0.0.1:1883", Profile: Durable},
+		{Key: "mqtt.ws.listen", Name: "MQTT over WebSocket", Address: ":8083", Profile: Ephemeral, WebSocket: true},
+	}
+	if diff := cmp.Diff(want, c.Listeners()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if !c.Durable() || c.WSPath != "/" || !slices.Equal(c.WSOrigins, []string{"*.example.com", "https://a.example"}) {
+		t.Errorf("got %+v", c)
+	}
+	// A profile that no listener has asks for nothing.
+	if c := load(t, Source{Set: []string{"profile=durable", "mqtt.tcp.profile=ephemeral"}}); c.Durable() {
+		t.Error("durable, although no device is")
+	}
+	if c := load(t, Source{File: file(t, "mqtt:\n  ws:\n    listen: off\n    origins: [a.example]\n")}); c.Durable() || c.WSPath != "/mqtt" || !slices.Equal(c.WSOrigins, []string{"a.example"}) {
+		t.Errorf("got %+v", c)
+	}
+}
+
 // TestFaults: each names the key, the value and the way to mend it, and never a password.
 func TestFaults(t *testing.T) {
 	for _, c := range []struct {
@@ -89,6 +113,15 @@ func TestFaults(t *testing.T) {
 		{"open embedded bus", Source{Set: []string{"bus.embedded.listen=0.0.0.0:5672"}}, []string{"bus.embedded.listen", "bus.embedded.user"}},
 		{"user without password", Source{Set: []string{"bus.embedded.user=u"}}, []string{"bus.embedded.password"}},
 		{"durable without replicas", Source{Set: []string{"profile=durable"}}, []string{"profile", "sessions.url"}},
+		{"durable WebSockets without replicas", Source{Set: []string{"mqtt.ws.profile=durable", "mqtt.ws.listen=:80", "mqtt.tcp.profile=ephemeral"}}, []string{"mqtt.ws.listen", "sessions.url"}},
+		{"durable beside standard", Source{Set: []string{"sessions.url=redis://h", "mqtt.ws.listen=:80", "mqtt.ws.profile=durable"}}, []string{"mqtt.ws.listen is durable", "mqtt.tcp.listen is standard"}},
+		{"no such profile", Source{Set: []string{"profile=eternal"}}, []string{"profile", `"eternal"`, "ephemeral, standard, durable"}},
+		{"no such profile of a listener", Source{Set: []string{"mqtt.wss.profile=eternal"}}, []string{"mqtt.wss.profile", `"eternal"`, "ephemeral, standard, durable"}},
+		{"WebSocket on TLS without certificate", Source{Set: []string{"mqtt.wss.listen=:443"}}, []string{"mqtt.wss.listen", "mqtt.tls.cert", "mqtt.tls.key"}},
+		{"path without slash", Source{Set: []string{"mqtt.ws.path=mqtt"}}, []string{"mqtt.ws.path", `"mqtt"`, "/mqtt"}},
+		{"path with a query", Source{Set: []string{"mqtt.ws.path=/mqtt?x=1"}}, []string{"mqtt.ws.path", "/mqtt"}},
+		{"origin with a path", Source{Set: []string{"mqtt.ws.origins=https://example.com/app"}}, []string{"mqtt.ws.origins", "example.com/app", "scheme://host"}},
+		{"origin with a broken pattern", Source{Set: []string{"mqtt.ws.origins=a.example, [x"}}, []string{"mqtt.ws.origins", "[x"}},
 		{"node id", Source{Set: []string{"node.id=a b"}}, []string{"node.id", `"a b"`}},
 		{"two faults at once", Source{Set: []string{"mqtt.window=x", "log.level=y"}}, []string{"mqtt.window", "log.level"}},
 	} {

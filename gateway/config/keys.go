@@ -6,9 +6,17 @@ import "time"
 type Config struct {
 	NodeID string
 
-	TCPListen        string // empty: off
-	TLSListen        string // empty: off
+	TCPListen        string // empty: off, as with the others
+	TLSListen        string
+	WSListen         string
+	WSSListen        string
 	TLSCert, TLSKey  string
+	WSPath           string
+	WSOrigins        []string
+	TCPProfile       string // never empty once loaded, as with the others
+	TLSProfile       string
+	WSProfile        string
+	WSSProfile       string
 	MaxPacketSize    int
 	ReceiveMaximum   int
 	Window           int
@@ -22,7 +30,7 @@ type Config struct {
 	EmbeddedListen   string
 	EmbeddedUser     string
 	EmbeddedPassword string
-	Profile          string // standard or durable
+	Profile          string // of the listeners that name none
 	SessionsURL      string // empty: memory
 	SessionsReplicas int    // durable: how many must confirm
 	SessionsExpiry   time.Duration
@@ -50,14 +58,22 @@ func keys(c *Config) []key {
 	return []key{
 		{"mqtt.tcp.listen", "127.0.0.1:1883", "Where devices connect over plain TCP: host:port, port 0 takes a free one, off for none.", address(&c.TCPListen, offAllowed)},
 		{"mqtt.tls.listen", "off", "Where devices connect over TLS (1.2 or 1.3): host:port, or off. Needs mqtt.tls.cert and mqtt.tls.key.", address(&c.TLSListen, offAllowed)},
-		{"mqtt.tls.cert", "", "File with the certificate chain of the TLS listener, PEM.", text(&c.TLSCert)},
-		{"mqtt.tls.key", "", "File with the private key of the TLS listener, PEM.", text(&c.TLSKey)},
+		{"mqtt.tls.cert", "", "File with the certificate chain of the TLS listeners, PEM.", text(&c.TLSCert)},
+		{"mqtt.tls.key", "", "File with the private key of the TLS listeners, PEM.", text(&c.TLSKey)},
+		{"mqtt.ws.listen", "off", "Where devices connect over WebSocket (subprotocol mqtt): host:port, or off.", address(&c.WSListen, offAllowed)},
+		{"mqtt.wss.listen", "off", "Where devices connect over WebSocket on TLS: host:port, or off. Needs mqtt.tls.cert and mqtt.tls.key.", address(&c.WSSListen, offAllowed)},
+		{"mqtt.ws.path", "/mqtt", "Path of the WebSockets' URL, with and without TLS.", urlPath(&c.WSPath)},
+		{"mqtt.ws.origins", "*", "Web pages that may open a WebSocket: hosts or scheme://host, with * and ? as wildcards, separated by commas or as a list. Clients that are no browser name none and are always let in. * lets all in.", origins(&c.WSOrigins)},
+		{"mqtt.tcp.profile", "", "Profile of devices on mqtt.tcp.listen. Empty takes that of the key profile.", inherited(&c.TCPProfile, profiles)},
+		{"mqtt.tls.profile", "", "Profile of devices on mqtt.tls.listen. Empty takes that of the key profile.", inherited(&c.TLSProfile, profiles)},
+		{"mqtt.ws.profile", "", "Profile of devices on mqtt.ws.listen. Empty takes that of the key profile.", inherited(&c.WSProfile, profiles)},
+		{"mqtt.wss.profile", "", "Profile of devices on mqtt.wss.listen. Empty takes that of the key profile.", inherited(&c.WSSProfile, profiles)},
 		{"mqtt.max_packet_size", 262144, "Largest packet a device may send, in bytes. Refused from its header above that.", integer(&c.MaxPacketSize, 128, 268435455)},
 		{"mqtt.receive_maximum", 100, "QoS 1 and 2 messages a device may have sent without an answer. MQTT 5 devices are told, others are read more slowly.", integer(&c.ReceiveMaximum, 1, 65535)},
 		{"mqtt.window", 20, "QoS 1 and 2 messages under way to a device. Its own Receive Maximum can only lower it.", integer(&c.Window, 1, 65535)},
 		{"mqtt.topic_alias_maximum", 16, "Topic aliases a device may use, and the most we use towards it.", integer(&c.TopicAliasMax, 0, 65535)},
 		{"mqtt.keep_alive_max", 0, "Longest keep-alive in seconds; MQTT 5 devices that ask for more, or for none, are told this one. 0 is no limit.", integer(&c.KeepAliveMax, 0, 65535)},
-		{"mqtt.connect_timeout", "10s", "How long a connection may take to send CONNECT, and to finish its TLS handshake.", duration(&c.ConnectTimeout, 100*time.Millisecond, 10*time.Minute)},
+		{"mqtt.connect_timeout", "10s", "How long a connection may take to send CONNECT, and to finish its TLS and WebSocket handshakes, each.", duration(&c.ConnectTimeout, 100*time.Millisecond, 10*time.Minute)},
 		{"mqtt.write_timeout", "30s", "How long a device may read nothing of what it is sent before it is disconnected.", duration(&c.WriteTimeout, 100*time.Millisecond, time.Hour)},
 		{"bus.url", "", "The AMQP 1.0 bus: amqp://user:password@host:5672 or amqps://...; several, separated by commas or as a list, are fail-over hosts. Empty runs the embedded bus, which keeps nothing.", busURLs(&c.BusURLs)},
 		{"bus.connections", 2, "AMQP connections for publishing.", integer(&c.BusConnections, 1, 64)},
@@ -66,13 +82,13 @@ func keys(c *Config) []key {
 		{"bus.embedded.user", "", "User name of the embedded bus. Empty accepts any credentials, which is allowed on a loopback address only.", text(&c.EmbeddedUser)},
 		{"bus.embedded.password", "", "Password that goes with bus.embedded.user.", text(&c.EmbeddedPassword)},
 		{"sessions.url", "", "Where sessions are kept: redis://host:6379, rediss://..., redis+cluster://h1:6379,h2:6379, redis+sentinel://h1:26379,h2:26379/name. Empty keeps them in memory: they end with the process.", storeURL(&c.SessionsURL)},
-		{"profile", "standard", "What an answer to a device rests on. standard: the bus, and the session store as it is. durable: CONNACK, SUBACK, PUBREC and PUBCOMP also wait until sessions.replicas replicas of Redis have confirmed.", oneOf(&c.Profile, "standard", "durable")},
+		{"profile", Standard, "What devices are offered, told to them in CONNACK and explained in docs/profiles.md. ephemeral: QoS 0 and 1, no retained messages, and sessions that end with their connection. standard: everything, kept by the session store. durable: as standard, but CONNACK, SUBACK, PUBREC and PUBCOMP also wait until sessions.replicas replicas of Redis have confirmed.", oneOf(&c.Profile, profiles...)},
 		{"sessions.replicas", 1, "With profile durable: how many replicas of Redis must have a change before it is answered. With fewer the node takes no devices (0x88).", integer(&c.SessionsReplicas, 1, 10)},
 		{"sessions.expiry_max", "168h", "Longest time a session outlives its connection. MQTT 5 devices that ask for more are told; MQTT 3.1.1 sessions get this one.", duration(&c.SessionsExpiry, 0, 10*365*24*time.Hour)},
 		{"sessions.queue_max", 100000, "Messages the bus keeps for a session; beyond it new ones are refused to their sender. 0 is no bound.", integer(&c.SessionsQueue, 0, 1<<31-1)},
 		{"limits.connections", 100000, "Connections of this node; one more is closed at once.", integer(&c.MaxConnections, 1, 1<<31-1)},
 		{"limits.subscriptions", 1000, "Subscriptions of a session; one more is answered with 0x97.", integer(&c.MaxSubscriptions, 1, 1<<20)},
-		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz and /metrics are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},
+		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz, /metrics and /capabilities are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},
 		{"node.id", "", "Name of this node, unique among all nodes. Empty takes the host name with a random suffix.", nodeID(&c.NodeID)},
 		{"log.level", "info", "debug, info, warn or error.", oneOf(&c.LogLevel, "debug", "info", "warn", "error")},
 		{"log.format", "auto", "console, json, or auto: console on a terminal, JSON elsewhere.", oneOf(&c.LogFormat, "auto", "console", "json")},
@@ -80,25 +96,4 @@ func keys(c *Config) []key {
 		{"shutdown.rate", 500, "Devices told to go per second when a node stops, so that they do not all come to the other nodes at once. Raised where shutdown.timeout would not be enough. 0 tells all at once.", integer(&c.ShutdownRate, 0, 1<<31-1)},
 		{"shutdown.server_reference", "", "Server that MQTT 5 devices are sent to when a node stops (0x9C); empty lets them come back through the load balancer (0x8B).", text(&c.ServerReference)},
 	}
-}
-
-// crossChecks are the rules that concern more than one key; each gives a fault or "".
-func (c *Config) crossChecks() []string {
-	var faults []string
-	if c.TCPListen == "" && c.TLSListen == "" {
-		faults = append(faults, "mqtt.tcp.listen and mqtt.tls.listen are both off: no device could connect; set one of them to host:port")
-	}
-	if c.TLSListen != "" && (c.TLSCert == "" || c.TLSKey == "") {
-		faults = append(faults, "mqtt.tls.listen is "+c.TLSListen+" but mqtt.tls.cert and mqtt.tls.key are not both set; name the PEM files of the certificate and its key")
-	}
-	if c.EmbeddedUser == "" && len(c.BusURLs) == 0 && !loopback(c.EmbeddedListen) {
-		faults = append(faults, "bus.embedded.listen is "+c.EmbeddedListen+", which others can reach, and bus.embedded.user is empty; set bus.embedded.user and bus.embedded.password, or listen on 127.0.0.1")
-	}
-	if c.Profile == "durable" && c.SessionsURL == "" {
-		faults = append(faults, "profile is durable, but sessions.url is empty: sessions in memory have no replica; set sessions.url to a Redis with replicas, or profile to standard")
-	}
-	if (c.EmbeddedUser == "") != (c.EmbeddedPassword == "") {
-		faults = append(faults, "bus.embedded.user and bus.embedded.password go together; set both or neither")
-	}
-	return faults
 }

@@ -42,6 +42,7 @@ func Load(src Source) (c *Config, warnings []string, err error) {
 		}
 	}
 	if len(faults) == 0 {
+		c.inheritProfiles()
 		faults = c.crossChecks()
 	}
 	if len(faults) > 0 {

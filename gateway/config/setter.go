@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,6 +70,73 @@ func oneOf(dst *string, allowed ...string) setter {
 	}
 }
 
+// inherited is oneOf, or empty for what another key says.
+func inherited(dst *string, allowed []string) setter {
+	return func(v any) error {
+		s := fmt.Sprint(v)
+		if s != "" && !slices.Contains(allowed, s) {
+			return fmt.Errorf("is none of %s, and not empty", strings.Join(allowed, ", "))
+		}
+		*dst = s
+		return nil
+	}
+}
+
+func urlPath(dst *string) setter {
+	return func(v any) error {
+		s := fmt.Sprint(v)
+		if u, err := url.Parse(s); err != nil || !strings.HasPrefix(s, "/") || u.Host != "" || u.Path != s {
+			return fmt.Errorf("is not the path of a URL; write it like /mqtt, without host, query and percent signs")
+		}
+		*dst = s
+		return nil
+	}
+}
+
+func origins(dst *[]string) setter {
+	return func(v any) error {
+		list, err := texts(v)
+		if err != nil {
+			return err
+		}
+		for _, s := range list {
+			host := s
+			if _, rest, ok := strings.Cut(s, "://"); ok {
+				host = rest
+			}
+			if _, err := path.Match(s, ""); err != nil || host == "" || strings.Contains(host, "/") {
+				return fmt.Errorf("has %q, which is no origin; write a host or scheme://host, such as *.example.com", s)
+			}
+		}
+		*dst = list
+		return nil
+	}
+}
+
+// texts reads a list, or a text with commas. Empty elements do not count.
+func texts(v any) ([]string, error) {
+	var list []string
+	switch v := v.(type) {
+	case string:
+		list = strings.Split(v, ",")
+	case []any:
+		for _, e := range v {
+			list = append(list, fmt.Sprint(e))
+		}
+	case []string:
+		list = v
+	default:
+		return nil, fmt.Errorf("is neither a text nor a list of texts")
+	}
+	var out []string
+	for _, s := range list {
+		if s = strings.TrimSpace(s); s != "" {
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
 func address(dst *string, p presence) setter {
 	return func(v any) error {
 		s := fmt.Sprint(v)
@@ -91,28 +159,14 @@ func address(dst *string, p presence) setter {
 
 func busURLs(dst *[]string) setter {
 	return func(v any) error {
-		var list []string
-		switch v := v.(type) {
-		case string:
-			list = strings.Split(v, ",")
-		case []any:
-			for _, e := range v {
-				list = append(list, fmt.Sprint(e))
-			}
-		case []string:
-			list = v
-		default:
-			return fmt.Errorf("is neither a URL nor a list of URLs")
+		urls, err := texts(v)
+		if err != nil {
+			return err
 		}
-		var urls []string
-		for _, s := range list {
-			if s = strings.TrimSpace(s); s == "" {
-				continue
-			}
+		for _, s := range urls {
 			if err := checkURL(s, "amqp", "amqps"); err != nil {
 				return err
 			}
-			urls = append(urls, s)
 		}
 		*dst = urls
 		return nil

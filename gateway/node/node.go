@@ -17,8 +17,6 @@ import (
 	"sluice/gateway"
 	"sluice/gateway/bridge"
 	"sluice/gateway/config"
-	"sluice/mqtt/session"
-	"sluice/mqtt/transport"
 	"sluice/sessionstore"
 )
 
@@ -53,7 +51,7 @@ type Node struct {
 	serving  sync.WaitGroup
 
 	// The addresses listened on, chosen ports filled in; empty where off.
-	TCP, TLS, Admin, EmbeddedBus string
+	TCP, TLS, WS, WSS, Admin, EmbeddedBus string
 }
 
 // Start opens everything the configuration names. After an error nothing is left running.
@@ -95,52 +93,6 @@ func (n *Node) start(ctx context.Context) (_ *Node, err error) {
 	return n, nil
 }
 
-// listen opens the ports.
-func (n *Node) listen() (listeners []gateway.Listener, admin net.Listener, err error) {
-	defer func() {
-		if err != nil {
-			closeAll(listeners, admin)
-		}
-	}()
-	if n.cfg.TCPListen != "" {
-		l, err := transport.Listen(n.cfg.TCPListen, "mqtt.tcp.listen")
-		if err != nil {
-			return listeners, admin, err
-		}
-		n.TCP = l.Addr().String()
-		listeners = append(listeners, gateway.Listener{Listener: l})
-	}
-	if n.cfg.TLSListen != "" {
-		tlsConfig, err := transport.TLSConfig(n.cfg.TLSCert, n.cfg.TLSKey)
-		if err != nil {
-			return listeners, admin, err
-		}
-		l, err := transport.Listen(n.cfg.TLSListen, "mqtt.tls.listen")
-		if err != nil {
-			return listeners, admin, err
-		}
-		n.TLS = l.Addr().String()
-		listeners = append(listeners, gateway.Listener{Listener: l, TLS: tlsConfig})
-	}
-	if n.cfg.AdminListen != "" {
-		admin, err = transport.Listen(n.cfg.AdminListen, "admin.listen")
-		if err != nil {
-			return listeners, admin, err
-		}
-		n.Admin = admin.Addr().String()
-	}
-	return listeners, admin, nil
-}
-
-func closeAll(listeners []gateway.Listener, admin net.Listener) {
-	for _, l := range listeners {
-		_ = l.Close()
-	}
-	if admin != nil {
-		_ = admin.Close()
-	}
-}
-
 // connect opens the bus and the store.
 func (n *Node) connect(ctx context.Context) (err error) {
 	urls := n.cfg.BusURLs
@@ -173,21 +125,7 @@ func (n *Node) options(registry *prometheus.Registry) gateway.Options {
 		Logger:   n.log,
 		Registry: registry,
 		Bridge: bridge.Config{
-			Session: session.Config{
-				ReceiveMaximum:       uint16(c.ReceiveMaximum),
-				InboundQoS2Max:       inboundQoS2Max,
-				MaximumPacketSize:    uint32(c.MaxPacketSize),
-				TopicAliasMaximum:    uint16(c.TopicAliasMax),
-				OutboundAliasMaximum: uint16(c.TopicAliasMax),
-				OutboundWindow:       uint16(c.Window),
-				KeepAliveMax:         uint16(c.KeepAliveMax),
-				SessionExpiryMax:     uint32(c.SessionsExpiry / time.Second),
-				SubscriptionsMax:     c.MaxSubscriptions,
-				ConnectTimeout:       c.ConnectTimeout,
-				LingerTime:           lingerTime,
-				OrphanTime:           orphanTime,
-				MaximumQoS:           2,
-			},
+			Session:  offer(c, c.Profile),
 			Grace:    c.BusGrace,
 			QoS0Hold: qos0Hold,
 		},

@@ -33,7 +33,7 @@ func OpenStore(ctx context.Context, cfg *config.Config, log *zap.Logger) (sessio
 		return memory.New(memory.Options{}), nil
 	}
 	options := redis.Options{Grace: cfg.BusGrace, Logger: log}
-	if cfg.Profile == "durable" {
+	if cfg.Durable() {
 		options.Replicas = cfg.SessionsReplicas
 	}
 	store, err := redis.Open(ctx, cfg.SessionsURL, options)
