@@ -128,7 +128,7 @@ func TestATakenPortNamesItsKeyAndLeavesNothingRunning(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	for _, key := range []string{"mqtt.tcp.listen", "bus.embedded.listen", "admin.listen"} {
+	for _, key := range []string{"mqtt.tcp.listen", "mqtt.ws.listen", "bus.embedded.listen", "admin.listen"} {
 		n, err := Start(t.Context(), alone(t, key+"="+taken.Addr().String()), zap.NewNop())
 		if err == nil {
 			_ = n.Stop(t.Context())
