@@ -201,17 +201,21 @@ type jsMessage struct {
 	Properties map[string]any `json:"properties,omitempty"`
 }
 
-func jsRun(t *testing.T, n *rig.Node, task jsTask) *rig.Process {
+// jsRun runs task against n over plain TCP, unless the task names a URL.
+func jsRun(t *testing.T, n *rig.Node, task jsTask, environment ...string) *rig.Process {
 	t.Helper()
-	task.URL, task.ClientID, task.Clean = "mqtt://"+n.TCP, rig.Prefix(t), true
+	task.ClientID, task.Clean = rig.Prefix(t), true
+	if task.URL == "" {
+		task.URL = "mqtt://" + n.TCP
+	}
 	if task.Publish == nil {
 		task.Publish = []jsMessage{}
 	}
-	return program(t, rig.Env(t, rig.EnvNode), "device.js", task)
+	return program(t, rig.Env(t, rig.EnvNode), "device.js", task, environment...)
 }
 
-// program runs a program of testdata with its task as standard input.
-func program(t *testing.T, interpreter, name string, task any) *rig.Process {
+// program runs a program of testdata with its task as standard input and some variables in its environment.
+func program(t *testing.T, interpreter, name string, task any, environment ...string) *rig.Process {
 	t.Helper()
 	input, err := json.Marshal(task)
 	if err != nil {
@@ -219,7 +223,7 @@ func program(t *testing.T, interpreter, name string, task any) *rig.Process {
 	}
 	cmd := exec.Command(interpreter, filepath.Join("testdata", name))
 	cmd.Stdin = bytes.NewReader(input)
-	cmd.Env = append(cmd.Environ(), "NODE_PATH="+rig.Env(t, rig.EnvNodeModules))
+	cmd.Env = append(append(cmd.Environ(), "NODE_PATH="+rig.Env(t, rig.EnvNodeModules)), environment...)
 	return rig.RunCommand(t, cmd)
 }
 
