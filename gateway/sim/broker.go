@@ -21,6 +21,8 @@ type broker struct {
 	// stalled: senders get no credit. What arrives waits.
 	stalled bool
 	waiting []func()
+	// unreadable: a message-id that is refused for good, or not, is so for each copy that comes.
+	unreadable map[string]bool
 }
 
 type queue struct {
@@ -50,7 +52,19 @@ type consumer struct {
 	gone      bool
 }
 
-func newBroker(w *world) *broker { return &broker{w: w} }
+func newBroker(w *world) *broker { return &broker{w: w, unreadable: map[string]bool{}} }
+
+// cannotRead draws once for each message-id. Copies of a message can be on their way over two nodes, and a bus does not take one and
+// refuse the other for what it is.
+func (b *broker) cannotRead(m *message.Message) bool {
+	id, _ := m.Properties.MessageID.(string)
+	unreadable, drawn := b.unreadable[id]
+	if !drawn {
+		unreadable = b.w.chance(b.w.plan.busRejects)
+		b.unreadable[id] = unreadable
+	}
+	return unreadable
+}
 
 func (b *broker) queue(name string) *queue {
 	for _, q := range b.queues {
@@ -123,7 +137,7 @@ func (b *broker) transfer(conn *busConn, m *message.Message, settled bool, answe
 	case w.chance(p.busModifies):
 		b.refuse(m, answer, message.Outcome{Kind: message.Modified, DeliveryFailed: true})
 		return
-	case w.chance(p.busRejects):
+	case b.cannotRead(m):
 		b.refuse(m, answer, message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: "amqp:decode-error"}})
 		return
 	}

@@ -21,6 +21,7 @@ type device struct {
 	filters    []subscription
 	receiveMax uint16
 	wills      bool // each of its connections has a Will
+	patient    bool // its nodes must not notice by its silence that it is gone
 
 	conn    *conn // nil while offline
 	online  bool  // CONNACK came
@@ -80,7 +81,11 @@ func (d *device) connect() {
 	d.online = false
 	n := w.nodes[w.rng.IntN(len(w.nodes))]
 	d.conn = w.dial(d, n)
-	p := &packet.Connect{Version: d.version, ClientID: d.id, KeepAlive: uint16(10 + w.rng.IntN(20))}
+	every := 10 + w.rng.IntN(20)
+	p := &packet.Connect{Version: d.version, ClientID: d.id, KeepAlive: uint16(every)}
+	if d.patient {
+		p.KeepAlive = keepAliveLong
+	}
 	p.CleanStart = !d.persistent || d.clean
 	if d.version == packet.V5 {
 		if d.persistent {
@@ -97,7 +102,7 @@ func (d *device) connect() {
 	}
 	d.heard = w.now
 	d.conn.toNode(p)
-	d.ping(d.serial, time.Duration(p.KeepAlive)*time.Second*7/10)
+	d.ping(d.serial, time.Duration(every)*time.Second*7/10)
 	serial := d.serial
 	w.after(claimWait+4*time.Second, func() {
 		if d.serial == serial && !d.online {

@@ -19,6 +19,7 @@ const (
 	leasePause   = 3 * time.Second
 	sweepPause   = time.Second
 	duePause     = 500 * time.Millisecond
+	epochsRound  = 10 * time.Second
 	upkeepWait   = 5 * time.Second
 	workWait     = 25 * time.Second
 	workBatch    = 32 // pieces
@@ -37,13 +38,15 @@ const (
 	sessionExpiry  = 3600
 	// packetIDs is how many identifiers a model device uses: few, so that they are used again soon.
 	packetIDs = 16
+	// keepAliveLong, in seconds, outlives every run.
+	keepAliveLong = 3600
 )
 
 func bridgeConfig() bridge.Config {
 	return bridge.Config{
 		Session: session.Config{
 			ReceiveMaximum: receiveMaximum, InboundQoS2Max: 2 * receiveMaximum, MaximumPacketSize: 1 << 20,
-			OutboundWindow: outboundWindow, KeepAliveMax: 60, SessionExpiryMax: sessionExpiry, SubscriptionsMax: 20,
+			OutboundWindow: outboundWindow, KeepAliveMax: 0, SessionExpiryMax: sessionExpiry, SubscriptionsMax: 20,
 			ConnectTimeout: 10 * time.Second, LingerTime: 5 * time.Second, OrphanTime: 30 * time.Second,
 			RetainAvailable: true, MaximumQoS: 2,
 		},

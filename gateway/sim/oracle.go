@@ -21,7 +21,6 @@ type oracle struct {
 	got     map[receipt]*got
 	latest  map[string]uint64 // per queue: the greatest place in it of what was delivered for the first time
 	pending []*due
-	orphans map[receipt]int // by identity
 
 	wills     map[string]*will
 	willOrder []*will
@@ -67,11 +66,11 @@ type got struct {
 // marks count what must happen now and then: a run in which nothing happens shows nothing.
 type marks struct {
 	published, acked, delivered, again, fenced, takeovers, duplicates, released int
-	redelivered, resumed, sweeps, wills, worksAgain                             int
+	redelivered, resumed, sweeps, wills, worksAgain, spent                      int
 }
 
 func newOracle(w *world) *oracle {
-	return &oracle{w: w, records: map[string]*record{}, got: map[receipt]*got{}, orphans: map[receipt]int{}, wills: map[string]*will{}, handed: map[string]*handed{}, latest: map[string]uint64{}}
+	return &oracle{w: w, records: map[string]*record{}, got: map[receipt]*got{}, wills: map[string]*will{}, handed: map[string]*handed{}, latest: map[string]uint64{}}
 }
 
 func (o *oracle) gotBy(d *device, key string) *got {
@@ -259,24 +258,13 @@ func (o *oracle) delivered(d *device, p *packet.Publish, key string, taken bool)
 	}
 	if p.QoS == 2 && taken {
 		copies := o.copies(d, key)
-		if g.exactly++; g.exactly > len(copies)+o.orphaned(d, copies) {
+		if g.exactly++; g.exactly > len(copies) {
 			o.w.fail("exactly once: %s was passed %s %d times, the bus had it %d times", d.id, key, g.exactly, len(copies))
 		}
 	}
 	for _, due := range o.pending {
 		due.done = due.done || due.d == d && due.r == r
 	}
-}
-
-// orphaned counts exchanges with a 3.1.1 device that were closed because their message did not come again in time, and then it came:
-// the device cannot say whether it had it, and twice is better than never (mqtt/session endOrphan). It takes a connection that was taken over,
-// never heard of it and holds on to its deliveries for longer than session.Config.OrphanTime.
-func (o *oracle) orphaned(d *device, copies []*entry) (n int) {
-	for _, e := range copies {
-		id, _ := e.m.Properties.MessageID.(string)
-		n += o.orphans[receipt{d.id, "s:" + id}]
-	}
-	return n
 }
 
 // firstInOrder: what comes for the first time comes in the order of the queue.
@@ -391,12 +379,6 @@ func (o *oracle) sendsPublish(sh *shell, s *sessionstore.Session, p *packet.Publ
 func (o *oracle) sendsAck(sh *shell, s *sessionstore.Session, p *packet.Ack) {
 	inbound := slices.IndexFunc(s.Inbound, func(r sessionstore.Inbound) bool { return r.PacketID == uint16(p.ID) })
 	outbound := slices.IndexFunc(s.Outbound, func(r sessionstore.Outbound) bool { return r.PacketID == uint16(p.ID) })
-	if p.Kind == packet.PUBREL && sh.conn.d.version == packet.V311 && outbound >= 0 {
-		identity := s.Outbound[outbound].Identity
-		if r, kept := sh.watch.resumed[identity]; kept && !r.Released && r.PacketID == uint16(p.ID) {
-			o.orphans[receipt{sh.conn.d.id, identity}]++
-		}
-	}
 	told := func(what string) {
 		o.w.fail("P3: %s sends %s to %s, but %s", sh.n.id, packetText(p), sh.conn.d.id, what)
 	}

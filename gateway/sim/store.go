@@ -206,6 +206,8 @@ func (l *storeLane) reset() {
 	l.up.sever()
 	l.down.sever()
 	l.c.n.after(l.c.n.w.between(5*time.Millisecond, 300*time.Millisecond), func() {
+		l.up.sever() // another reset may have been quicker; a copy of an old write that comes late changes nothing (sessionstore/redis)
+		l.down.sever()
 		l.connect()
 		for _, r := range l.requests {
 			l.transmit(r)
@@ -290,6 +292,18 @@ func (c *storeClient) sweep(done func(taken int, err error)) {
 		taken += n
 		return err
 	}, func(err error) { done(taken, err) })
+}
+
+func (c *storeClient) epochsOf(fences []sessionstore.Fence, done func([]uint64, error)) {
+	keys := make([]sessionstore.Key, len(fences))
+	for i, f := range fences {
+		keys[i] = f.Key
+	}
+	var epochs []uint64
+	c.lane(sessionstore.Key{ClientID: "epochs"}).add(c.n.id+" epochs", upkeepWait, func() (err error) {
+		epochs, err = c.n.w.store.held.Epochs(context.Background(), keys)
+		return err
+	}, func(err error) { done(epochs, err) })
 }
 
 // due asks for work. What an answer held that was lost comes again when its claim is over.

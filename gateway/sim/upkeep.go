@@ -30,6 +30,29 @@ func (n *node) startUpkeep() {
 		n.after(leasePause, u.keepLease)
 		n.after(sweepPause, u.sweep)
 		u.timer = n.after(duePause, u.work)
+		n.after(epochsRound, u.compareEpochs)
+	})
+}
+
+// compareEpochs ends connections whose notice was lost (gateway/epochs.go). That the watch says when notices were missed is not simulated: it makes a
+// round come sooner.
+func (u *upkeep) compareEpochs() {
+	var owners []*shell
+	var fences []sessionstore.Fence
+	for _, sh := range u.n.shells {
+		if sh.epoch != 0 && !sh.finished {
+			owners, fences = append(owners, sh), append(fences, sessionstore.Fence{Key: sh.key, Epoch: sh.epoch})
+		}
+	}
+	u.n.store.epochsOf(fences, func(epochs []uint64, err error) {
+		if err == nil {
+			for _, i := range sessionstore.Spent(fences, epochs) {
+				u.n.w.log("node    %s finds that %s is another's", u.n.id, owners[i].key.ClientID)
+				u.n.w.oracle.marks.spent++
+				owners[i].post(takenOver)
+			}
+		}
+		u.n.after(epochsRound, u.compareEpochs)
 	})
 }
 
