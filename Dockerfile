@@ -14,8 +14,8 @@ RUN --mount=type=cache,target=/go/pkg/mod --mount=type=cache,target=/root/.cache
 FROM gcr.io/distroless/static-debian12:nonroot
 COPY --from=build /sluice /usr/local/bin/sluice
 COPY LICENSE /usr/share/doc/sluice/LICENSE
-# 1883 MQTT, 8883 MQTT over TLS, 8080 health and metrics.
-EXPOSE 1883 8883 8080
+# 1883 MQTT, 8883 MQTT over TLS, 8083 and 8084 the same over WebSocket, 8080 health and metrics.
+EXPOSE 1883 8883 8083 8084 8080
 USER 65532:65532
 ENTRYPOINT ["/usr/local/bin/sluice"]
 CMD ["serve"]

@@ -234,32 +234,44 @@ func probeSession(t *testing.T, n *rig.Node, v packet.Version, o offer) {
 // not resumed where none are kept: it ends.
 func TestProfilesOfTwoListeners(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
-		n, other := rig.Pair(t, b, "mqtt.ws.listen=127.0.0.1:0", "mqtt.ws.profile=ephemeral")
-		rig.Versions(t, func(t *testing.T, v packet.Version) {
-			id := rig.Prefix(t)
-			kept, _ := rig.Dial(t, n, v, rig.Persistent(id))
-			kept.Subscribe(id+"/t", 1)
-			passing, connack := webDevice(t, other, v, rig.Persistent(id))
-			if connack.SessionPresent {
-				t.Error("a session is present with profile ephemeral")
-			}
-			if v == packet.V5 {
-				if reason := mqtttest.Expect[*packet.Disconnect](kept).Reason; reason != packet.SessionTakenOver {
-					t.Errorf("the other connection was told %v", reason)
-				}
-			}
-			kept.ExpectClosed()
-			passing.Publish(id+"/t", []byte("1"), 1)
-			leave(passing)
-			kept, connack = rig.Dial(t, n, v, rig.Persistent(id))
-			if connack.SessionPresent {
-				t.Error("a session is present that ended with an ephemeral connection")
-			}
-			leave(kept)
-			kept, _ = rig.Dial(t, n, v, rig.Clean(id))
-			kept.Disconnect()
-		})
+		profiles := map[string][]string{"standard": nil}
+		if b.Shared {
+			profiles["durable"] = []string{"profile=durable", "sessions.url=" + rig.Env(t, envReplicated)}
+		}
+		for profile, set := range profiles {
+			t.Run(profile, func(t *testing.T) {
+				n, other := rig.Pair(t, b, append(set, "mqtt.ws.listen=127.0.0.1:0", "mqtt.ws.profile=ephemeral")...)
+				rig.Versions(t, func(t *testing.T, v packet.Version) { moveToEphemeral(t, n, other, v) })
+			})
+		}
 	})
+}
+
+// moveToEphemeral takes a session from the first listener of n to the second of other and back.
+func moveToEphemeral(t *testing.T, n, other *rig.Node, v packet.Version) {
+	t.Helper()
+	id := rig.Prefix(t)
+	kept, _ := rig.Dial(t, n, v, rig.Persistent(id))
+	kept.Subscribe(id+"/t", 1)
+	passing, connack := webDevice(t, other, v, rig.Persistent(id))
+	if connack.SessionPresent {
+		t.Error("a session is present with profile ephemeral")
+	}
+	if v == packet.V5 {
+		if reason := mqtttest.Expect[*packet.Disconnect](kept).Reason; reason != packet.SessionTakenOver {
+			t.Errorf("the other connection was told %v", reason)
+		}
+	}
+	kept.ExpectClosed()
+	passing.Publish(id+"/t", []byte("1"), 1)
+	leave(passing)
+	kept, connack = rig.Dial(t, n, v, rig.Persistent(id))
+	if connack.SessionPresent {
+		t.Error("a session is present that ended with an ephemeral connection")
+	}
+	leave(kept)
+	kept, _ = rig.Dial(t, n, v, rig.Clean(id))
+	kept.Disconnect()
 }
 
 // The Will is kept for a device of profile ephemeral, too: the one thing of it that outlives its node.
