@@ -49,8 +49,8 @@ func (m *Machine) completedAgain(ev MessageArrived) bool {
 	}
 	rec := d.completed[i]
 	d.completed = slices.Delete(d.completed, i, i+1)
-	d.answered.take(rec.Identity, d.gen)
-	m.settle(ev.Delivery, rec.Identity, accepted)
+	d.answered.take(rec.Identity, d.session.gen)
+	m.settle(&d.session, ev.Delivery, rec.Identity, accepted)
 	m.complete(rec) // this settlement can get lost as well
 	return true
 }

@@ -17,7 +17,8 @@ type Config struct {
 	TopicAliasMaximum uint16
 	// OutboundAliasMaximum bounds the aliases we set towards the device, whatever it allows.
 	OutboundAliasMaximum uint16
-	// OutboundWindow bounds the QoS 1 and 2 PUBLISH packets under way to the device; the device's Receive Maximum can only lower it.
+	// OutboundWindow bounds the QoS 1 and 2 PUBLISH packets under way to the device; the device's Receive Maximum can only lower it. More than
+	// 16,382 count as so many, since packet identifiers are needed for more than what is under way.
 	OutboundWindow uint16
 	// KeepAliveMax in seconds: a longer or no keep-alive is replaced by Server Keep Alive (MQTT 5; 3.1.1 devices are held to their own).
 	// Zero: no limit.

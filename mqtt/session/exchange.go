@@ -64,7 +64,7 @@ func (m *Machine) settleReleased(o *outbound) {
 	if o.delivery == 0 {
 		return
 	}
-	m.settle(o.delivery, o.rec.Identity, accepted)
+	m.settle(o.lane, o.delivery, o.rec.Identity, accepted)
 	o.delivery, o.settled = 0, true
 }
 
@@ -85,7 +85,7 @@ func (m *Machine) pubcomp(p *packet.Ack) {
 		// The bus will bring the message again to be settled. Until then the record keeps a resumed session from sending it.
 		m.freeSlot(o)
 		o.state = outDone
-		if m.down.attached && m.timers.orphansAt.IsZero() {
+		if m.down.session.attached && m.timers.orphansAt.IsZero() {
 			m.awaitOrphans()
 		}
 	}

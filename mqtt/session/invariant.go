@@ -7,10 +7,47 @@ import (
 	"sluice/mqtt/packet"
 )
 
+// checkLanes: a lane has no more outstanding than it may ever have had, and the books of all agree.
+func (m *Machine) checkLanes() error {
+	d := &m.down
+	unasked := 0
+	for i, l := range append([]*lane{&d.session}, d.shared...) {
+		slots := 0
+		for _, o := range d.exchanges {
+			if o.lane == l && o.slot {
+				slots++
+			}
+		}
+		unasked += l.unasked
+		most := d.window
+		if l.shared() {
+			most = max(1, d.window/2)
+		}
+		switch {
+		case slots != l.slots:
+			return fmt.Errorf("lane %q: %d of %d slots", l.filter, slots, l.slots)
+		case l.credit < 0 || l.unasked < 0 || l.copies < -len(l.handing):
+			return fmt.Errorf("lane %q: %d credit, %d messages to settle, %d copies awaited, %d being handed over", l.filter, l.credit, l.unasked, l.copies, len(l.handing))
+		case m.phase == phaseOpen && l.credit+l.underWay() > most:
+			return fmt.Errorf("lane %q: %d credit and %d messages under way, at most %d are allowed", l.filter, l.credit, l.underWay(), most)
+		case !l.attached && l.credit != 0:
+			return fmt.Errorf("lane %q: %d credit without a lane", l.filter, l.credit)
+		case i > 0 && (!l.attached || d.lane(l.filter) != l):
+			return fmt.Errorf("lane %q is kept although it is gone", l.filter)
+		case l.wanted != (l.shared() && m.subs.of(l.filter, false) != nil):
+			return fmt.Errorf("lane %q is wanted: %t", l.filter, l.wanted)
+		}
+	}
+	if unasked > d.unasked || m.phase == phaseOpen && d.freeIDs() < 0 {
+		return fmt.Errorf("%d of %d messages to settle, %d identifiers free", unasked, d.unasked, d.freeIDs())
+	}
+	return nil
+}
+
 // Check reports what is broken of the invariants that can be seen in the machine itself (doc.go). Tests and simulations call it after each
 // Step.
 func (m *Machine) Check() error {
-	return errors.Join(m.checkUplink(), m.checkDownlink(), m.checkWaiting())
+	return errors.Join(m.checkUplink(), m.checkDownlink(), m.checkLanes(), m.checkWaiting())
 }
 
 func (m *Machine) checkUplink() error {
@@ -63,7 +100,7 @@ func (m *Machine) checkDownlink() error {
 			return fmt.Errorf("identifier %d is in use although the record of a completed exchange has it", r.ID)
 		}
 	}
-	slots, stale := 0, 0
+	slots, stale, flying, owed := 0, 0, 0, 0
 	deliveries := make(map[uint64]packet.ID)
 	for id, o := range d.exchanges {
 		if id == 0 || id != o.rec.ID {
@@ -74,6 +111,12 @@ func (m *Machine) checkDownlink() error {
 		}
 		if o.stale {
 			stale++
+		}
+		if o.flying {
+			flying++
+		}
+		if o.owed {
+			owed++
 		}
 		if o.delivery != 0 {
 			if other, twice := deliveries[o.delivery]; twice {
@@ -89,12 +132,11 @@ func (m *Machine) checkDownlink() error {
 		}
 	}
 	switch {
-	case slots != d.slots || stale != d.stale:
-		return fmt.Errorf("downlink accounts: %d of %d slots, %d of %d stale", slots, d.slots, stale, d.stale)
-	case d.credit < 0 || m.phase == phaseOpen && d.credit+slots+d.unasked > d.window:
-		return fmt.Errorf("%d credit, %d slots in use and %d messages to settle, the window is %d", d.credit, slots, d.unasked, d.window)
-	case !d.attached && d.credit != 0:
-		return fmt.Errorf("%d credit without a lane", d.credit)
+	case slots != d.slots || stale != d.stale || flying != d.flying || owed != d.owed:
+		return fmt.Errorf("downlink accounts: %d of %d slots, %d of %d stale, %d of %d sent, %d of %d of earlier connections",
+			slots, d.slots, stale, d.stale, flying, d.flying, owed, d.owed)
+	case m.phase == phaseOpen && flying > d.window:
+		return fmt.Errorf("%d PUBLISH packets without answer, the window is %d", flying, d.window)
 	case len(d.queue) > slots:
 		return fmt.Errorf("%d packets queued, %d slots in use", len(d.queue), slots)
 	case len(d.exchanges) >= packetIDs:

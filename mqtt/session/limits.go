@@ -17,6 +17,10 @@ const (
 	// window, so that a device which never ends an exchange cannot pile them up from connection to connection.
 	resumedWindows = 2
 
+	// windowMax is the largest OutboundWindow. Identifiers are needed for a window under way, for the resumedWindows of earlier connections, and for
+	// a window of records of what is over; there are 65,535.
+	windowMax = packetIDs/(2+resumedWindows) - 1
+
 	// packetIDs is how many packet identifiers there are [MQTT-2.2.1-3].
 	packetIDs = 65535
 

@@ -43,8 +43,8 @@ type Machine struct {
 // New returns the machine of a connection that has just been accepted.
 func New(cfg Config) *Machine {
 	cfg.ReceiveMaximum = max(cfg.ReceiveMaximum, 1)
-	cfg.OutboundWindow = max(cfg.OutboundWindow, 1)
-	return &Machine{cfg: cfg, conn: connection{version: packet.V311}, down: downlink{gen: 1}}
+	cfg.OutboundWindow = min(max(cfg.OutboundWindow, 1), windowMax)
+	return &Machine{cfg: cfg, conn: connection{version: packet.V311}, down: downlink{session: lane{gen: 1}, gens: 1}}
 }
 
 // Version is the protocol version of CONNECT. Before that it is the version for a refusal: 3.1.1, unless the CONNECT asked for more.
@@ -61,6 +61,7 @@ func (m *Machine) Step(now time.Time, ev Event, out []Effect) []Effect {
 	m.now, m.out = now, out
 	m.take(ev)
 	m.drain()
+	m.sendQueued()
 	m.grant()
 	m.finish()
 	m.setDeadline()
@@ -85,9 +86,11 @@ func (m *Machine) take(ev Event) {
 	case Unsubscribed:
 		m.unsubscribed(ev)
 	case LaneAttached:
-		m.laneAttached()
+		m.laneAttached(ev.Lane)
 	case LaneDetached:
-		m.laneDetached()
+		m.laneDetached(ev.Lane)
+	case HandedOver:
+		m.handedOver(ev)
 	case ConnectionOpened:
 		m.connectionOpened(ev)
 	case SessionOpened:

@@ -6,20 +6,20 @@ import (
 	"sluice/mqtt/packet"
 )
 
-// downlink is what is under way to the device on the session lane.
+// downlink is what is under way to the device.
 type downlink struct {
-	window   int  // QoS 1 and 2 PUBLISH packets without answer: ours or the device's Receive Maximum, whichever is less
-	attached bool // the session lane is up
-	// gen counts the lanes of this connection: a delivery belongs to the lane that brought it.
-	gen    uint64
-	credit int // messages the lane may still bring
-	slots  int // exchanges that take up the window
-	// unasked counts the messages that are to be settled without the device; they take up the window until the store has answered.
-	unasked int
+	window  int // QoS 1 and 2 PUBLISH packets without answer: ours or the device's Receive Maximum, whichever is less
+	session lane
+	shared  []*lane // attached, in the order they were
+	gens    uint64  // attachments counted, of all lanes
+	slots   int     // exchanges that take up the window, or wait for it: those of all lanes, gone ones among them
+	unasked int     // messages to be settled without the device, of all lanes
+	flying  int     // exchanges whose PUBLISH is without its last answer
 
 	exchanges map[packet.ID]*outbound
 	queue     []*outbound // not sent yet, in order
-	stale     int         // exchanges without a delivery on this lane, whose message may come again
+	stale     int         // exchanges that have lost their delivery with its lane; the message may come again
+	owed      int         // QoS 2 exchanges of earlier connections that the device has not ended
 	answered  answeredRing
 	completed completed
 	lastID    packet.ID
@@ -36,12 +36,15 @@ type downlink struct {
 // released.
 type outbound struct {
 	rec   Outbound
+	lane  *lane // that brought the message; the session lane for one that came from the store
 	state outboundState
 	// delivery is what is to be settled; zero while the message is back on the bus, or once it is settled.
 	delivery uint64
 	settled  bool
-	slot     bool // takes up the window: its PUBLISH was, or will be, sent on this connection
+	slot     bool // takes up the window, or waits for it: its PUBLISH was, or will be, sent on this connection
+	flying   bool // its PUBLISH was sent on this connection
 	stale    bool
+	owed     bool
 	orphan   bool // closed with PUBREL because its message did not come again
 
 	ready   bool            // queued: the record is stored
@@ -69,16 +72,21 @@ func (m *Machine) messageArrived(ev MessageArrived) {
 		m.fanOut(ev.Message)
 		return
 	}
-	if m.down.credit == 0 {
+	l := m.down.lane(ev.Lane)
+	if l == nil || l.credit == 0 {
 		// Nobody asked for it.
 		m.emit(Settle{Delivery: ev.Delivery, Outcome: SettleReleased})
 		return
 	}
-	m.down.credit--
-	if m.cameAgain(ev) {
+	l.credit--
+	if l.shared() {
+		m.sharedArrived(l, ev)
 		return
 	}
-	m.deliver(ev)
+	m.copyArrived(ev.Message.For)
+	if !m.cameAgain(ev) {
+		m.deliver(l, ev)
+	}
 }
 
 // fanOut sends a message of the node lane, which serves QoS 0 subscriptions only: what a subscription with a higher QoS matches comes on
@@ -96,76 +104,87 @@ func (m *Machine) fanOut(msg Message) {
 	}
 }
 
-// deliver sends a message of the session lane, or says why not.
-func (m *Machine) deliver(ev MessageArrived) {
+// deliver sends a message, or says why not.
+func (m *Machine) deliver(l *lane, ev MessageArrived) {
 	msg := ev.Message
+	if l.shared() {
+		msg.For, msg.Retained = l.filter, false
+	}
 	r := m.route(msg, fromInbox)
 	switch {
 	case r.withheld:
-		m.settleUnasked(ev, accepted)
+		m.settleUnasked(l, ev, accepted)
 		return
 	case !r.matched:
-		m.settleUnasked(ev, rejected(packet.ImplementationSpecificError, "no subscription of the device matches the topic"))
+		m.settleUnasked(l, ev, rejected(packet.ImplementationSpecificError, "no subscription of the device matches the topic"))
 		return
 	case m.expired(msg.Expires):
-		m.settle(ev.Delivery, msg.Identity, rejectedExpired)
+		m.settle(l, ev.Delivery, msg.Identity, rejectedExpired)
+		return
+	case l.shared() && min(msg.Publish.QoS, r.granted) == 2:
+		m.moveToInbox(l, ev.Delivery)
 		return
 	}
 	p := m.newPublish(msg, r, min(msg.Publish.QoS, r.granted))
 	if p.QoS > 0 {
 		p.ID = m.allocateID()
 	}
-	// A QoS 1 record is not waited for, so another owner may have sent the message and left no word of it. At QoS 2 no record means not sent.
-	p.Dup = p.QoS == 1 && msg.Redelivered // [MQTT-3.3.1-1]
+	// A QoS 1 record is not waited for, so another owner may have sent the message and left no word of it. At QoS 2 no record means not sent. What
+	// a group has got back is sent as a new message, whoever had it before: the exchange has ended with its connection.
+	p.Dup = p.QoS == 1 && msg.Redelivered && !l.shared() // [MQTT-3.3.1-1]
 	m.setExpiry(p, msg.Expires)
 	if v, ok := m.writable(p); !ok {
-		m.settleUnasked(ev, v)
+		m.settleUnasked(l, ev, v)
 		return
 	}
 	if p.QoS == 0 {
 		m.shorten(p)
 		m.emit(SendPacket{Packet: p})
-		m.settleUnasked(ev, accepted)
+		m.settleUnasked(l, ev, accepted)
 		return
 	}
-	m.begin(ev, p)
+	m.begin(l, ev, p)
 }
 
 // settleUnasked settles a message by what we know of the session, without an answer of the device. A connection that was taken over and has
 // not heard of it may know too little: the bus can still bring it messages for subscriptions that its successor made. So the store must
 // confirm first that the session is ours. At QoS 0 that would cost more than it saves.
-func (m *Machine) settleUnasked(ev MessageArrived, v verdict) {
+func (m *Machine) settleUnasked(l *lane, ev MessageArrived, v verdict) {
 	if ev.Message.Publish.QoS == 0 {
-		m.settle(ev.Delivery, ev.Message.Identity, v)
+		m.settle(l, ev.Delivery, ev.Message.Identity, v)
 		return
 	}
+	l.unasked++
 	m.down.unasked++
-	held := &heldVerdict{delivery: ev.Delivery, identity: ev.Message.Identity, gen: m.down.gen, verdict: v}
+	held := &heldVerdict{lane: l, delivery: ev.Delivery, identity: ev.Message.Identity, gen: l.gen, verdict: v}
 	// Any write asks the question; this one changes nothing.
 	m.store(pendingStore{then: thenSettle, held: held}, SetExpiry{Seconds: m.conn.expiry})
 }
 
 // heldVerdict is a settlement that waits for the store.
 type heldVerdict struct {
+	lane     *lane
 	delivery uint64
 	identity string
-	gen      uint64 // of the lane that brought the delivery
+	gen      uint64 // of the lane when it brought the delivery
 	verdict  verdict
 }
 
 func (m *Machine) settleHeld(h *heldVerdict) {
+	h.lane.unasked--
 	m.down.unasked--
-	if h.gen == m.down.gen {
-		m.settle(h.delivery, h.identity, h.verdict)
+	if h.gen == h.lane.gen {
+		m.settle(h.lane, h.delivery, h.identity, h.verdict)
 	} // else it is back on the bus, and will come again
 }
 
 // begin opens an exchange. Its PUBLISH leaves when all before it have left: one order for QoS 1 and 2 [MQTT-4.6.0-5].
-func (m *Machine) begin(ev MessageArrived, p *packet.Publish) {
+func (m *Machine) begin(l *lane, ev MessageArrived, p *packet.Publish) {
 	d := &m.down
 	d.lastOrder++
 	o := &outbound{
 		rec:      Outbound{ID: p.ID, Identity: ev.Message.Identity, QoS: p.QoS, Order: d.lastOrder},
+		lane:     l,
 		state:    outQueued,
 		delivery: ev.Delivery,
 		slot:     true,
@@ -176,6 +195,7 @@ func (m *Machine) begin(ev MessageArrived, p *packet.Publish) {
 		d.exchanges = make(map[packet.ID]*outbound)
 	}
 	d.exchanges[p.ID] = o
+	l.slots++
 	d.slots++
 	if p.QoS == 2 {
 		d.queue = append(d.queue, o)
@@ -183,24 +203,26 @@ func (m *Machine) begin(ev MessageArrived, p *packet.Publish) {
 		m.store(pendingStore{then: thenSend, out: o}, PutOutbound{Record: o.rec})
 		return
 	}
-	m.noteOutbound(o.rec)
+	if !l.shared() {
+		m.noteOutbound(o.rec)
+	}
 	m.enqueue(o)
 }
 
 // enqueue sends an exchange that is ready, behind those that are not.
 func (m *Machine) enqueue(o *outbound) {
 	o.ready = true
-	if len(m.down.queue) == 0 {
+	if len(m.down.queue) == 0 && m.down.flying < m.down.window {
 		m.sendExchange(o)
 		return
 	}
 	m.down.queue = append(m.down.queue, o)
 }
 
-// sendQueued sends what is ready, as far as nothing before it waits for its record.
+// sendQueued sends what is ready, as far as the window allows and nothing before it waits for its record.
 func (m *Machine) sendQueued() {
 	d := &m.down
-	for m.phase == phaseOpen && len(d.queue) > 0 && d.queue[0].ready {
+	for m.phase == phaseOpen && len(d.queue) > 0 && d.queue[0].ready && d.flying < d.window {
 		o := d.queue[0]
 		d.queue[0] = nil
 		d.queue = d.queue[1:]
@@ -220,18 +242,22 @@ func (m *Machine) sendExchange(o *outbound) {
 	}
 	m.setExpiry(p, o.expires)
 	m.shorten(p)
-	o.state = outSent
+	o.state, o.flying = outSent, true
+	m.down.flying++
 	m.emit(SendPacket{Packet: p})
 }
 
 // end closes an exchange and settles its message.
 func (m *Machine) end(o *outbound, v verdict) {
 	if o.delivery != 0 {
-		m.settle(o.delivery, o.rec.Identity, v)
-	} else if !o.settled {
-		m.down.answered.add(m.answeredMax(), answered{identity: o.rec.Identity, gen: m.down.gen - 1, verdict: v})
+		m.settle(o.lane, o.delivery, o.rec.Identity, v)
+	} else if !o.settled && !o.lane.shared() {
+		m.down.answered.add(m.answeredMax(), answered{identity: o.rec.Identity, verdict: v})
 	}
 	m.remove(o)
+	if o.lane.shared() {
+		return
+	}
 	if o.rec.QoS == 2 && v.outcome == SettleAccepted {
 		m.complete(o.rec)
 		return
@@ -241,21 +267,24 @@ func (m *Machine) end(o *outbound, v verdict) {
 
 func (m *Machine) remove(o *outbound) {
 	m.freeSlot(o)
-	m.freshen(o)
+	m.setStale(o, false)
 	delete(m.down.exchanges, o.rec.ID)
 }
 
+// freeSlot: the device has done with the exchange.
 func (m *Machine) freeSlot(o *outbound) {
 	if o.slot {
 		o.slot = false
+		o.lane.slots--
 		m.down.slots--
 	}
-}
-
-func (m *Machine) freshen(o *outbound) {
-	if o.stale {
-		o.stale = false
-		m.down.stale--
+	if o.flying {
+		o.flying = false
+		m.down.flying--
+	}
+	if o.owed {
+		o.owed = false
+		m.down.owed--
 	}
 }
 

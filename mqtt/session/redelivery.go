@@ -7,60 +7,38 @@ import (
 	"sluice/mqtt/packet"
 )
 
-func (m *Machine) laneAttached() {
-	m.down.attached = true
-	m.down.credit = 0
-	if len(m.orphans()) > 0 {
-		m.awaitOrphans()
-	}
-}
-
-// laneDetached: what is unsettled is back on the bus. An exchange goes on with the device, and takes its message back when it comes again.
-func (m *Machine) laneDetached() {
-	d := &m.down
-	d.attached = false
-	d.credit = 0
-	d.gen++
-	m.timers.orphansAt = time.Time{}
-	for _, o := range d.exchanges {
-		o.delivery = 0
-		o.stale = true
-	}
-	d.stale = len(d.exchanges)
-}
-
 // cameAgain handles a message that an earlier lane, of this connection or one before, has brought already.
 func (m *Machine) cameAgain(ev MessageArrived) bool {
 	d := &m.down
 	if ev.Message.Identity == "" {
 		return false
 	}
-	if o := m.staleExchange(ev.Message.Identity); o != nil {
-		m.freshen(o)
+	if o := m.staleExchange(&d.session, ev.Message.Identity); o != nil {
+		m.setStale(o, false)
 		if !m.timers.orphansAt.IsZero() {
 			m.awaitOrphans() // the bus is still at it
 		}
 		m.rejoin(o, ev)
 		return true
 	}
-	if m.completedAgain(ev) {
+	if m.completedAgain(ev) || m.copyAgain(ev) {
 		return true
 	}
-	if v, ok := d.answered.take(ev.Message.Identity, d.gen); ok {
-		m.settle(ev.Delivery, ev.Message.Identity, v)
+	if v, ok := d.answered.take(ev.Message.Identity, d.session.gen); ok {
+		m.settle(&d.session, ev.Delivery, ev.Message.Identity, v)
 		return true
 	}
 	return false
 }
 
-// staleExchange is the oldest exchange that waits for a message of this identity.
-func (m *Machine) staleExchange(identity string) *outbound {
-	if m.down.stale == 0 {
+// staleExchange is the oldest exchange of a lane that waits for a message of this identity.
+func (m *Machine) staleExchange(l *lane, identity string) *outbound {
+	if m.down.stale == 0 || identity == "" {
 		return nil
 	}
 	var found *outbound
 	for _, o := range m.down.exchanges {
-		if o.stale && o.rec.Identity == identity && (found == nil || o.rec.Order < found.rec.Order) {
+		if o.stale && o.lane.filter == l.filter && o.rec.Identity == identity && (found == nil || o.rec.Order < found.rec.Order) {
 			found = o
 		}
 	}
@@ -95,6 +73,7 @@ func (m *Machine) sendAgain(o *outbound, msg Message) {
 	}
 	o.state, o.pub, o.expires = outQueued, p, msg.Expires
 	o.again, o.slot = true, true
+	o.lane.slots++
 	m.down.slots++
 	m.enqueue(o)
 }
@@ -112,7 +91,7 @@ func (m *Machine) closeOrphans() {
 	if len(orphans) == 0 {
 		return
 	}
-	if m.down.credit == 0 {
+	if m.down.session.credit == 0 {
 		m.awaitOrphans() // the bus may not bring anything at present
 		return
 	}

@@ -14,6 +14,7 @@ func (m *Machine) resume(s State) {
 		m.subs.put(sub)
 	}
 	m.subs.resumed = len(m.subs.list)
+	m.noteWanted()
 	for _, rec := range s.Inbound {
 		r := &inbound{rec: rec}
 		if rec.Accepted {
@@ -46,9 +47,12 @@ func (m *Machine) resumeExchange(rec Outbound) {
 		d.completed = append(d.completed, rec)
 		return
 	}
-	o := &outbound{rec: rec, stale: true}
+	o := &outbound{rec: rec, lane: &d.session, owed: rec.QoS == 2}
 	d.exchanges[rec.ID] = o
-	d.stale++
+	m.setStale(o, true)
+	if o.owed {
+		d.owed++
+	}
 	if rec.Released {
 		o.state = outReleased
 		m.sendAck(packet.PUBREL, rec.ID, packet.Success, "")
@@ -67,7 +71,9 @@ func (m *Machine) State() State {
 		}
 	}
 	for _, o := range slices.SortedFunc(maps.Values(m.down.exchanges), byOrder) {
-		s.Outbound = append(s.Outbound, o.rec)
+		if !o.lane.shared() {
+			s.Outbound = append(s.Outbound, o.rec)
+		}
 	}
 	s.Outbound = append(s.Outbound, m.down.completed...)
 	return s

@@ -90,7 +90,10 @@ func (m *Machine) goOn(s pendingStore) {
 
 func (m *Machine) storeFailed(err StoreError) {
 	// What was to be confirmed never will be: nothing more is to be recorded on this connection.
-	m.stores, m.down.unasked = nil, 0
+	m.stores, m.down.unasked, m.down.session.unasked = nil, 0, 0
+	for _, l := range m.down.shared {
+		l.unasked = 0
+	}
 	if err == StoreFenced {
 		// Another connection owns the session, perhaps for long: it answers for the Will.
 		m.ending.taken, m.ending.noWill = true, true

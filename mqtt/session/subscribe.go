@@ -180,6 +180,7 @@ func (m *Machine) startSubscribe(r *request) {
 		return
 	}
 	r.waiting = true
+	m.noteWanted()
 	if !slices.Contains(retained, true) {
 		retained = nil
 	}
@@ -242,6 +243,7 @@ func (m *Machine) subscribed(ev Subscribed) {
 		}
 	}
 	m.subs.under = nil
+	m.noteWanted()
 	m.store(pendingStore{then: thenSuback}, ops...)
 }
 
@@ -304,6 +306,7 @@ func (m *Machine) removeSubscriptions() {
 		m.subs.list = append(m.subs.list[:k], m.subs.list[k+1:]...)
 	}
 	r.waiting = true
+	m.noteWanted()
 	m.emit(Unsubscribe{ID: r.id, Filters: filters})
 }
 

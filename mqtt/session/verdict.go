@@ -34,10 +34,13 @@ func refusedBy(p *packet.Ack) verdict {
 	return v
 }
 
-// settle answers a delivery of the lane, and remembers that: with the lane the answer can get lost.
-func (m *Machine) settle(delivery uint64, identity string, v verdict) {
+// settle answers a delivery, and remembers that: with its lane the answer can get lost. A message of a group may then go to another member, so
+// there nothing is remembered.
+func (m *Machine) settle(l *lane, delivery uint64, identity string, v verdict) {
 	m.emit(Settle{Delivery: delivery, Outcome: v.outcome, Reason: v.reason, Text: v.text, User: v.user})
-	m.down.answered.add(m.answeredMax(), answered{identity: identity, gen: m.down.gen, verdict: v})
+	if !l.shared() {
+		m.down.answered.add(m.answeredMax(), answered{identity: identity, gen: l.gen, verdict: v})
+	}
 }
 
 func (m *Machine) answeredMax() int { return answeredWindows * m.down.window }
@@ -45,7 +48,7 @@ func (m *Machine) answeredMax() int { return answeredWindows * m.down.window }
 // answered is a message that was, or is to be, settled: should the bus bring it again on a later lane, it gets the same verdict.
 type answered struct {
 	identity string
-	gen      uint64 // of the lane it was settled on; one less than the present when it could not be
+	gen      uint64 // of the session lane when it was settled; zero when it could not be
 	verdict  verdict
 }
 

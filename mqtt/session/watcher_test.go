@@ -2,6 +2,7 @@ package session
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,12 @@ type watcher struct {
 	kept    map[packet.ID]string      // from earlier connections, and not sent on this one
 	known   map[string]bool           // identities the device has acknowledged
 	asQoS0  map[uint64]bool           // deliveries that were sent at QoS 0
-	credit  int
+	credit  map[string]int            // by lane
+	lanes   int                       // shared lanes attached so far
+	// How much of the shared lanes was seen: messages handed over, PUBLISH packets sent.
+	handovers, ofGroups int
+	handed              map[uint64]bool // deliveries that are being handed over
+	begun               map[string]bool // identities that were sent, or were on an earlier connection
 
 	under   Subscribe       // the SUBSCRIBE under way
 	filters map[string]bool // true: subscribed; false: no longer, or never after all
@@ -47,7 +53,7 @@ func newWatcher(m *Machine) *watcher {
 	return &watcher{
 		m: m, stores: map[uint64]Store{}, tokens: map[uint64]Publish{}, success: map[uint64]bool{}, backed: map[packet.ID]bool{},
 		sent: map[packet.ID]*sentOut{}, open: map[uint64]MessageArrived{}, known: map[string]bool{}, kept: map[packet.ID]string{}, asQoS0: map[uint64]bool{},
-		filters: map[string]bool{}, excused: map[uint64]bool{},
+		filters: map[string]bool{}, excused: map[uint64]bool{}, credit: map[string]int{}, handed: map[uint64]bool{}, begun: map[string]bool{},
 	}
 }
 
@@ -64,16 +70,38 @@ func (w *watcher) step(now time.Time, ev Event, effects []Effect) error {
 			return fmt.Errorf("%T: %w", e, err)
 		}
 	}
+	if err := w.bounds(); err != nil {
+		return err
+	}
+	return w.m.Check()
+}
+
+// bounds: never more PUBLISH packets than the device takes, and no lane has more outstanding than its share.
+func (w *watcher) bounds() error {
+	if !w.connected || w.closed {
+		return nil
+	}
 	unacked := 0
 	for _, s := range w.sent {
 		if !s.released {
 			unacked++
 		}
 	}
-	if w.connected && !w.closed && w.credit+unacked > w.window {
-		return fmt.Errorf("credit %d and %d PUBLISH packets without answer, the window is %d", w.credit, unacked, w.window)
+	if unacked > w.window || w.lanes == 0 && w.credit[""]+unacked > w.window {
+		return fmt.Errorf("credit %d and %d PUBLISH packets without answer, the window is %d", w.credit[""], unacked, w.window)
 	}
-	return w.m.Check()
+	open := map[string]int{}
+	for delivery, ev := range w.open {
+		if ev.Lane != "" && !w.handed[delivery] {
+			open[ev.Lane]++
+		}
+	}
+	for lane, n := range open {
+		if credit, most := w.credit[lane], max(1, w.window/2); credit > 0 && credit+n > most {
+			return fmt.Errorf("lane %q: credit %d and %d unsettled, at most %d are allowed", lane, credit, n, most)
+		}
+	}
+	return nil
 }
 
 func (w *watcher) event(ev Event) error {
@@ -93,6 +121,7 @@ func (w *watcher) event(ev Event) error {
 		}
 		for _, r := range ev.State.Outbound {
 			w.kept[r.ID] = r.Identity
+			w.begun[r.Identity] = true
 			if r.Released {
 				w.known[r.Identity] = true
 				w.sent[r.ID] = &sentOut{identity: r.Identity, qos: 2, released: true}
@@ -125,17 +154,25 @@ func (w *watcher) event(ev Event) error {
 			}
 		}
 	case LaneAttached:
-		w.credit = 0
-	case LaneDetached:
-		w.credit = 0
-		clear(w.open)
-	case MessageArrived:
-		if ev.Delivery != 0 && !w.closed && w.credit > 0 {
-			w.credit--
+		w.credit[ev.Lane] = 0
+		if ev.Lane != "" {
+			w.lanes++
 		}
-		if ev.Delivery != 0 && !w.closed {
+	case LaneDetached:
+		w.credit[ev.Lane] = 0
+		maps.DeleteFunc(w.open, func(_ uint64, m MessageArrived) bool { return m.Lane == ev.Lane })
+	case HandedOver:
+		if w.handed[ev.Delivery] {
+			delete(w.handed, ev.Delivery)
+			delete(w.open, ev.Delivery)
+		}
+	case MessageArrived:
+		if ev.Delivery != 0 && !w.closed && w.credit[ev.Lane] > 0 {
+			w.credit[ev.Lane]--
+		}
+		if ev.Delivery != 0 && w.connected && !w.closed {
 			w.open[ev.Delivery] = ev
-			w.excused[ev.Delivery] = w.excuse(ev.Message)
+			w.excused[ev.Delivery] = ev.Lane == "" && w.excuse(ev.Message)
 		}
 	case Subscribed:
 		if ev.ID != w.under.ID {
@@ -152,6 +189,9 @@ func (w *watcher) event(ev Event) error {
 
 // excuse reports whether a message may be settled accepted because the subscription it came for has ended, and no other wants it.
 func (w *watcher) excuse(msg Message) bool {
+	if topic.IsShared(msg.For) && !msg.Retained {
+		return w.begun[msg.Identity] // the same copy once more
+	}
 	if msg.For != "" {
 		return !w.filters[msg.For] && !slices.ContainsFunc(w.under.Subscriptions, func(s packet.Subscription) bool { return s.Filter == msg.For })
 	}
@@ -231,6 +271,11 @@ func (w *watcher) effect(e Effect, before []Effect) error {
 		if e.ID != 0 {
 			w.stores[e.ID] = e
 		}
+		for _, op := range e.Ops {
+			if put, ok := op.(PutOutbound); ok {
+				w.begun[put.Record.Identity] = true
+			}
+		}
 	case Subscribe:
 		w.under = e
 	case Unsubscribe:
@@ -239,8 +284,15 @@ func (w *watcher) effect(e Effect, before []Effect) error {
 		}
 	case Settle:
 		return w.settled(e)
+	case HandOver:
+		ev, ok := w.open[e.Delivery]
+		if !ok || ev.Lane == "" || ev.Message.Publish.QoS != 2 || w.handed[e.Delivery] {
+			return fmt.Errorf("delivery %d is not one to hand over", e.Delivery)
+		}
+		w.handed[e.Delivery] = true
+		w.handovers++
 	case GrantCredit:
-		w.credit += int(e.N)
+		w.credit[e.Lane] += int(e.N)
 	case CloseConnection:
 		if w.closed {
 			return fmt.Errorf("closed twice")
@@ -324,8 +376,16 @@ func (w *watcher) sendingPublish(p *packet.Publish) error {
 	if o := w.sent[p.ID]; o != nil {
 		return fmt.Errorf("identifier %d is in use", p.ID)
 	}
-	rec := w.m.down.exchanges[p.ID].rec
-	w.sent[p.ID] = &sentOut{identity: rec.Identity, qos: p.QoS}
+	o := w.m.down.exchanges[p.ID]
+	rec := o.rec
+	w.begun[rec.Identity] = true
+	w.sent[p.ID] = &sentOut{identity: known(o.lane.filter, rec.Identity), qos: p.QoS}
+	if o.lane.shared() {
+		w.ofGroups++
+	}
+	if o.lane.shared() && p.QoS == 2 {
+		return fmt.Errorf("a QoS 2 PUBLISH of a group that was not handed over")
+	}
 	if p.QoS == 2 && w.persistent && !p.Dup {
 		for _, s := range w.stores {
 			for _, op := range s.Ops {
@@ -353,23 +413,33 @@ func (w *watcher) noteQoS0(ev Event, effects []Effect) {
 	}
 }
 
+// known is what the device's word on a message is kept under: a group's message is not the session's, though it may be the same.
+func known(lane, identity string) string {
+	if lane == "" {
+		return identity
+	}
+	return lane + " " + identity
+}
+
 func (w *watcher) settled(e Settle) error {
 	ev, ok := w.open[e.Delivery]
 	if !ok {
 		return fmt.Errorf("delivery %d is not there to settle", e.Delivery)
 	}
+	if w.handed[e.Delivery] {
+		return fmt.Errorf("delivery %d is being handed over", e.Delivery)
+	}
 	delete(w.open, e.Delivery)
-	if e.Outcome != SettleAccepted || w.known[ev.Message.Identity] {
+	if e.Outcome != SettleAccepted || w.known[known(ev.Lane, ev.Message.Identity)] {
 		return nil
 	}
-	if ev.Message.FromSelf || strings.HasPrefix(ev.Message.Publish.Topic, "$") {
-		return nil
-	}
-	if w.asQoS0[e.Delivery] || w.excused[e.Delivery] {
-		return nil
-	}
+	msg := ev.Message
 	// A QoS 0 message that comes again after the lane was lost has no trace on the device's side.
-	if ev.Message.Publish.QoS == 0 {
+	if msg.FromSelf || strings.HasPrefix(msg.Publish.Topic, "$") || w.asQoS0[e.Delivery] || w.excused[e.Delivery] || msg.Publish.QoS == 0 {
+		// What was settled without the device is settled the same way should the session lane bring it again.
+		if ev.Lane == "" {
+			w.known[msg.Identity] = true
+		}
 		return nil
 	}
 	return fmt.Errorf("delivery %d accepted before the device acknowledged it", e.Delivery)
