@@ -94,7 +94,9 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 // watch starts the store's watch; ctx bounds only its start.
 func (gw *Gateway) watch(ctx context.Context) error {
 	started := make(chan error, 1)
-	go func() { started <- gw.opt.Store.Watch(gw.ctx, gw.opt.NodeID, gw.directory.lost, gw.upkeep.noticesMissed) }()
+	go func() {
+		started <- gw.opt.Store.Watch(gw.ctx, gw.opt.NodeID, gw.directory.lost, gw.upkeep.noticesMissed)
+	}()
 	select {
 	case err := <-started:
 		return err

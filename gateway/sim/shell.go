@@ -148,6 +148,7 @@ func (sh *shell) perform(e bridge.Effect) {
 		sh.conn.closeByNode()
 	case bridge.Finish:
 		sh.finish(e)
+	case bridge.SendRetained: // the workload retains nothing
 	case bridge.Report:
 	default:
 		panic(fmt.Sprintf("sim: unknown effect %T", e))
