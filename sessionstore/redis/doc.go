@@ -63,7 +63,7 @@
 // # Replication
 //
 // Without Options.Replicas a confirmed step is applied on the primary, and a failover to a replica that lacks it loses it. With them each
-// pipeline that has something to confirm ends in one WAIT or WAITAOF (replicas.go). What is done by nobody's order (leases, sweeps, claims of
-// work) does not wait: when a failover loses it, it is done again. WAIT is no consensus: a change that fewer confirmed than were asked
-// for may be there after a failover or not, and the caller was told ErrNotReplicated.
+// pipeline that has something to confirm ends in one WAIT or WAITAOF (replicas.go). Leases and sweeps do not wait: when a failover loses
+// them, they are done again. A claim of work does, since what is done on its word cannot be taken back. WAIT is no consensus: a change that
+// fewer confirmed than were asked for may be there after a failover or not, and the caller was told ErrNotReplicated.
 package redis

@@ -43,12 +43,17 @@ func (s *Store) Due(ctx context.Context, most int) ([]sessionstore.Work, error) 
 	if err != nil || len(hints) == 0 {
 		return nil, err
 	}
+	// A Will is published on the word of this claim, and again by whoever does not find it after a failover. Asked before, so that work that cannot be
+	// confirmed stays free: a claim that nobody follows would keep it for Times.WorkLease.
+	if err := s.enough(ctx, hints[0].key); err != nil {
+		return nil, err
+	}
 	token := rand.Text()
 	steps := make([]*step, len(hints))
 	for i, h := range hints {
 		k := s.keys(h.key)
 		steps[i] = &step{
-			key: h.key, script: dueScript, keys: []string{k[0], k[1], k[2], k[3], k[5], k[6]}, size: len(h.key.ClientID),
+			key: h.key, script: dueScript, confirm: true, keys: []string{k[0], k[1], k[2], k[3], k[5], k[6]}, size: len(h.key.ClientID),
 			args: []any{token + strconv.Itoa(i), s.times.WorkLease.Milliseconds(), most / len(hints)},
 		}
 	}

@@ -168,6 +168,18 @@ func (q *Queue) Next() amqp.Delivery {
 	return amqp.Delivery{}
 }
 
+// ExpectNothing demands that no message comes for as long as window.
+func (q *Queue) ExpectNothing(window time.Duration) {
+	q.t.Helper()
+	limit := time.NewTimer(window)
+	defer limit.Stop()
+	select {
+	case d := <-q.deliveries:
+		q.t.Fatalf("a message came on %s: %v", q.Name, d.Message)
+	case <-limit.C:
+	}
+}
+
 // Take is the next message, accepted.
 func (q *Queue) Take() *message.Message {
 	q.t.Helper()
