@@ -48,7 +48,7 @@ func bridgeConfig() bridge.Config {
 			ReceiveMaximum: receiveMaximum, InboundQoS2Max: 2 * receiveMaximum, MaximumPacketSize: 1 << 20,
 			OutboundWindow: outboundWindow, KeepAliveMax: 0, SessionExpiryMax: sessionExpiry, SubscriptionsMax: 20,
 			ConnectTimeout: 10 * time.Second, LingerTime: 5 * time.Second, OrphanTime: 30 * time.Second,
-			RetainAvailable: true, MaximumQoS: 2,
+			MaximumQoS: 2,
 		},
 		Grace: grace, QoS0Hold: time.Second,
 	}
