@@ -22,6 +22,17 @@ const (
 	MaxSweep = 1024
 	// MaxEpochs bounds the sessions one Epochs asks for: a few milliseconds of the store.
 	MaxEpochs = 512
+
+	// MaxRetained bounds a retained message, in bytes: a payload of 1 MiB, and properties of any reasonable size.
+	MaxRetained = 1<<20 + 1<<17
+	// MaxRetainedPage bounds the topics of one page of retained messages: a millisecond or two of the store for topics of usual length.
+	MaxRetainedPage = 1024
+	// MaxTrim bounds the retained messages one TrimRetained removes: some milliseconds of the store.
+	MaxTrim = 1024
+	// MaxRetainedMessages and MaxRetainedBytes are a tenant's quota unless a store is opened with another: what a store of some GiB can hold
+	// beside its sessions.
+	MaxRetainedMessages = 1_000_000
+	MaxRetainedBytes    = 1 << 30
 )
 
 // The waits, unless a store is opened with others (Times).

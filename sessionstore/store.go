@@ -17,7 +17,7 @@ import (
 //     together or not at all.
 //   - A write that was applied although its answer was lost is safe to repeat: every Op says what shall be, not what to add.
 //   - What Claim returned or a done(nil) confirmed is there for the next Claim, on any node.
-//   - Keys of one session share a Redis Cluster slot.
+//   - Keys of one session share a Redis Cluster slot. So do those of one tenant's retained messages.
 //   - For a device time is the caller's: whether a session it claims has ended is decided by the now of the call, to the millisecond. What is
 //     due, and who is dead, is decided by the store's own clock. Nodes whose clocks differ by seconds see a session end by as much earlier
 //     or later, nothing else.
@@ -73,6 +73,8 @@ type Store interface {
 	// kept (see Will), expiry from now. It takes at most MaxSweep; call it again at once while taken is not zero, else about every second.
 	// Any number of nodes may sweep at the same time.
 	Sweep(ctx context.Context, node string) (taken int, err error)
+
+	RetainedStore
 
 	// Ready reports why the store cannot be used right now, nil when it can.
 	Ready(ctx context.Context) error

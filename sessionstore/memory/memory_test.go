@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // fresh: nodes share one instance, as nodes share a Redis.
 func fresh(t *testing.T) func() sessionstore.Store {
-	s := memory.New(memory.Options{Times: storetest.Quick})
+	s := memory.New(memory.Options{Times: storetest.Quick, Retained: storetest.Quota})
 	t.Cleanup(func() {
 		if err := s.Close(); err != nil {
 			t.Errorf("Close: %v", err)
@@ -29,6 +29,8 @@ func fresh(t *testing.T) func() sessionstore.Store {
 func TestContract(t *testing.T) { storetest.Run(t, fresh) }
 
 func TestCompareWithItself(t *testing.T) { storetest.Compare(t, fresh, fresh) }
+
+func TestCompareRetainedWithItself(t *testing.T) { storetest.CompareRetained(t, fresh, fresh) }
 
 func TestFullStoreKeepsWhatItHas(t *testing.T) {
 	s := memory.New(memory.Options{MaxSessions: 3})

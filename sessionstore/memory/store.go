@@ -16,6 +16,8 @@ type Options struct {
 	MaxSessions int
 	// Times are the waits of leases and work.
 	Times sessionstore.Times
+	// Retained bounds the retained messages of each tenant.
+	Retained sessionstore.RetainedQuota
 	// Now is the store's clock, time.Now when nil. It need not be any node's.
 	Now func() time.Time
 }
@@ -24,6 +26,7 @@ type Options struct {
 type Store struct {
 	max   int
 	times sessionstore.Times
+	quota sessionstore.RetainedQuota
 	now   func() time.Time
 
 	mu        sync.Mutex
@@ -32,6 +35,7 @@ type Store struct {
 	sessions  map[sessionstore.Key]*session
 	work      map[workID]*piece
 	aside     map[asideID]aside
+	retained  map[string]*retained // by tenant
 	nodes     map[string]*node
 	observers map[string]*sessionstore.Absence
 	watches   map[*watch]struct{}
@@ -49,10 +53,11 @@ func New(opts Options) *Store {
 		opts.Now = time.Now
 	}
 	return &Store{
-		max: opts.MaxSessions, times: opts.Times.OrDefault(), now: opts.Now,
+		max: opts.MaxSessions, times: opts.Times.OrDefault(), quota: opts.Retained.OrDefault(), now: opts.Now,
 		sessions:  make(map[sessionstore.Key]*session),
 		work:      make(map[workID]*piece),
 		aside:     make(map[asideID]aside),
+		retained:  make(map[string]*retained),
 		nodes:     make(map[string]*node),
 		observers: make(map[string]*sessionstore.Absence),
 		watches:   make(map[*watch]struct{}),
@@ -229,6 +234,7 @@ func (s *Store) Close() error {
 	s.closed = true
 	clear(s.sessions)
 	clear(s.work)
+	clear(s.retained)
 	for w := range s.watches {
 		w.end()
 	}

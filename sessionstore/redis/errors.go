@@ -53,7 +53,8 @@ func judge(err error) verdict {
 		return again
 	}
 	// A script of somebody else runs too long; the server cannot save and refuses writes until it can.
-	if goredis.HasErrorPrefix(err, "BUSY ") || goredis.HasErrorPrefix(err, "MISCONF") {
+	// LATE is our own: a Cluster that is moving slots let a younger step of the lane pass; a new attempt has a new number.
+	if goredis.HasErrorPrefix(err, "LATE ") || goredis.HasErrorPrefix(err, "BUSY ") || goredis.HasErrorPrefix(err, "MISCONF") {
 		return again
 	}
 	return refused

@@ -193,9 +193,9 @@ func (l *lane) settle(c *call, reply any, err error) (retry bool, wait error) {
 		}
 		return true, nil
 	case full:
-		if c.steps[0].script == claimScript {
-			// The device is told to come later; what is stored matters more than one session more.
-			c.steps[0].finish(nil, fmt.Errorf("%w: redis: %w", sessionstore.ErrFull, err))
+		if first := c.steps[0]; first.script == claimScript || first.script == retainScript && !first.doubtful {
+			// The device is told; what is stored matters more than one session or one retained message more.
+			first.finish(nil, fmt.Errorf("%w: redis: %w", sessionstore.ErrFull, err))
 			return false, nil
 		}
 		return true, err

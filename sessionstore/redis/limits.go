@@ -40,6 +40,15 @@ const (
 	// timerShards spread the timer hints over slots. It is the same for every node and must never change: a hint would not be found.
 	timerShards = 16
 
+	// retainedRoom is how many retained messages that have expired one put removes when it meets a quota; trimStep is how many a step of
+	// TrimRetained does, so that it is over in some milliseconds.
+	retainedRoom = 64
+	trimStep     = 256
+	// trimTenants bounds the tenants that one TrimRetained looks at, and trimLook is how soon it looks at a tenant again whatever its messages
+	// say: another may have come that expires sooner.
+	trimTenants = 64
+	trimLook    = 10 * time.Second
+
 	// spareConns are pool connections beside the lanes', for Ready.
 	spareConns = 2
 	// minVersion is the first Redis that knows the script flags used here.

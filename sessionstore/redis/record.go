@@ -19,6 +19,7 @@ import (
 //	subscription  1, qos, retain handling, flags (1 no local, 2 retain as published), subscription identifier
 //	inbound       1, flags (1 accepted), message-id
 //	outbound      1, qos, flags (1 released, 2 done), order, identity
+//	retained      1, time of expiry in ms or 0 (6 bytes), lengths of principal and client id (2 bytes each), principal, client id, message
 const recordVersion = 1
 
 const (
@@ -85,6 +86,42 @@ func decodeOutbound(id uint16, value string) (r sessionstore.Outbound, err error
 	return sessionstore.Outbound{
 		PacketID: id, QoS: value[1], Released: value[2]&flagReleased != 0, Done: value[2]&flagDone != 0, Order: order, Identity: value[3+n:],
 	}, nil
+}
+
+const retainedHead = 11
+
+func encodeRetained(r sessionstore.Retained) string {
+	out := make([]byte, 0, retainedHead+len(r.Principal)+len(r.ClientID)+len(r.Message))
+	expires := uint64(0)
+	if !r.Expires.IsZero() {
+		expires = uint64(r.Expires.UnixMilli())
+	}
+	out = append(out, recordVersion)
+	out = append(out, binary.BigEndian.AppendUint64(nil, expires)[2:]...)
+	out = binary.BigEndian.AppendUint16(out, uint16(len(r.Principal)))
+	out = binary.BigEndian.AppendUint16(out, uint16(len(r.ClientID)))
+	out = append(out, r.Principal...)
+	out = append(out, r.ClientID...)
+	return string(append(out, r.Message...))
+}
+
+func decodeRetained(topic, value string) (r sessionstore.Retained, err error) {
+	if len(value) < retainedHead || value[0] != recordVersion {
+		return r, fmt.Errorf("%w: retained message", errRecord)
+	}
+	head := []byte(value[:retainedHead])
+	principal, clientID := int(binary.BigEndian.Uint16(head[7:])), int(binary.BigEndian.Uint16(head[9:]))
+	rest := value[retainedHead:]
+	if len(rest) <= principal+clientID {
+		return r, fmt.Errorf("%w: retained message", errRecord)
+	}
+	r = sessionstore.Retained{
+		Topic: topic, Principal: rest[:principal], ClientID: rest[principal : principal+clientID], Message: []byte(rest[principal+clientID:]),
+	}
+	if ms := binary.BigEndian.Uint64(append([]byte{0, 0}, head[1:7]...)); ms > 0 {
+		r.Expires = time.UnixMilli(int64(ms)).UTC()
+	}
+	return r, nil
 }
 
 // decodeSession reads the four flat hashes that claim.lua and get.lua give.

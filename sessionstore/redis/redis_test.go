@@ -93,7 +93,9 @@ func open(t testing.TB, url string, opts Options) *Store {
 func freshOn(url string) storetest.Fresh {
 	return func(t *testing.T) func() sessionstore.Store {
 		prefix := newPrefix(t, url)
-		return func() sessionstore.Store { return open(t, url, Options{Prefix: prefix, Times: storetest.Quick}) }
+		return func() sessionstore.Store {
+			return open(t, url, Options{Prefix: prefix, Times: storetest.Quick, Retained: storetest.Quota})
+		}
 	}
 }
 
@@ -103,13 +105,18 @@ func TestContract(t *testing.T) {
 	}
 }
 
+func inMemory(t *testing.T) func() sessionstore.Store {
+	s := memory.New(memory.Options{Times: storetest.Quick, Retained: storetest.Quota})
+	t.Cleanup(func() { _ = s.Close() })
+	return func() sessionstore.Store { return s }
+}
+
 func TestCompareWithMemory(t *testing.T) {
-	inMemory := func(t *testing.T) func() sessionstore.Store {
-		s := memory.New(memory.Options{Times: storetest.Quick})
-		t.Cleanup(func() { _ = s.Close() })
-		return func() sessionstore.Store { return s }
-	}
 	for _, server := range servers {
-		t.Run(server.name, func(t *testing.T) { storetest.Compare(t, inMemory, freshOn(serverURL(t, server.variable))) })
+		t.Run(server.name, func(t *testing.T) {
+			subject := freshOn(serverURL(t, server.variable))
+			storetest.Compare(t, inMemory, subject)
+			storetest.CompareRetained(t, inMemory, subject)
+		})
 	}
 }

@@ -13,7 +13,6 @@ import (
 	goredis "github.com/redis/go-redis/v9"
 
 	"sluice/sessionstore"
-	"sluice/sessionstore/memory"
 	"sluice/sessionstore/storetest"
 )
 
@@ -106,18 +105,15 @@ func TestConfirmedIsOnTheReplica(t *testing.T) {
 
 func TestDurableKeepsTheContract(t *testing.T) {
 	url := serverURL(t, "SLUICE_TEST_REDIS_REPLICATED_URL")
-	inMemory := func(t *testing.T) func() sessionstore.Store {
-		s := memory.New(memory.Options{Times: storetest.Quick})
-		t.Cleanup(func() { _ = s.Close() })
-		return func() sessionstore.Store { return s }
-	}
-	storetest.Compare(t, inMemory, func(t *testing.T) func() sessionstore.Store {
+	subject := func(t *testing.T) func() sessionstore.Store {
 		prefix := newPrefix(t, url)
 		return func() sessionstore.Store {
-			s, _ := openDurable(t, Options{Prefix: prefix, Times: storetest.Quick})
+			s, _ := openDurable(t, Options{Prefix: prefix, Times: storetest.Quick, Retained: storetest.Quota})
 			return s
 		}
-	})
+	}
+	storetest.Compare(t, inMemory, subject)
+	storetest.CompareRetained(t, inMemory, subject)
 }
 
 // A replica that is slow for a while delays answers, and nothing else.

@@ -15,10 +15,14 @@ type script struct {
 //go:embed scripts/*.lua
 var scriptFiles embed.FS
 
-// newScript reads a script and puts what the scripts share below its first line, which declares its flags.
-func newScript(name string) *script {
+// newScript reads a script and puts what it shares with others below its first line, which declares its flags.
+func newScript(name string, shared ...string) *script {
 	flags, body, _ := strings.Cut(scriptText(name), "\n")
-	text := flags + "\n" + scriptText("lib") + body
+	text := flags + "\n" + scriptText("lib")
+	for _, lib := range shared {
+		text += scriptText(lib)
+	}
+	text += body
 	sum := sha1.Sum([]byte(text))
 	return &script{name: name, text: text, sha: hex.EncodeToString(sum[:])}
 }
@@ -46,4 +50,10 @@ var (
 	registerScript = newScript("register")
 	buryScript     = newScript("bury")
 	orphanScript   = newScript("orphan")
+
+	retainScript       = newScript("retain", "retained")
+	unretainScript     = newScript("unretain", "retained")
+	retainedHintScript = newScript("retainedhint")
+	retainedTrimScript = newScript("retainedtrim", "retained")
+	retainedGetScript  = newScript("retainedget", "retained")
 )

@@ -21,8 +21,11 @@ type step struct {
 	cmd    []any // a command instead of a script; safe to repeat
 	// confirm: not answered before replicas have it, if they are asked.
 	confirm bool
-	write   *write // set when the script is apply: its arguments are made when it is sent
-	size    int    // bytes on the wire, about
+	// numbered: a copy that arrives late must be told from the step's repeat. Its script gets the number of the attempt before its arguments, and
+	// the key that keeps the last number of the lane as its last.
+	numbered bool
+	write    *write // set when the script is apply: its arguments are made when it is sent
+	size     int    // bytes on the wire, about
 
 	deadline  time.Time
 	abandoned atomic.Bool // the caller no longer waits
@@ -88,8 +91,11 @@ func (c *call) queue(ctx context.Context, pipe goredis.Pipeliner, s *Store) *gor
 		return pipe.Do(ctx, first.cmd...)
 	}
 	args := first.args
-	if first.write != nil {
+	switch {
+	case first.write != nil:
 		args = s.applyArgs(c.steps)
+	case first.numbered:
+		args = append([]any{strconv.FormatUint(s.sent.Add(1), 10)}, args...)
 	}
 	keys := first.keys
 	if keys == nil {

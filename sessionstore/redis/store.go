@@ -38,6 +38,8 @@ type Options struct {
 	AOF bool
 	// Times are the waits of leases and work.
 	Times sessionstore.Times
+	// Retained bounds the retained messages of each tenant. Nodes should agree on it: each holds its own puts to its own.
+	Retained sessionstore.RetainedQuota
 	// TLS replaces the default configuration of rediss:// URLs (own roots, client certificate). Without TLS in the URL it is not used.
 	TLS *tls.Config
 }
@@ -51,6 +53,7 @@ type Store struct {
 	log    *zap.Logger
 	writer string // this instance, for sequence numbers
 	times  sessionstore.Times
+	quota  sessionstore.RetainedQuota
 	spread bool // a Cluster: commands for different keys may overtake each other
 	lives  lives
 
@@ -60,7 +63,8 @@ type Store struct {
 	cancel context.CancelFunc
 	seed   maphash.Seed
 	lanes  [lanes]*lane
-	seq    atomic.Uint64
+	seq    atomic.Uint64 // of Writes, in queue order
+	sent   atomic.Uint64 // of numbered steps, as they are sent
 	outage outage
 
 	mu      sync.Mutex
@@ -93,7 +97,7 @@ func Open(ctx context.Context, rawURL string, opts Options) (*Store, error) {
 	times := opts.Times.OrDefault()
 	s := &Store{
 		client: client, prefix: opts.Prefix, grace: opts.Grace, trip: min(attemptTime, opts.Grace), log: opts.Logger, writer: rand.Text(),
-		times: times, spread: spread, lives: lives{own: make(map[string]life), seen: sessionstore.NewAbsence(times.DeadAfter)},
+		times: times, quota: opts.Retained.OrDefault(), spread: spread, lives: lives{own: make(map[string]life), seen: sessionstore.NewAbsence(times.DeadAfter)},
 		seed: maphash.MakeSeed(), outage: outage{log: opts.Logger},
 	}
 	if err := s.setReplication(opts); err != nil {

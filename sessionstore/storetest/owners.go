@@ -306,8 +306,12 @@ func contextDone(t *testing.T, fresh Fresh) {
 	_, dueErr := s.Due(ctx, 1)
 	_, sweepErr := s.Sweep(ctx, "n")
 	_, epochsErr := s.Epochs(ctx, []sessionstore.Key{c.Session.Key})
+	_, pageErr := s.RetainedTopics(ctx, "t", "", "", 1)
+	_, retainedErr := s.GetRetained(ctx, "t", []string{"a"})
+	_, trimErr := s.TrimRetained(ctx)
 	for what, err := range map[string]error{
 		"Claim": claimErr, "Get": getErr, "Release": releaseErr, "Ready": s.Ready(ctx), "Due": dueErr, "Sweep": sweepErr, "Epochs": epochsErr,
+		"RetainedTopics": pageErr, "GetRetained": retainedErr, "TrimRetained": trimErr,
 		"Finish": s.Finish(ctx, someWork), "KeepLease": s.KeepLease(ctx, "n"),
 		"Watch": s.Watch(ctx, "n", func(sessionstore.Key, uint64) {}, func() {}),
 	} {
@@ -335,9 +339,13 @@ func closedUnavailable(t *testing.T, fresh Fresh) {
 	_, dueErr := s.Due(t.Context(), 1)
 	_, sweepErr := s.Sweep(t.Context(), "n")
 	_, epochsErr := s.Epochs(t.Context(), []sessionstore.Key{c.Session.Key})
+	_, pageErr := s.RetainedTopics(t.Context(), "t", "", "", 1)
+	_, retainedErr := s.GetRetained(t.Context(), "t", []string{"a"})
+	_, trimErr := s.TrimRetained(t.Context())
 	for what, err := range map[string]error{
 		"Claim": claimErr, "Get": getErr, "Write": write(t, s, fence(c), sessionstore.SetInbox{Name: "x"}),
 		"Release": release(t, s, fence(c), start, true), "Ready": s.Ready(t.Context()), "Due": dueErr, "Sweep": sweepErr, "Epochs": epochsErr,
+		"RetainedTopics": pageErr, "GetRetained": retainedErr, "TrimRetained": trimErr,
 		"Finish": s.Finish(t.Context(), someWork), "KeepLease": s.KeepLease(t.Context(), "n"),
 		"Watch": s.Watch(t.Context(), "n", func(sessionstore.Key, uint64) {}, func() {}),
 	} {

@@ -12,7 +12,7 @@ import (
 	"sluice/sessionstore"
 )
 
-// Fresh makes an empty world of sessions. Each call of the function it returns opens the store, with Quick, as one more node; the test
+// Fresh makes an empty world of sessions. Each call of the function it returns opens the store, with Quick and Quota, as one more node; the test
 // closes it.
 type Fresh func(t *testing.T) (node func() sessionstore.Store)
 
@@ -20,6 +20,9 @@ const patience = 20 * time.Second
 
 // Quick are the waits of the stores under test: short, but long enough for a machine that is busy.
 var Quick = sessionstore.Times{Lease: 2 * time.Second, DeadAfter: time.Second, WillGrace: 2 * time.Second, WorkLease: 2 * time.Second}
+
+// Quota is what the stores under test allow a tenant: little enough to be met.
+var Quota = sessionstore.RetainedQuota{Messages: 300, Bytes: 3 << 20, PrincipalMessages: 200, PrincipalBytes: 2 << 20}
 
 // start is a now for tests. It is near the real one, as a store may keep a backstop by its own clock.
 var start = time.Now().UTC().Truncate(time.Millisecond)

@@ -41,4 +41,18 @@ local function leave(work, epoch, kind, incarnation, will, inbox)
   redis.call('PEXPIRE', work, WORK_KEPT)
 end
 
+-- How long a copy of a step may be on its way after it was given up and repeated: generous.
+local LATE = 10 * 60 * 1000
+
+-- Tells whether a step is a copy that a broken connection delivered late. sent is the key of the sender, one lane of a store; number rises with
+-- each attempt it sends, so what has a lower one than another that was applied was repeated before that one.
+local function late(sent, number)
+  local last = redis.call('GET', sent)
+  if last and tonumber(number) <= tonumber(last) then
+    return redis.error_reply('LATE a younger step of this sender was applied')
+  end
+  redis.call('SET', sent, number, 'PX', LATE)
+  return nil
+end
+
 local NEVER = 4294967295
