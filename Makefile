@@ -71,15 +71,18 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 		done; \
 	done
 
-# The short chaos run is one of the tests. This is the long one: CHAOS_SECONDS, CHAOS_KILLS, CHAOS_DEVICES, CHAOS_RATE, CHAOS_SEED and
-# CHAOS_RESTART_BUS=1 (restarts RabbitMQ for everybody who uses it) change it; see gateway/e2e/chaos/doc.go.
-CHAOS_SECONDS ?= 300
-CHAOS_KILLS   ?= 40
+# The short chaos run is one of the tests. This is the long one: CHAOS_SECONDS, CHAOS_KILLS, CHAOS_FAILOVERS, CHAOS_RESTART_BUS, CHAOS_PROFILE,
+# CHAOS_DEVICES, CHAOS_RATE and CHAOS_SEED change it; see gateway/e2e/chaos/doc.go. What it breaks of Redis and RabbitMQ is its own.
+CHAOS_SECONDS     ?= 300
+CHAOS_KILLS       ?= 40
+CHAOS_FAILOVERS   ?= $(if $(filter standard,$(CHAOS_PROFILE)),0,4)
+CHAOS_RESTART_BUS ?= 1
 
 .PHONY: chaos
-chaos: services-up ## break six nodes under load for CHAOS_SECONDS (300), CHAOS_KILLS (40), and print the figures
+chaos: services-up ## break six nodes, Redis and RabbitMQ under load for CHAOS_SECONDS (300), and print the figures
 	@eval "$$($(SERVICES) env)"; \
-	CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_KILLS=$(CHAOS_KILLS) $(GO) test -race -count=1 -v -timeout $$(( $(CHAOS_SECONDS) + 600 ))s -run TestChaos ./gateway/e2e/chaos
+	CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_KILLS=$(CHAOS_KILLS) CHAOS_FAILOVERS=$(CHAOS_FAILOVERS) CHAOS_RESTART_BUS=$(CHAOS_RESTART_BUS) \
+	$(GO) test -race -count=1 -v -timeout $$(( $(CHAOS_SECONDS) + 600 ))s -run TestChaos ./gateway/e2e/chaos
 
 .PHONY: golden
 golden: ## write the golden files anew; read the diff before committing it
