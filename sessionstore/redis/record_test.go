@@ -3,7 +3,9 @@ package redis
 import (
 	"errors"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"sluice/sessionstore"
@@ -30,7 +32,26 @@ func TestRecordsRoundTrip(t *testing.T) {
 		if got, err := decodeOutbound(id, encodeOutbound(out)); err != nil || got != out {
 			rt.Fatalf("%+v, %v; want %+v", got, err, out)
 		}
+		kept := sessionstore.Retained{Topic: "t", Principal: text, ClientID: rapid.String().Draw(rt, "client id"), Message: []byte{sub.QoS}}
+		if ms := rapid.Int64Range(0, 253402300799999).Draw(rt, "expires"); ms > 0 {
+			kept.Expires = time.UnixMilli(ms).UTC()
+		}
+		if got, err := decodeRetained("t", encodeRetained(kept)); err != nil || !cmp.Equal(got, kept) {
+			rt.Fatalf("%+v, %v; want %+v", got, err, kept)
+		}
 	})
+}
+
+func TestForeignRetainedAreRefused(t *testing.T) {
+	good := encodeRetained(sessionstore.Retained{Principal: "p", ClientID: "c", Message: []byte("m")})
+	for name, value := range map[string]string{
+		"version": "\x02" + good[1:], "nothing": "", "cut head": good[:retainedHead-1], "cut names": good[:retainedHead+1],
+		"no message": good[:len(good)-1],
+	} {
+		if got, err := decodeRetained("t", value); !errors.Is(err, errRecord) {
+			t.Errorf("%s: %+v, %v; want errRecord", name, got, err)
+		}
+	}
 }
 
 // A later version, or something that is none of ours, is an error and never a guess.
