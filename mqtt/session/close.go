@@ -34,7 +34,7 @@ func (m *Machine) close(reason packet.ReasonCode, text string) {
 func (m *Machine) closeFor(why CloseRequested) {
 	reason, text := why.Reason, why.Text
 	switch m.phase {
-	case phaseOpening:
+	case phaseAuthenticating, phaseOpening:
 		m.refuse(reason, text)
 	case phaseConnect:
 		// A connection that sent no CONNECT gets no CONNACK; one whose CONNECT was read and found wanting does.

@@ -46,6 +46,14 @@ func (m *Machine) connect(c *packet.Connect) {
 		return
 	}
 	m.readConnect(c)
+	if c.Properties.Has(packet.PropAuthMethod) {
+		m.beginAuthentication(c)
+		return
+	}
+	m.openSession(c)
+}
+
+func (m *Machine) openSession(c *packet.Connect) {
 	m.phase = phaseOpening
 	m.ending.opening = true
 	// What the device sends ahead of CONNACK is kept, but not without end.
@@ -57,10 +65,13 @@ func (m *Machine) connect(c *packet.Connect) {
 func (m *Machine) checkConnect(c *packet.Connect) *packet.Error {
 	p := &c.Properties
 	switch {
-	case p.Has(packet.PropAuthMethod):
+	case p.Has(packet.PropAuthMethod) && len(m.cfg.AuthMethods) == 0:
 		return violation(packet.BadAuthenticationMethod, "MQTT-4.12.0-1",
 			"no enhanced authentication is offered; leave the Authentication Method out")
-	case p.Has(packet.PropAuthData):
+	case p.Has(packet.PropAuthMethod) && !m.authOffered(p.AuthMethod):
+		return violation(packet.BadAuthenticationMethod, "MQTT-4.12.0-1",
+			"this Authentication Method is not offered; offered are "+strings.Join(m.cfg.AuthMethods, ", "))
+	case p.Has(packet.PropAuthData) && !p.Has(packet.PropAuthMethod):
 		return violation(packet.ProtocolError, "3.1.2.11.10",
 			"CONNECT has Authentication Data without an Authentication Method")
 	case c.ClientID == "" && c.Version != packet.V5 && !c.CleanStart:
@@ -171,6 +182,10 @@ func (m *Machine) connack(present bool) *packet.Connack {
 		return a
 	}
 	n, cfg, p := &m.conn, &m.cfg, &a.Properties
+	if m.auth.method != "" {
+		m.auth.describe(p, m.auth.data)
+		m.auth.data = nil
+	}
 	if n.expiry != n.askedExpiry {
 		p.SetSessionExpiry(n.expiry) // MQTT 5, 3.2.2.3.2
 	}

@@ -34,6 +34,11 @@ func formatEffect(e Effect, start time.Time) string {
 	switch e := e.(type) {
 	case SendPacket:
 		return "> " + formatPacket(e.Packet)
+	case Authenticate:
+		l.add("%s", e.Method)
+		l.when(e.Data != nil, "data=%s", e.Data)
+		l.when(e.Start, "start")
+		l.when(e.Again, "again")
 	case OpenSession:
 		l.add("id=%s expiry=%d", e.ClientID, e.Expiry)
 		l.when(e.Connect.CleanStart, "clean")
@@ -104,6 +109,9 @@ func formatPacket(p packet.Packet) string {
 		for _, r := range p.Reasons {
 			l.add("%s", code(r))
 		}
+	case *packet.Auth:
+		l.add("%s", code(p.Reason))
+		l.add("%s", formatProperties(&p.Properties))
 	case *packet.Disconnect:
 		l.add("%s", code(p.Reason))
 		l.add("%s", formatProperties(&p.Properties))
@@ -124,6 +132,8 @@ func formatPublish(p *packet.Publish) string {
 
 func formatProperties(p *packet.Properties) string {
 	l := newLine("")
+	l.when(p.Has(packet.PropAuthMethod), "method=%s", p.AuthMethod)
+	l.when(p.Has(packet.PropAuthData), "data=%s", p.AuthData)
 	l.when(p.Has(packet.PropSessionExpiry), "expiry=%d", p.SessionExpiry)
 	l.when(p.Has(packet.PropAssignedClientID), "assigned=%s", p.AssignedClientID)
 	l.when(p.Has(packet.PropServerKeepAlive), "keepalive=%d", p.ServerKeepAlive)

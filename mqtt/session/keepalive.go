@@ -27,7 +27,7 @@ func (m *Machine) silentUntil() time.Time {
 
 func (m *Machine) nextDeadline() time.Time {
 	switch m.phase {
-	case phaseConnect:
+	case phaseConnect, phaseAuthenticating:
 		return m.timers.connectBy
 	case phaseOpen:
 		return earlier(m.silentUntil(), m.timers.orphansAt)
@@ -63,6 +63,10 @@ func (m *Machine) deadlineReached() {
 	case phaseConnect:
 		if m.due(m.timers.connectBy) {
 			m.fail(packet.MaximumConnectTime, "3.1.4", "no CONNECT came in time")
+		}
+	case phaseAuthenticating:
+		if m.due(m.timers.connectBy) {
+			m.authOverdue()
 		}
 	case phaseOpen:
 		if at := m.silentUntil(); m.due(at) && m.now.Sub(at) > time.Duration(m.conn.keepAlive)*time.Second/2 {

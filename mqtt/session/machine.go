@@ -10,11 +10,12 @@ import (
 type phase uint8
 
 const (
-	phaseNew     phase = iota // no event yet
-	phaseConnect              // the transport is up; CONNECT is awaited
-	phaseOpening              // OpenSession is under way
-	phaseOpen                 // CONNACK with success was sent
-	phaseClosing              // CloseConnection was said, or the connection is lost; what is under way is waited for
+	phaseNew            phase = iota // no event yet
+	phaseConnect                     // the transport is up; CONNECT is awaited
+	phaseAuthenticating              // an enhanced authentication is under way
+	phaseOpening                     // OpenSession is under way
+	phaseOpen                        // CONNACK with success was sent
+	phaseClosing                     // CloseConnection was said, or the connection is lost; what is under way is waited for
 	phaseFinished
 )
 
@@ -28,6 +29,7 @@ type Machine struct {
 	out []Effect
 
 	conn   connection
+	auth   authentication
 	held   []packet.Packet // came while they could not be taken, in order
 	paused bool            // PauseReading was said
 
@@ -97,6 +99,12 @@ func (m *Machine) take(ev Event) {
 		m.sessionOpened(ev)
 	case SessionRefused:
 		m.sessionRefused(ev)
+	case AuthContinue:
+		m.authContinue(ev)
+	case AuthSucceeded:
+		m.authSucceeded(ev)
+	case AuthFailed:
+		m.authFailed(ev)
 	case PacketMalformed:
 		m.packetMalformed(ev.Err)
 	case ConnectionLost:
@@ -122,7 +130,13 @@ func (m *Machine) packetReceived(p packet.Packet) {
 			return
 		}
 		m.connect(c)
+	case phaseAuthenticating:
+		m.authenticating(p)
 	case phaseOpening:
+		if _, bye := p.(*packet.Disconnect); m.auth.method != "" && !bye {
+			m.failAhead()
+			return
+		}
 		m.hold(p)
 	case phaseOpen:
 		m.timers.heard = m.now
@@ -209,7 +223,7 @@ func (m *Machine) process(p packet.Packet) {
 	case *packet.Connect:
 		m.fail(packet.ProtocolError, "MQTT-3.1.0-2", "a second CONNECT on the same connection")
 	case *packet.Auth:
-		m.fail(packet.ProtocolError, "MQTT-4.12.0-7", "AUTH although CONNECT named no Authentication Method")
+		m.authReceived(p)
 	default:
 		m.fail(packet.ProtocolError, "2.1.2", "a packet that only a server sends")
 	}

@@ -22,7 +22,10 @@ import (
 //	puback|pubrec|pubrel|pubcomp ID [RC] [reason=TEXT] [user=K:V]
 //	subscribe ID FILTER:QOS[:FLAGS] ... [subid=N]    flags: n no local, r retain as published, 1 or 2 retain handling
 //	unsubscribe ID FILTER ...
-//	pingreq, disconnect [RC] [expiry=N], auth, connack, suback, malformed RC CLAUSE TEXT
+//	auth [RC method=METHOD data=DATA]
+//	continued [DATA], authenticated [DATA]           AuthContinue, AuthSucceeded
+//	unauthenticated RC [TEXT]                        AuthFailed
+//	pingreq, disconnect [RC] [expiry=N], connack, suback, malformed RC CLAUSE TEXT
 //	answered TOKEN RC [TEXT]                         PublishAnswered
 //	subscribed ID RC ...; unsubscribed ID
 //	stored N [fenced|unavailable]
@@ -118,6 +121,9 @@ func (s *script) config(a *args) error {
 	c.TopicAliasMaximum = uint16(a.num("aliasin", int(c.TopicAliasMaximum)))
 	c.OutboundAliasMaximum = uint16(a.num("aliasout", int(c.OutboundAliasMaximum)))
 	c.MaximumQoS = byte(a.num("qos", int(c.MaximumQoS)))
+	if v, ok := a.get("auth"); ok {
+		c.AuthMethods = strings.Split(v, ",")
+	}
 	c.RetainAvailable = a.num("retain", 1) == 1
 	c.SharedAvailable = a.num("shared", 1) == 1
 	c.Profile = a.text("profile")
@@ -135,6 +141,12 @@ func (s *script) event(a *args) (Event, error) {
 		return s.opened(a), nil
 	case "refused":
 		return SessionRefused{Reason: a.code(), Text: a.optional()}, nil
+	case "continued":
+		return AuthContinue{Data: a.data()}, nil
+	case "authenticated":
+		return AuthSucceeded{Data: a.data()}, nil
+	case "unauthenticated":
+		return AuthFailed{Reason: a.code(), Text: a.optional()}, nil
 	case "malformed":
 		return PacketMalformed{Err: &packet.Error{Version: packet.Version(a.num("v", 0)), Reason: a.code(), Clause: a.next(), Detail: a.next()}}, nil
 	case "answered":
@@ -263,7 +275,17 @@ func (s *script) packet(a *args) packet.Packet {
 		}
 		return p
 	case "auth":
-		return &packet.Auth{}
+		p := &packet.Auth{}
+		if v, ok := a.get("method"); ok {
+			p.Properties.SetAuthMethod(v)
+		}
+		if v, ok := a.get("data"); ok {
+			p.Properties.SetAuthData([]byte(v))
+		}
+		if a.more() {
+			p.Reason = a.code()
+		}
+		return p
 	case "connack":
 		return &packet.Connack{}
 	case "suback":
@@ -368,6 +390,14 @@ func (a *args) optional() string {
 		return ""
 	}
 	return a.next()
+}
+
+// data is nil when there is none.
+func (a *args) data() []byte {
+	if !a.more() {
+		return nil
+	}
+	return []byte(a.next())
 }
 
 func (a *args) flag(name string) bool {

@@ -49,6 +49,9 @@ func (w *walk) chance(oneIn int) bool { return w.pick(oneIn) == 1 }
 func (w *walk) run() error {
 	w.polite = !w.chance(4)
 	cfg := testConfig()
+	if w.chance(4) {
+		cfg.AuthMethods = []string{"SCRAM"}
+	}
 	cfg.MaximumQoS = byte(2 - w.pick(6)/5)
 	cfg.RetainAvailable = !w.chance(5)
 	w.m = New(cfg)
@@ -131,6 +134,13 @@ func (w *walk) event() Event {
 		if !w.chance(10) {
 			return PacketReceived{Packet: w.connect()}
 		}
+	case phaseAuthenticating:
+		if w.m.auth.asked && !w.chance(5) || w.chance(3) {
+			return w.authAnswer()
+		}
+		if !w.chance(10) {
+			return PacketReceived{Packet: w.auth()}
+		}
 	case phaseOpening:
 		if !w.chance(3) {
 			return w.opened()
@@ -178,7 +188,32 @@ func (w *walk) connect() packet.Packet {
 		p.SetMaximumPacketSize(uint32(10 + w.pick(40)))
 	}
 	p.SetRequestProblemInfo(!w.chance(3))
+	if len(w.m.cfg.AuthMethods) > 0 {
+		p.SetAuthMethod("SCRAM")
+	}
 	return c
+}
+
+func (w *walk) authAnswer() Event {
+	switch w.pick(8) {
+	case 0:
+		return AuthFailed{Reason: packet.NotAuthorized, Text: "no"}
+	case 1, 2, 3:
+		return AuthSucceeded{Data: []byte("welcome")}
+	}
+	return AuthContinue{Data: []byte("challenge")}
+}
+
+func (w *walk) auth() packet.Packet {
+	p := &packet.Auth{Reason: packet.ContinueAuthentication}
+	if w.m.phase == phaseOpen && !w.m.auth.going || w.chance(20) {
+		p.Reason = packet.ReAuthenticate
+	}
+	p.Properties.SetAuthMethod("SCRAM")
+	if w.chance(20) {
+		p.Properties.SetAuthMethod("PLAIN")
+	}
+	return p
 }
 
 func (w *walk) opened() Event {
@@ -370,7 +405,12 @@ func (w *walk) rare() Event {
 	switch kind {
 	case 16, 17:
 		return w.lane()
-	case 0, 1, 2, 3:
+	case 3:
+		if w.m.auth.method != "" && !w.m.auth.asked {
+			return PacketReceived{Packet: w.auth()}
+		}
+		return w.authAnswer()
+	case 0, 1, 2:
 		if w.attached = !w.attached; w.attached {
 			return LaneAttached{}
 		}

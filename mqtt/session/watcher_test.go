@@ -16,6 +16,7 @@ import (
 type watcher struct {
 	m *Machine
 
+	asksAuth                           bool // Authenticate has no answer
 	asked, connected, closed, finished bool
 	persistent                         bool
 	window                             int
@@ -108,6 +109,8 @@ func (w *watcher) event(ev Event) error {
 	switch ev := ev.(type) {
 	case PacketReceived:
 		w.received(ev.Packet)
+	case AuthContinue, AuthSucceeded, AuthFailed:
+		w.asksAuth = false
 	case SessionOpened:
 		if !w.asked {
 			break
@@ -241,7 +244,15 @@ func (w *watcher) effect(e Effect, before []Effect) error {
 	switch e := e.(type) {
 	case SendPacket:
 		return w.sending(e.Packet)
+	case Authenticate:
+		if w.asksAuth {
+			return fmt.Errorf("asked again before it was answered")
+		}
+		w.asksAuth = true
 	case OpenSession:
+		if w.asksAuth {
+			return fmt.Errorf("the authentication is not over")
+		}
 		w.persistent = e.Expiry > 0
 		w.asked = true
 	case Publish:
@@ -316,6 +327,9 @@ func (w *watcher) sending(p packet.Packet) error {
 			return fmt.Errorf("a second CONNACK")
 		}
 		w.connected = a.Reason == packet.Success
+		return nil
+	}
+	if a, ok := p.(*packet.Auth); ok && !w.asked && !w.asksAuth && (w.connected || a.Reason == packet.ContinueAuthentication) {
 		return nil
 	}
 	if !w.connected {
