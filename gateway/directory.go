@@ -1,6 +1,9 @@
 package gateway
 
 import (
+	"maps"
+	"net"
+	"slices"
 	"sync"
 
 	"sluice/sessionstore"
@@ -8,40 +11,46 @@ import (
 
 // directory knows which connection of this node has which session. Who owns a session among all nodes is the store's word alone.
 type directory struct {
-	mu      sync.Mutex
-	devices map[sessionstore.Key]*device
-	all     map[*device]sessionstore.Key // each connection with the session it is in; zero before CONNECT
-	// reserved are places of connections that still shake hands.
-	reserved int
+	mu       sync.Mutex
+	devices  map[sessionstore.Key]*device
+	all      map[*device]sessionstore.Key // each connection with the session it is in; zero before CONNECT
+	reserved map[net.Conn]struct{}        // connections that still shake hands
 }
 
 func newDirectory() *directory {
-	return &directory{devices: map[sessionstore.Key]*device{}, all: map[*device]sessionstore.Key{}}
+	return &directory{devices: map[sessionstore.Key]*device{}, all: map[*device]sessionstore.Key{}, reserved: map[net.Conn]struct{}{}}
 }
 
 // reserve keeps a place for a connection that still shakes hands. It is false when max places are taken. Either admit or unreserve follows.
-func (r *directory) reserve(max int) bool {
+func (r *directory) reserve(c net.Conn, max int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.all)+r.reserved >= max {
+	if len(r.all)+len(r.reserved) >= max {
 		return false
 	}
-	r.reserved++
+	r.reserved[c] = struct{}{}
 	return true
 }
 
-func (r *directory) unreserve() {
+func (r *directory) unreserve(c net.Conn) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reserved--
+	delete(r.reserved, c)
 }
 
-// admit notes a connection in a place that was reserved.
-func (r *directory) admit(d *device) {
+// admit notes a connection in the place that was reserved for c.
+func (r *directory) admit(c net.Conn, d *device) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.reserved--
+	delete(r.reserved, c)
 	r.all[d] = sessionstore.Key{}
+}
+
+// handshakes gives the connections that still shake hands.
+func (r *directory) handshakes() []net.Conn {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Keys(r.reserved))
 }
 
 // enter puts d in the place of the session's connection and gives the one it displaces.

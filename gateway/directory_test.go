@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net"
 	"testing"
 
 	"sluice/sessionstore"
@@ -11,12 +12,13 @@ func TestALateLeaverTakesNothingFromItsSuccessor(t *testing.T) {
 	key := sessionstore.Key{ClientID: "c"}
 	first, second := &device{}, &device{}
 	for _, d := range []*device{first, second} {
-		if !r.reserve(2) {
+		c := &net.TCPConn{}
+		if !r.reserve(c, 2) {
 			t.Fatal("no place")
 		}
-		r.admit(d)
+		r.admit(c, d)
 	}
-	if r.reserve(2) {
+	if r.reserve(&net.TCPConn{}, 2) {
 		t.Error("a third of two was admitted")
 	}
 	if r.enter(key, first) != nil {
@@ -37,20 +39,24 @@ func TestALateLeaverTakesNothingFromItsSuccessor(t *testing.T) {
 
 func TestHandshakesTakePlaces(t *testing.T) {
 	r := newDirectory()
-	if !r.reserve(1) || r.reserve(1) {
+	first, second := &net.TCPConn{}, &net.TCPConn{}
+	if !r.reserve(first, 1) || r.reserve(second, 1) {
 		t.Error("a handshake does not count")
 	}
-	r.unreserve()
-	if !r.reserve(1) {
+	r.unreserve(first)
+	if !r.reserve(second, 1) {
 		t.Error("a handshake that failed still counts")
 	}
+	if all := r.handshakes(); len(all) != 1 || all[0] != net.Conn(second) {
+		t.Errorf("handshakes are %v", all)
+	}
 	d := &device{}
-	r.admit(d)
-	if r.reserve(1) {
-		t.Error("a connection does not count after its handshake")
+	r.admit(second, d)
+	if r.reserve(first, 1) || len(r.handshakes()) != 0 {
+		t.Error("a connection does not count after its handshake, or still as one")
 	}
 	r.leave(d)
-	if !r.reserve(1) {
+	if !r.reserve(first, 1) {
 		t.Error("a connection that left still counts")
 	}
 }

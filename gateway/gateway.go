@@ -128,21 +128,24 @@ func (gw *Gateway) serve(conn net.Conn, l *Listener) {
 		return
 	}
 	defer gw.work.Done()
-	if !gw.directory.reserve(gw.opt.ConnectionsMax) {
+	if !gw.directory.reserve(conn, gw.opt.ConnectionsMax) {
 		gw.metrics.shed.Inc()
 		gw.log.Warn("connection refused: limits.connections is reached", zap.Int("limit", gw.opt.ConnectionsMax))
 		_ = conn.Close()
 		return
 	}
+	if gw.isStopping() {
+		_ = conn.Close() // it came in while the handshakes were being ended
+	}
 	ready, err := gw.shakeHands(conn, l)
 	if err != nil {
-		gw.directory.unreserve()
+		gw.directory.unreserve(conn)
 		gw.log.Debug("a connection did not come about", zap.String("remote", conn.RemoteAddr().String()), zap.Error(err))
 		_ = conn.Close()
 		return
 	}
 	d := newDevice(gw, ready, l.Session)
-	gw.directory.admit(d)
+	gw.directory.admit(conn, d)
 	if gw.isStopping() {
 		d.post(gw.goingDown()) // it came in while the devices were being told
 	}

@@ -24,6 +24,9 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 	for _, l := range gw.stop() {
 		_ = l.Close()
 	}
+	for _, c := range gw.directory.handshakes() {
+		_ = c.Close() // who it is was not said yet, and what to tell it neither
+	}
 	gw.drain(ctx)
 	done := make(chan struct{})
 	go func() {

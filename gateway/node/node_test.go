@@ -139,3 +139,73 @@ func TestATakenPortNamesItsKeyAndLeavesNothingRunning(t *testing.T) {
 		}
 	}
 }
+
+// handshaking opens connections to a node of limits.connections=1 until one is known to be in its handshake, since the other is closed.
+func handshaking(t *testing.T, n *Node) net.Conn {
+	t.Helper()
+	ended := make(chan int, 2)
+	var silent []net.Conn
+	for i := range 2 {
+		conn, err := net.Dial("tcp", n.WS)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = conn.Close() })
+		silent = append(silent, conn)
+		go func() {
+			_, _ = conn.Read(make([]byte, 1))
+			ended <- i
+		}()
+	}
+	select {
+	case shed := <-ended:
+		return silent[1-shed]
+	case <-time.After(20 * time.Second):
+		t.Fatal("two handshakes go on where one connection may be")
+		return nil
+	}
+}
+
+// A connection counts from its first byte on the way to MQTT, not only once it is there: strangers who never finish a handshake cannot be more
+// than limits.connections, and take the places of devices no longer than mqtt.connect_timeout.
+func TestHandshakesCountAgainstTheLimit(t *testing.T) {
+	n := start(t, alone(t, "mqtt.ws.listen=127.0.0.1:0", "limits.connections=1", "mqtt.connect_timeout=1m"))
+	waitReady(t, n)
+	_ = handshaking(t, n).Close() // its place is free again
+	connect, err := packet.Append(nil, &packet.Connect{Version: packet.V5, CleanStart: true, ClientID: "c"}, packet.V5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		conn, err := net.Dial("tcp", n.TCP)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = conn.Write(connect)
+		got := make([]byte, 1)
+		_, err = io.ReadFull(conn, got)
+		_ = conn.Close()
+		if err == nil && packet.Type(got[0]>>4) == packet.CONNACK {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the place is not free again: %v", err)
+		}
+	}
+}
+
+func TestAStopDoesNotWaitForHandshakes(t *testing.T) {
+	n, err := Start(t.Context(), alone(t, "mqtt.ws.listen=127.0.0.1:0", "limits.connections=1", "mqtt.connect_timeout=10m"), zap.NewNop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	waitReady(t, n)
+	handshaking(t, n)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	if err := n.Stop(ctx); err != nil {
+		t.Error(err)
+	}
+}
