@@ -22,7 +22,9 @@ type shell struct {
 }
 
 func newShell(t *testing.T, v packet.Version) *shell {
-	s := &shell{t: t, m: New(testConfig()), now: scriptStart, version: v}
+	cfg := testConfig()
+	cfg.AuthMethods = []string{"M"}
+	s := &shell{t: t, m: New(cfg), now: scriptStart, version: v}
 	s.step(ConnectionOpened{AssignedClientID: "assigned"})
 	return s
 }
@@ -61,6 +63,11 @@ func (s *shell) answer(e Effect) Event {
 		return ev
 	case Unsubscribe:
 		return Unsubscribed{ID: e.ID}
+	case Authenticate:
+		if e.Start {
+			return AuthContinue{Data: []byte("challenge")}
+		}
+		return AuthSucceeded{}
 	}
 	return nil
 }
@@ -78,6 +85,30 @@ func (s *shell) connect(set func(*packet.Connect)) {
 	}
 	s.receive(c)
 	s.step(SessionOpened{MessageIDPrefix: "m-"})
+}
+
+// authenticated is connect with enhanced authentication, where there is such a thing.
+func (s *shell) authenticated(set func(*packet.Connect)) {
+	if s.version != packet.V5 {
+		s.connect(set)
+		return
+	}
+	c := &packet.Connect{Version: s.version, ClientID: "c"}
+	c.Properties.SetSessionExpiry(60)
+	c.Properties.SetAuthMethod("M")
+	if set != nil {
+		set(c)
+	}
+	s.receive(c)
+	s.proof(packet.ContinueAuthentication)
+	s.step(SessionOpened{MessageIDPrefix: "m-"})
+}
+
+// proof sends AUTH.
+func (s *shell) proof(reason packet.ReasonCode) {
+	p := &packet.Auth{Reason: reason}
+	p.Properties.SetAuthMethod("M")
+	s.receive(p)
 }
 
 // exchange makes the server send a packet of every kind, as many with a reason as there are.
@@ -101,6 +132,10 @@ func (s *shell) exchange() {
 			s.receive(&packet.Ack{Kind: packet.PUBREC, ID: p.ID})
 		}
 	}
+	if s.version == packet.V5 {
+		s.proof(packet.ReAuthenticate)
+		s.proof(packet.ContinueAuthentication)
+	}
 	s.receive(&packet.Unsubscribe{ID: 5, Filters: []string{"#", "never", "a#"}})
 	s.step(CloseRequested{Reason: packet.ServerShuttingDown, Text: s.text})
 }
@@ -123,7 +158,7 @@ func (s *shell) seen(kinds ...packet.Type) {
 }
 
 var serverKinds = []packet.Type{packet.CONNACK, packet.PUBLISH, packet.PUBACK, packet.PUBREC, packet.PUBREL, packet.PUBCOMP, packet.SUBACK, packet.UNSUBACK,
-	packet.PINGRESP, packet.DISCONNECT}
+	packet.PINGRESP, packet.DISCONNECT, packet.AUTH}
 
 // A packet that is larger than the device's Maximum Packet Size is not sent [MQTT-3.1.2-24], and a Reason String or User Property is left out where
 // it would make one so ([MQTT-3.4.2-2] and those like it), however much there is to say.
@@ -132,7 +167,7 @@ func TestNothingIsLargerThanTheDeviceTakes(t *testing.T) {
 	for size := uint32(least); size <= most; size++ {
 		s := newShell(t, packet.V5)
 		s.reason, s.text = packet.NotAuthorized, sentence
-		s.connect(func(c *packet.Connect) { c.Properties.SetMaximumPacketSize(size) })
+		s.authenticated(func(c *packet.Connect) { c.Properties.SetMaximumPacketSize(size) })
 		s.exchange()
 		for _, p := range s.sent {
 			if n, err := packet.Size(p, packet.V5); err != nil || uint32(n) > size {
@@ -154,7 +189,7 @@ func TestNoProblemInformation(t *testing.T) {
 	for _, quiet := range []bool{true, false} {
 		s := newShell(t, packet.V5)
 		s.reason, s.text = packet.NotAuthorized, sentence
-		s.connect(func(c *packet.Connect) { c.Properties.SetRequestProblemInfo(!quiet) })
+		s.authenticated(func(c *packet.Connect) { c.Properties.SetRequestProblemInfo(!quiet) })
 		s.exchange()
 		s.seen(serverKinds...)
 		told := 0
@@ -193,14 +228,14 @@ func propertiesOfAny(p packet.Packet) *packet.Properties {
 }
 
 // Whatever code the gateway has for a failure, each packet carries one that is its own, and DISCONNECT no Session Expiry Interval
-// [MQTT-3.2.2-8, MQTT-3.4.2-1, MQTT-3.5.2-1, MQTT-3.6.2-1, MQTT-3.7.2-1, MQTT-3.9.3-2, MQTT-3.11.3-2, MQTT-3.14.2-1, MQTT-3.14.2-2].
+// [MQTT-3.2.2-8, MQTT-3.4.2-1, MQTT-3.5.2-1, MQTT-3.6.2-1, MQTT-3.7.2-1, MQTT-3.9.3-2, MQTT-3.11.3-2, MQTT-3.14.2-1, MQTT-3.14.2-2, MQTT-3.15.2-1].
 func TestOnlyReasonCodesOfThePacket(t *testing.T) {
 	for _, v := range []packet.Version{packet.V311, packet.V5} {
 		for code := range 256 {
 			reason := packet.ReasonCode(code)
 			s := newShell(t, v)
 			s.reason = reason
-			s.connect(nil)
+			s.authenticated(nil)
 			s.exchange()
 			s.checkReasons(reason)
 			if v == packet.V5 {
@@ -236,6 +271,8 @@ func (s *shell) checkReasons(given packet.ReasonCode) {
 			reasons = p.Reasons
 		case *packet.Unsuback:
 			reasons = p.Reasons
+		case *packet.Auth:
+			reasons = []packet.ReasonCode{p.Reason}
 		case *packet.Disconnect:
 			reasons = []packet.ReasonCode{p.Reason}
 			if p.Properties.Has(packet.PropSessionExpiry) {
