@@ -35,21 +35,16 @@ func (m *Machine) closeFor(why CloseRequested) {
 	reason, text := why.Reason, why.Text
 	switch m.phase {
 	case phaseAuthenticating, phaseOpening:
-		m.refuse(reason, text)
+		m.refuse(why)
 	case phaseConnect:
 		// A connection that sent no CONNECT gets no CONNACK; one whose CONNECT was read and found wanting does.
 		if m.conn.known {
-			m.refuse(reason, text)
+			m.refuse(why)
 		}
 	case phaseOpen:
 		if m.v5() {
 			d := &packet.Disconnect{Reason: legal(reason, packet.DISCONNECT, packet.UnspecifiedError)}
-			if text != "" {
-				d.Properties.SetReasonString(text)
-			}
-			if why.ServerReference != "" {
-				d.Properties.SetServerReference(why.ServerReference)
-			}
+			why.explain(&d.Properties)
 			m.send(d)
 		}
 	case phaseClosing, phaseFinished:
@@ -58,15 +53,25 @@ func (m *Machine) closeFor(why CloseRequested) {
 	m.shut(CloseConnection{Reason: reason, Text: text})
 }
 
+// explain puts what the device is told beside the reason into CONNACK or DISCONNECT.
+func (why *CloseRequested) explain(p *packet.Properties) {
+	if why.Text != "" {
+		p.SetReasonString(why.Text)
+	}
+	if why.ServerReference != "" {
+		p.SetServerReference(why.ServerReference)
+	}
+}
+
 // refuse answers CONNECT with a failure [MQTT-3.1.4-2]. Such a connection never had a Will.
-func (m *Machine) refuse(reason packet.ReasonCode, text string) {
+func (m *Machine) refuse(why CloseRequested) {
 	m.ending.noWill = true
-	if !m.v5() && brokenConnect(reason) {
+	if !m.v5() && brokenConnect(why.Reason) {
 		return
 	}
-	a := &packet.Connack{Reason: legal(reason, packet.CONNACK, packet.ServerUnavailable)}
-	if m.v5() && text != "" {
-		a.Properties.SetReasonString(text)
+	a := &packet.Connack{Reason: legal(why.Reason, packet.CONNACK, packet.ServerUnavailable)}
+	if m.v5() {
+		why.explain(&a.Properties)
 	}
 	m.send(a)
 }

@@ -41,6 +41,9 @@ func (m *Machine) connectionOpened(ev ConnectionOpened) {
 func (m *Machine) connect(c *packet.Connect) {
 	m.conn.version, m.conn.known = c.Version, true
 	m.timers.heard = m.now
+	if c.Version == packet.V5 && c.Properties.Has(packet.PropMaximumPacketSize) {
+		m.conn.maxPacket = c.Properties.MaximumPacketSize // holds for a refusal too
+	}
 	if err := m.checkConnect(c); err != nil {
 		m.fail(err.Reason, err.Clause, err.Detail)
 		return
@@ -123,9 +126,6 @@ func (m *Machine) readConnect(c *packet.Connect) {
 	if p.Has(packet.PropReceiveMaximum) {
 		n.receiveMax = max(p.ReceiveMaximum, 1)
 	}
-	if p.Has(packet.PropMaximumPacketSize) {
-		n.maxPacket = p.MaximumPacketSize
-	}
 	if p.Has(packet.PropTopicAliasMaximum) {
 		n.aliasMax = min(p.TopicAliasMaximum, m.cfg.OutboundAliasMaximum)
 	}
@@ -170,7 +170,7 @@ func (m *Machine) sessionOpened(ev SessionOpened) {
 	// After Clean Start there is no session to be present [MQTT-3.2.2-2].
 	present := ev.Present && !m.conn.cleanStart
 	m.send(m.connack(present))
-	if present {
+	if present && m.phase == phaseOpen {
 		m.resume(ev.State)
 	}
 }
@@ -236,5 +236,5 @@ func (m *Machine) sessionRefused(ev SessionRefused) {
 		return
 	}
 	m.ending.opening = false
-	m.close(ev.Reason, ev.Text)
+	m.closeFor(CloseRequested{Reason: ev.Reason, Text: ev.Text, ServerReference: ev.ServerReference})
 }

@@ -31,6 +31,8 @@ type (
 	SessionRefused struct {
 		Reason packet.ReasonCode // legal in CONNACK
 		Text   string            // safe for the device
+		// ServerReference names another server for 0x9C and 0x9D (MQTT 5, 4.11); empty names none.
+		ServerReference string
 	}
 	// PublishAnswered answers Publish, once for each token. A transient failure is no answer: whoever publishes retries it.
 	PublishAnswered struct {

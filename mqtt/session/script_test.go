@@ -17,7 +17,7 @@ import (
 //	open                                             ConnectionOpened
 //	connect v=5 id=c clean keepalive=10 expiry=60 rm=2 maxpacket=64 alias=4 rpi=0 auth=x will=TOPIC willqos=1 willretain willdelay=5
 //	opened [present] [sub=FILTER:QOS[:FLAGS[:ID]]] [in=ID:MSGID[:accepted]] [out=ID:IDENTITY:QOS:ORDER[:released[:done]]] ...
-//	refused RC [TEXT]
+//	refused RC [TEXT] [server=REFERENCE]
 //	publish q=1 id=3 t=TOPIC p=PAYLOAD [dup] [retain] [alias=2] [subid=1]
 //	puback|pubrec|pubrel|pubcomp ID [RC] [reason=TEXT] [user=K:V]
 //	subscribe ID FILTER:QOS[:FLAGS] ... [subid=N]    flags: n no local, r retain as published, 1 or 2 retain handling
@@ -140,7 +140,7 @@ func (s *script) event(a *args) (Event, error) {
 	case "opened":
 		return s.opened(a), nil
 	case "refused":
-		return SessionRefused{Reason: a.code(), Text: a.optional()}, nil
+		return SessionRefused{ServerReference: a.text("server"), Reason: a.code(), Text: a.optional()}, nil
 	case "continued":
 		return AuthContinue{Data: a.data()}, nil
 	case "authenticated":

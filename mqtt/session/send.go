@@ -3,13 +3,36 @@ package session
 import "sluice/mqtt/packet"
 
 // send gives a packet to the device. A Reason String that would make it too large is left out [MQTT-3.2.2-19, MQTT-3.4.2-2,
-// MQTT-3.5.2-2, MQTT-3.14.2-3].
+// MQTT-3.5.2-2, MQTT-3.14.2-3], then a Server Reference.
 func (m *Machine) send(p packet.Packet) {
-	if props := propertiesOf(p); props != nil && props.Has(packet.PropReasonString) && m.tooLarge(p) {
-		props.Set &^= packet.PropReasonString
-		props.ReasonString = ""
+	if props := propertiesOf(p); props != nil {
+		for _, extra := range []packet.PropertySet{packet.PropReasonString, packet.PropServerReference} {
+			if props.Has(extra) && m.tooLarge(p) {
+				props.Clear(extra)
+			}
+		}
+	}
+	if m.tooLarge(p) {
+		m.cannotSend(p)
+		return
 	}
 	m.emit(SendPacket{Packet: p})
+}
+
+// cannotSend: an answer is larger than anything the device takes [MQTT-3.1.2-24]. A device that cannot be answered is not served.
+func (m *Machine) cannotSend(p packet.Packet) {
+	const text = "the answer is larger than the device's Maximum Packet Size"
+	switch p := p.(type) {
+	case *packet.Disconnect:
+		return // the connection is closed without
+	case *packet.Connack:
+		if p.Reason == packet.Success {
+			m.ending.noWill = true // the device does not know of a connection
+			m.shut(CloseConnection{Reason: packet.PacketTooLarge, Text: text})
+		}
+		return
+	}
+	m.fail(packet.PacketTooLarge, "MQTT-3.1.2-24", text)
 }
 
 // propertiesOf are the properties of the packets we give a Reason String.

@@ -133,7 +133,7 @@ func (m *Machine) requestPending(id packet.ID) bool {
 
 // nextRequest starts the oldest request that is not under way.
 func (m *Machine) nextRequest() {
-	if len(m.subs.requests) == 0 || m.subs.requests[0].reasons != nil {
+	if m.phase != phaseOpen || len(m.subs.requests) == 0 || m.subs.requests[0].reasons != nil {
 		return
 	}
 	r := m.subs.requests[0]

@@ -319,8 +319,12 @@ func (w *watcher) sending(p packet.Packet) error {
 	if w.closed {
 		return fmt.Errorf("%s after CloseConnection", p.Type())
 	}
-	if _, err := packet.Append(nil, p, w.m.Version()); err != nil {
+	wire, err := packet.Append(nil, p, w.m.Version())
+	if err != nil {
 		return err
+	}
+	if w.maxPacket > 0 && len(wire) > int(w.maxPacket) {
+		return fmt.Errorf("%s of %d bytes, the device takes %d", p.Type(), len(wire), w.maxPacket)
 	}
 	if a, ok := p.(*packet.Connack); ok {
 		if w.connected {
@@ -381,9 +385,6 @@ func (w *watcher) sendingAck(p *packet.Ack) error {
 }
 
 func (w *watcher) sendingPublish(p *packet.Publish) error {
-	if n, _ := packet.Size(p, w.m.Version()); w.maxPacket > 0 && n > int(w.maxPacket) {
-		return fmt.Errorf("%d bytes, the device takes %d", n, w.maxPacket)
-	}
 	if p.QoS == 0 {
 		return nil
 	}
