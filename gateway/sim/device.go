@@ -21,6 +21,8 @@ type device struct {
 	filters    []subscription
 	receiveMax uint16
 	wills      bool // each of its connections has a Will
+	mortal     bool // it may go down with its node
+	gone       bool // and has, for good
 	patient    bool // its nodes must not notice by its silence that it is gone
 
 	conn    *conn // nil while offline
@@ -161,6 +163,21 @@ func (d *device) ping(serial int, every time.Duration) {
 		}
 		d.ping(serial, every)
 	})
+}
+
+// perish: the device goes down with its node. It comes back long after, or never.
+func (d *device) perish() {
+	w, c := d.w, d.conn
+	w.log("device  %s perishes with %s", d.id, c.n.id)
+	w.oracle.marks.perished++
+	c.up.sever()
+	c.down.sever()
+	d.conn, d.online = nil, false
+	d.serial++
+	d.offline.cancel()
+	if d.gone = w.chance(0.6); !d.gone {
+		d.offline = w.after(w.between(20*time.Second, time.Minute), d.connect)
+	}
 }
 
 func (d *device) disconnectAbruptly() {

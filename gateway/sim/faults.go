@@ -22,7 +22,7 @@ type plan struct {
 	busThinks        time.Duration // before an outcome
 
 	// Now and then: the mean time between two, zero for never.
-	kill, pause, shutdown                    time.Duration
+	kill, perish, pause, shutdown            time.Duration
 	cutStore, cutBus, cutDevices             time.Duration
 	slowStore, slowBus, resetStore, resetBus time.Duration
 	stall                                    time.Duration
@@ -45,7 +45,7 @@ func (w *world) drawPlan() {
 	}
 	p.busThinks = w.between(time.Millisecond, 50*time.Millisecond)
 	for _, mean := range []*time.Duration{
-		&p.kill, &p.pause, &p.shutdown, &p.cutStore, &p.cutBus, &p.cutDevices, &p.slowStore, &p.slowBus, &p.resetStore, &p.resetBus,
+		&p.kill, &p.perish, &p.pause, &p.shutdown, &p.cutStore, &p.cutBus, &p.cutDevices, &p.slowStore, &p.slowBus, &p.resetStore, &p.resetBus,
 		&p.stall, &p.cutConn, &p.takeover, &p.disconnect, &p.newStart, &p.changeSubs,
 	} {
 		if w.chance(0.35) {
@@ -65,6 +65,13 @@ func (w *world) storm() {
 		do   func()
 	}{
 		{p.kill, func() { w.killAndRestart(w.anyNode()) }},
+		{p.perish, func() {
+			if d := w.anyDevice(); d.mortal && d.online && d.conn.n.alive {
+				n := d.conn.n
+				d.perish()
+				w.killAndRestart(n)
+			}
+		}},
 		{p.pause, func() { w.pauseAndResume(w.anyNode()) }},
 		{p.shutdown, func() { w.shutDownAndRestart(w.anyNode()) }},
 		{p.cutStore, func() { n := w.anyNode(); w.partition(n, n.toStore, "the store") }},

@@ -12,6 +12,7 @@ import (
 func (w *world) unfinished() error {
 	for _, d := range w.devices {
 		switch {
+		case d.gone:
 		case !d.online:
 			return fmt.Errorf("%s is not connected", d.id)
 		case d.conn.up.broken:
@@ -28,16 +29,34 @@ func (w *world) unfinished() error {
 		}
 	}
 	for _, due := range w.oracle.pending {
-		if due.r.acked && !due.done && !due.waived {
+		if due.r.acked && !due.done && !due.waived && !due.d.gone {
 			return fmt.Errorf("lost: %s was acknowledged to %s and is not delivered to %s", due.r.key, due.r.publisher.id, due.d.id)
 		}
 	}
 	if undone := w.oracle.undone(); undone != "" {
 		return errors.New(undone)
 	}
-	for _, check := range []func() error{w.storeLeftovers, w.inboxLeftovers, w.busLeftovers, w.nodeLeftovers} {
+	for _, check := range []func() error{w.ownerLeftovers, w.storeLeftovers, w.inboxLeftovers, w.busLeftovers, w.nodeLeftovers} {
 		if err := check(); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// ownerLeftovers: who owns a session serves it. What a dead node owned is released by now, also when a node of its name lives.
+func (w *world) ownerLeftovers() error {
+	for _, key := range w.store.keys {
+		s := w.store.session(key)
+		if s == nil || s.Owner == "" {
+			continue
+		}
+		serves := func(n *node) bool {
+			sh := n.directory[key]
+			return n.alive && n.life == s.Owner && sh != nil && sh.epoch == s.Epoch
+		}
+		if !slices.ContainsFunc(w.nodes, serves) {
+			return fmt.Errorf("the store says that %s owns the session of %s with epoch %d, and it does not serve it", s.Owner, key.ClientID, s.Epoch)
 		}
 	}
 	return nil
@@ -56,7 +75,7 @@ func (w *world) storeLeftovers() error {
 			}
 		}
 		switch {
-		case s == nil:
+		case s == nil, w.device(key.ClientID).gone:
 		case len(s.Inbound) > 0:
 			return fmt.Errorf("the store keeps %+v of %s", s.Inbound[0], key.ClientID)
 		case len(s.Outbound) > over:
@@ -85,7 +104,7 @@ func (w *world) inboxLeftovers() error {
 func (w *world) busLeftovers() error {
 	for _, key := range w.store.keys {
 		s := w.store.session(key)
-		if s == nil || !slices.ContainsFunc(s.Subscriptions, func(sub sessionstore.Subscription) bool { return sub.QoS > 0 }) {
+		if s == nil || w.device(key.ClientID).gone || !slices.ContainsFunc(s.Subscriptions, func(sub sessionstore.Subscription) bool { return sub.QoS > 0 }) {
 			continue
 		}
 		q := w.broker.queue(s.Inbox)
@@ -111,19 +130,28 @@ func (w *world) busLeftovers() error {
 	return nil
 }
 
-// nodeLeftovers: each node has a shell for each device connected to it, and no other.
+// nodeLeftovers: each node has a shell for each device connected to it, and no other. One that perished may have left a connection that ends with
+// its keep-alive.
 func (w *world) nodeLeftovers() error {
-	shells := 0
+	shells, devices := 0, 0
 	for _, n := range w.nodes {
-		shells += len(n.shells)
 		for _, sh := range n.shells {
-			if sh.conn.d.conn != sh.conn {
-				return fmt.Errorf("%s keeps a dead connection of %s", n.id, sh.conn.d.id)
+			switch d := sh.conn.d; {
+			case d.gone:
+			case d.conn != sh.conn:
+				return fmt.Errorf("%s keeps a dead connection of %s", n.id, d.id)
+			default:
+				shells++
 			}
 		}
 	}
-	if shells != len(w.devices) {
-		return fmt.Errorf("%d connections for %d devices", shells, len(w.devices))
+	for _, d := range w.devices {
+		if !d.gone {
+			devices++
+		}
+	}
+	if shells != devices {
+		return fmt.Errorf("%d connections for %d devices", shells, devices)
 	}
 	return nil
 }

@@ -9,9 +9,12 @@ import (
 
 // node is one process of the gateway, from its start to its end.
 type node struct {
-	w     *world
-	slot  int
-	id    string
+	w    *world
+	slot int
+	id   string
+	// life names this run of the process to the store. One that starts again under the same id is not the one that died (sessionstore/redis tells
+	// lives apart by itself; in sessionstore/memory a life is a name).
+	life  string
 	alive bool
 	// paused: the process gets no processor time, as by SIGSTOP. The world goes on; what concerns the node waits in backlog.
 	paused   bool
@@ -31,13 +34,13 @@ type node struct {
 
 // startNode puts a new process into a slot. It has the name of the one before where names are configured; else each has its own.
 func (w *world) startNode(slot int) *node {
+	w.starts++
 	id := fmt.Sprintf("n%d", slot)
 	if !w.sameNames {
-		w.starts++
 		id = fmt.Sprintf("n%d.%d", slot, w.starts)
 	}
 	n := &node{
-		w: w, slot: slot, id: id, alive: true,
+		w: w, slot: slot, id: id, life: fmt.Sprintf("%s+%d", id, w.starts), alive: true,
 		toStore: &route{w: w}, toBus: &route{w: w}, toDevices: &route{w: w},
 		directory: map[sessionstore.Key]*shell{},
 	}

@@ -48,7 +48,7 @@ func (sh *shell) open(e session.OpenSession) {
 
 func (sh *shell) claim(e session.OpenSession) {
 	req := sessionstore.ClaimRequest{
-		Key: sh.key, Node: sh.n.id, Clean: e.Connect.CleanStart, Expiry: e.Expiry, Will: storedWill(e.Connect.Will), Now: sh.w.now,
+		Key: sh.key, Node: sh.n.life, Clean: e.Connect.CleanStart, Expiry: e.Expiry, Will: storedWill(e.Connect.Will), Now: sh.w.now,
 	}
 	if w := e.Connect.Will; w != nil {
 		sh.will = string(w.Payload)

@@ -23,6 +23,7 @@ type oracle struct {
 	pending []*due
 
 	wills     map[string]*will
+	standing  map[sessionstore.Key]*will // of the connections that the store takes for the owners
 	willOrder []*will
 	handed    map[string]*handed
 	marks     marks
@@ -65,12 +66,12 @@ type got struct {
 
 // marks count what must happen now and then: a run in which nothing happens shows nothing.
 type marks struct {
-	published, acked, delivered, again, fenced, takeovers, duplicates, released int
-	redelivered, resumed, sweeps, wills, worksAgain, spent                      int
+	published, acked, delivered, again, fenced, takeovers, duplicates, released  int
+	redelivered, resumed, sweeps, wills, worksAgain, spent, sweptWills, perished int
 }
 
 func newOracle(w *world) *oracle {
-	return &oracle{w: w, records: map[string]*record{}, got: map[receipt]*got{}, wills: map[string]*will{}, handed: map[string]*handed{}, latest: map[string]uint64{}}
+	return &oracle{w: w, records: map[string]*record{}, got: map[receipt]*got{}, wills: map[string]*will{}, standing: map[sessionstore.Key]*will{}, handed: map[string]*handed{}, latest: map[string]uint64{}}
 }
 
 func (o *oracle) gotBy(d *device, key string) *got {
@@ -94,7 +95,7 @@ func (o *oracle) published(d *device, m *appMessage) {
 		return
 	}
 	for _, s := range o.w.devices {
-		if s.persistent && s.known && s.owed(r) {
+		if s.persistent && s.known && !s.gone && s.owed(r) {
 			o.pending = append(o.pending, &due{r: r, d: s})
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"sluice/sessionstore"
@@ -35,6 +36,7 @@ func (s *store) claim(req sessionstore.ClaimRequest) (sessionstore.Claimed, erro
 		s.w.fail("P4: claim of %s by %s got epoch %d, the one before had %d", req.Key.ClientID, req.Node, c.Session.Epoch, before)
 	}
 	s.epochs[req.Key] = c.Session.Epoch
+	defer s.w.oracle.claimed(req) // after what it says of the one before
 	switch d := s.w.device(req.Key.ClientID); {
 	case c.Discarded != nil:
 		d.removed()
@@ -50,9 +52,10 @@ func (s *store) claim(req sessionstore.ClaimRequest) (sessionstore.Claimed, erro
 }
 
 // tell is the notice of a takeover to the old owner's node. It may come late or not at all: the fence holds without it.
-func (s *store) tell(node string, key sessionstore.Key, epoch uint64) {
+func (s *store) tell(life string, key sessionstore.Key, epoch uint64) {
+	id, _, _ := strings.Cut(life, "+")
 	for _, n := range s.w.nodes {
-		if n.id != node || !n.alive || n.toStore.blocked || s.w.chance(s.w.plan.lostNotice) {
+		if n.id != id || !n.alive || n.toStore.blocked || s.w.chance(s.w.plan.lostNotice) {
 			continue
 		}
 		s.w.after(s.w.between(100*time.Microsecond, 5*time.Millisecond)+s.w.between(0, n.toStore.slow), func() {
@@ -82,9 +85,14 @@ func (s *store) sweep(node string) (int, error) {
 	if taken > 0 {
 		s.w.log("store   %s sweeps %d sessions", node, taken)
 		s.w.oracle.marks.sweeps++
-		for _, key := range s.keys {
-			if found := s.session(key); found != nil && found.Epoch > s.epochs[key] {
-				s.epochs[key] = found.Epoch // nobody's, but no longer the owner's
+		epochs, err := s.held.Epochs(context.Background(), s.keys)
+		if err != nil {
+			return taken, err
+		}
+		for i, key := range s.keys {
+			if epochs[i] > s.epochs[key] {
+				s.epochs[key] = epochs[i] // nobody's, but no longer the owner's
+				s.w.oracle.swept(key)
 			}
 		}
 	}
@@ -258,6 +266,7 @@ func (c *storeClient) release(sh *shell, end bool, fate sessionstore.WillFate, d
 	c.lane(f.Key).add(what, grace, func() error {
 		due, err := w.store.release(f, req)
 		work = work || due
+		w.oracle.speaks(sh)
 		if errors.Is(err, sessionstore.ErrFenced) && applied {
 			return nil // sent again: the first removed the session
 		}
@@ -281,14 +290,14 @@ func (c *storeClient) get(key sessionstore.Key, done func(sessionstore.Session, 
 
 func (c *storeClient) keepLease(done func(error)) {
 	c.lane(sessionstore.Key{ClientID: "lease"}).add(c.n.id+" keeps its lease", upkeepWait, func() error {
-		return c.n.w.store.held.KeepLease(context.Background(), c.n.id)
+		return c.n.w.store.held.KeepLease(context.Background(), c.n.life)
 	}, done)
 }
 
 func (c *storeClient) sweep(done func(taken int, err error)) {
 	taken := 0
 	c.lane(sessionstore.Key{ClientID: "sweep"}).add(c.n.id+" sweep", upkeepWait, func() error {
-		n, err := c.n.w.store.sweep(c.n.id)
+		n, err := c.n.w.store.sweep(c.n.life)
 		taken += n
 		return err
 	}, func(err error) { done(taken, err) })

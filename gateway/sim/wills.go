@@ -11,11 +11,14 @@ import (
 type will struct {
 	*record
 	delay     time.Duration
+	expiry    uint32    // of the session, in seconds
 	dropped   bool      // released with the word that it is not to be published
 	owed      bool      // released with the word that it is
 	dueAt     time.Time // when owed
 	cancelled bool      // the device was back before that
 	ended     bool      // its session was ended by a clean start: it is due at once
+	spoken    bool      // its owner has said what becomes of it, in time or too late; nobody else may but a sweep
+	grace     time.Time // until when a device of a dead node cancels it by coming back; zero when its owner released it
 }
 
 // handed is a piece of work that a worker has.
@@ -44,6 +47,39 @@ func (o *oracle) released(sh *shell, fate sessionstore.WillFate) {
 	w.dueAt = o.w.now.Add(w.delay)
 }
 
+// claimed: the Will of a CONNECT is with the store, and its connection owns the session.
+func (o *oracle) claimed(req sessionstore.ClaimRequest) {
+	delete(o.standing, req.Key)
+	if req.Will != nil {
+		w := o.wills[string(readWill(req.Will).Payload)]
+		w.expiry = req.Expiry
+		o.standing[req.Key] = w
+	}
+}
+
+// speaks: the word of an owner has come to the store, whatever it is worth.
+func (o *oracle) speaks(sh *shell) {
+	if w := o.wills[sh.will]; w != nil {
+		w.spoken = true
+	}
+}
+
+// swept: the owner of a session is dead. Its Will has to be published, unless the device comes back within the grace, whether its session goes on
+// or not, or before the Will's delay is over.
+func (o *oracle) swept(key sessionstore.Key) {
+	w := o.standing[key]
+	delete(o.standing, key)
+	if w == nil || w.owed || w.dropped {
+		return
+	}
+	o.marks.sweptWills++
+	w.owed, w.spoken, w.grace = true, true, o.w.now.Add(sessionstore.WillGrace)
+	w.dueAt = sessionstore.Will{Delay: uint32(w.delay / time.Second)}.DueAt(o.w.now, w.expiry)
+	if w.dueAt.Before(w.grace) {
+		w.dueAt = w.grace
+	}
+}
+
 // returns: a claim goes on with the session. Wills that were not due yet are never published [MQTT-3.1.3-9].
 func (o *oracle) returns(d *device) {
 	for _, w := range o.willOrder {
@@ -56,7 +92,13 @@ func (o *oracle) returns(d *device) {
 // ends: a claim ends the session, and its Will is due at once [MQTT-3.1.3-9].
 func (o *oracle) ends(d *device) {
 	for _, w := range o.willOrder {
-		w.ended = w.ended || w.publisher == d && w.owed
+		switch {
+		case w.publisher != d || !w.owed || w.arrived:
+		case o.w.now.Before(w.grace):
+			w.cancelled = true
+		default:
+			w.ended = true
+		}
 	}
 }
 
@@ -67,6 +109,8 @@ func (o *oracle) willArrives(r *record) {
 	case w == nil:
 	case w.dropped:
 		o.w.fail("wills: %s is published, and its owner said that it is not to be", r.key)
+	case !w.spoken:
+		o.w.fail("wills: %s is published, and nobody said that its connection is over", r.key)
 	case w.cancelled:
 		o.w.fail("wills: %s is published, and the device was back before its time", r.key)
 	case w.owed && o.w.now.Before(w.dueAt) && r.publisher.persistent && !w.ended:

@@ -100,6 +100,7 @@ func (w *world) populate() {
 		}
 		d.wills = w.chance(0.5)
 		d.patient = w.chance(0.4)
+		d.mortal = w.chance(0.3)
 		d.subscribes()
 		w.devices = append(w.devices, d)
 		d.offline = w.after(w.between(10*time.Millisecond, 2*time.Second), d.connect)

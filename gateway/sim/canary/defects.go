@@ -122,6 +122,19 @@ var defects = []defect{
 		edits: []edit{{"\t\tif req.Will == sessionstore.WillDropped {\n", "\t\tif false {\n"}},
 	},
 	{
+		name: "will lost: a dead node takes its wills along", file: "sessionstore/memory/lease.go", seeds: 300,
+		edits: []edit{{"\t\theld.release(s.epoch, now, now)\n", "\t\theld.release(s.epoch, now, now)\n\t\theld.dropWill()\n"}},
+	},
+	{
+		name: "a dead node's wills do not wait for devices that come back", file: "sessionstore/memory/lease.go", seeds: 500,
+		edits: []edit{{"if held.will != nil && held.willAt.Before(held.graceUntil) {", "if false {"}},
+	},
+	{
+		// sessionstore/redis tells lives apart by itself; here the model of a node does.
+		name: "a node that starts again under its name is taken for the dead one", file: "gateway/sim/node.go", seeds: 500,
+		edits: []edit{{"life: fmt.Sprintf(\"%s+%d\", id, w.starts), ", "life: id, "}},
+	},
+	{
 		name: "timer leak: a delayed will fires although the device is back", file: "sessionstore/memory/work.go", seeds: 200,
 		edits: []edit{{"\tcase now.Before(held.graceUntil), !over && now.Before(held.willAt):\n\t\theld.dropWill() // the device is back in time\n", "\tcase now.Before(held.graceUntil), !over && now.Before(held.willAt):\n\t\ts.leaveWill(key, held)\n"}},
 	},
