@@ -10,8 +10,9 @@
 // without.
 //
 // Redis, and RabbitMQ if it is to be restarted, are the run's own. In a fail-over the replica is cut off first, so that the primary has what the
-// replica lacks; then the primary dies and the replica takes its place. With profile durable nothing that was answered may be lost by that. Profile
-// standard does not promise it, and so is run without; package failover shows what it loses.
+// replica lacks; then the primary dies and the replica takes its place, or takes it before, while nodes still use the old one. With profile
+// durable nothing that was answered may be lost by that. Profile standard does not promise it, and so is run without; package failover shows
+// what it loses.
 //
 // What is checked, by the identity (direction, device, QoS, sequence) that each payload carries:
 //

@@ -35,7 +35,7 @@ func startFleet(t *testing.T, s settings, n names, book *ledger, b *balancer) *f
 	}
 	for i := range mortalCount {
 		d := newDevice(s.devices+i, n, book, f)
-		d.mortal, d.habits = true, habits{}
+		d.mortal, d.habits, book.mortal[d.number] = true, habits{}, true
 		f.mortals = append(f.mortals, d)
 	}
 	f.revive(f.all())

@@ -19,6 +19,7 @@ type ledger struct {
 	served   time.Time           // the latest arrival or acknowledgement of anything
 	gap      time.Duration       // the longest time without one while load was on
 	loaded   bool
+	mortal   map[int]bool // devices that die with their node
 
 	repeated, unmarked int // QoS 1 at devices again, and of them without DUP
 	redelivered        int // seen twice by the backend because its own acknowledgement got lost
@@ -49,7 +50,7 @@ type arrival struct {
 type willID struct{ device, attempt int }
 
 func newLedger() *ledger {
-	return &ledger{messages: map[identity]*record{}, last: map[stream]int{}, wills: map[willID][]arrival{}, wrong: map[string][]string{}}
+	return &ledger{messages: map[identity]*record{}, last: map[stream]int{}, wills: map[willID][]arrival{}, wrong: map[string][]string{}, mortal: map[int]bool{}}
 }
 
 // violation notes what must not be. kind is one of the kinds of the report.

@@ -103,18 +103,22 @@ func TestPlan(t *testing.T) {
 			case downStore, holdStore, lagStore, killStore, freeStore, promoteStore, rejoinStore:
 				begin := []faultKind{downStore, holdStore, lagStore}
 				follows := map[faultKind][]faultKind{freeStore: begin, rejoinStore: begin, downStore: {freeStore}, holdStore: {freeStore},
-					lagStore: {killStore}, killStore: {promoteStore}, promoteStore: {rejoinStore}}
+					lagStore: {killStore, promoteStore}, killStore: {promoteStore, rejoinStore}, promoteStore: {killStore, rejoinStore}}
 				if !slices.Contains(follows[store], f.kind) {
 					t.Errorf("seed %d: %q at %v, after %q", seed, f.kind, f.at, store)
 				}
 				store = f.kind
+			case moveStore:
+				if store != promoteStore && (store != killStore || count[promoteStore] != count[killStore]) {
+					t.Errorf("seed %d: node %d goes to a new primary at %v, after %q", seed, f.node, f.at, store)
+				}
 			}
 			if len(away) > impairedMax {
 				t.Errorf("seed %d: %d nodes are away at %v", seed, len(away), f.at)
 			}
 		}
 		if count[killNode] != kills || count[startNode] != kills || count[pauseNode] == 0 || count[pauseNode] != count[resumeNode] ||
-			count[downStore]+count[holdStore] != count[freeStore] || count[freeStore] == 0 || len(away) > 0 || count[rejoinStore] != failovers ||
+			count[downStore]+count[holdStore] != count[freeStore] || count[freeStore] == 0 || len(away) > 0 || count[rejoinStore] != failovers || count[moveStore] != failovers*nodeCount ||
 			(store != freeStore && store != rejoinStore) {
 			t.Errorf("seed %d: %v, away at the end %v", seed, count, away)
 		}

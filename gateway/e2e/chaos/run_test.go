@@ -127,10 +127,7 @@ func (r *run) carryOut(f fault) {
 		r.store.fail()
 		return
 	case promoteStore:
-		address := r.store.promote()
-		for _, n := range nodes {
-			n.store.redirect(address)
-		}
+		r.store.promote()
 		return
 	case rejoinStore:
 		r.store.rejoin()
@@ -169,6 +166,8 @@ func (r *run) carryOut(f fault) {
 			n.store.hold(true)
 		case freeStore:
 			n.store.up()
+		case moveStore:
+			n.store.redirect(r.store.address(r.store.primary))
 		}
 	}
 }

@@ -32,19 +32,21 @@ const (
 	freeStore                     // and all is well again
 	lagStore                      // the replica of Redis has no connection to its primary any more
 	killStore                     // the primary of Redis is killed (SIGKILL)
-	promoteStore                  // its replica takes its place; there is no replica any more, which profile durable does not answer without
+	promoteStore                  // the replica is a primary; it has no replica, which profile durable does not answer without
+	moveStore                     // the node hears of that
 	rejoinStore                   // the old primary is back as the replica
 )
 
 var faultNames = [...]string{"kill -9", "start", "SIGSTOP", "SIGCONT", "bus cut", "bus held", "bus free", "store down", "store held", "store free",
-	"replica of Redis cut off", "primary of Redis killed", "replica of Redis promoted", "old primary of Redis back as a replica"}
+	"replica of Redis cut off", "primary of Redis killed", "replica of Redis promoted", "new primary of Redis for",
+	"old primary of Redis back as a replica"}
 
 func (k faultKind) String() string { return faultNames[k] }
 
 func (f fault) String() string {
 	who := fmt.Sprintf(" node %d", f.node)
 	switch {
-	case f.kind >= lagStore:
+	case f.kind >= lagStore && f.kind != moveStore:
 		who = "" // no matter of nodes
 	case f.node == everyNode:
 		who = " all nodes"
@@ -57,7 +59,7 @@ const impairedMax = 2
 
 // plan makes the schedule of a storm. It is the same for the same arguments.
 func plan(seed uint64, storm time.Duration, kills, failovers int) []fault {
-	p := &planner{r: rand.New(rand.NewPCG(seed, seed)), storm: storm}
+	p := &planner{r: rand.New(rand.NewPCG(seed, seed)), storm: storm, split: seed%2 == 0}
 	// Pauses first, since they are long: one per minute, the first one early so that the short storm has it.
 	for at, long := p.between(500*time.Millisecond, time.Second), pauseFor; at+long < storm; at, long = at+time.Minute, p.between(pauseFor, pauseMax) {
 		p.impair(at, long, pauseNode, resumeNode)
@@ -75,19 +77,28 @@ func plan(seed uint64, storm time.Duration, kills, failovers int) []fault {
 	return p.faults
 }
 
-// failOver takes the primary of Redis away and gives it back as a replica, once in each of so many equal times. Like the outages, it stays below
-// bus.grace (30 s), within which nobody is to be disconnected.
+// failOver lets the replica of Redis take the primary's place and gives the old primary back as a replica, once in each of so many equal times. In each
+// second one the old primary lives on for a while, and nodes use it that have not heard: nobody confirms what it is told. Like the outages, it
+// stays below bus.grace (30 s), within which nobody is to be disconnected.
 func (p *planner) failOver(times int) {
 	for i := range times {
 		slot := float64(p.storm) / float64(times)
 		at := time.Duration((float64(i) + 0.55 + 0.15*p.r.Float64()) * slot)
-		promoted := at + p.between(200*time.Millisecond, 2*time.Second)
-		rejoined := promoted + p.between(500*time.Millisecond, 3*time.Second)
-		p.add(at-p.between(200*time.Millisecond, 1500*time.Millisecond), lagStore, everyNode)
-		p.add(at, killStore, everyNode)
+		lag := p.between(200*time.Millisecond, 1500*time.Millisecond)
+		p.add(at-lag, lagStore, everyNode)
+		killed, promoted, moved := at, at+p.between(200*time.Millisecond, 2*time.Second), 200*time.Millisecond
+		if p.split = !p.split; p.split {
+			promoted, moved = at, 1500*time.Millisecond
+			killed = promoted + moved
+		}
+		p.add(killed, killStore, everyNode)
 		p.add(promoted, promoteStore, everyNode)
+		for node := range nodeCount {
+			p.add(promoted+p.between(time.Millisecond, moved), moveStore, node)
+		}
+		rejoined := max(killed, promoted+moved) + p.between(500*time.Millisecond, 3*time.Second)
 		p.add(rejoined, rejoinStore, everyNode)
-		p.failovers = append(p.failovers, impairment{everyNode, at - 1500*time.Millisecond, rejoined + time.Second})
+		p.failovers = append(p.failovers, impairment{everyNode, at - lag, rejoined + time.Second})
 	}
 }
 
@@ -111,6 +122,7 @@ type planner struct {
 	faults    []fault
 	impaired  []impairment
 	failovers []impairment
+	split     bool // the latest fail-over left the old primary alive for a while
 }
 
 type impairment struct {
@@ -163,6 +175,6 @@ func (p *planner) disturbBus(at time.Duration) {
 		p.add(at, cutBus, everyNode)
 	default:
 		p.add(at, holdBus, node)
-		p.add(at+p.between(time.Second, 13*time.Second), freeBus, node)
+		p.add(min(at+p.between(time.Second, 13*time.Second), p.storm), freeBus, node)
 	}
 }

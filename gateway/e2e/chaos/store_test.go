@@ -18,11 +18,13 @@ type store struct {
 	t                *testing.T
 	services         *rig.Services
 	primary, replica string // names of services
+	failing          string // the primary that is to go
 }
 
 // lag cuts the replica off from the primary: what is written from now on it does not have.
 func (s *store) lag() {
 	s.t.Helper()
+	s.failing = s.primary
 	db := s.open(s.replica)
 	defer func() { _ = db.Close() }()
 	if err := db.SlaveOf(rig.Context(s.t), "127.0.0.1", "1").Err(); err != nil { // nobody is there
@@ -30,15 +32,14 @@ func (s *store) lag() {
 	}
 }
 
-// fail kills the primary.
-func (s *store) fail() { s.services.Do("kill", s.primary) }
+// fail kills the old primary, which may be without its place by then.
+func (s *store) fail() { s.services.Do("kill", s.failing) }
 
-// promote makes the replica the primary and returns its address. It has no replica itself then.
-func (s *store) promote() (address string) {
+// promote makes the replica the primary. It has no replica itself then.
+func (s *store) promote() {
 	s.t.Helper()
 	s.services.Do("replicaof", s.replica, "none")
 	s.primary, s.replica = s.replica, s.primary
-	return s.address(s.primary)
 }
 
 // rejoin starts the old primary as the replica of the new one and waits until it has everything.

@@ -55,7 +55,7 @@ func compareIdentities(a, b identity) int {
 func (l *ledger) judgeUp(f *figures, id identity, r *record, losses []span) {
 	f.sentUp++
 	f.transmissions += len(r.sent)
-	if !r.answered.IsZero() {
+	if !r.answered.IsZero() && !l.mortal[id.device] { // the dead may take their time
 		f.slowestUp = max(f.slowestUp, r.answered.Sub(r.sent[0]))
 	}
 	copies := len(r.arrivals)
