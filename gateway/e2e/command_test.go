@@ -154,7 +154,7 @@ func TestServeRefuses(t *testing.T) {
 		{"wrong type", []string{"--set", "mqtt.window=many"}, []string{`mqtt.window: "many" is not a whole number from 1 to 65535`}},
 		{"impossible value", []string{"--set", "mqtt.window=0"}, []string{`mqtt.window: "0" is not a whole number from 1 to 65535`}},
 		{"time without unit", []string{"--set", "bus.grace=30"}, []string{`bus.grace: "30"`, "write it like 500ms, 30s"}},
-		{"no listener", []string{"--set", "mqtt.tcp.listen=off"}, []string{"mqtt.tcp.listen and mqtt.tls.listen are both off"}},
+		{"no listener", []string{"--set", "mqtt.tcp.listen=off"}, []string{"mqtt.tcp.listen, mqtt.tls.listen, mqtt.ws.listen and mqtt.wss.listen are all off"}},
 		{"all faults of a file", []string{"--config", file}, []string{"mqtt.tcp.lisen: unknown key", `sessions.expiry_max: "7 days"`}},
 		{"no file", []string{"--config", file + ".missing"}, []string{file + ".missing"}},
 		{"secrets stay secret", []string{"--set", "bus.url=ftp://user:secret@host"}, []string{"bus.url", "amqp://"}},
