@@ -1,4 +1,4 @@
-// Canary plants defects in the production code, one at a time, and expects the simulation to find each within a stated number of seeds. The
+// Canary plants defects in the production code, or in the simulation's model of it, one at a time, and expects the simulation to find each within a stated number of seeds. The
 // files on disk are not touched: go's -overlay shows the compiler a changed copy.
 //
 // It fails when a defect is not found, when the text to change is no longer in the source (then the defect has to be written anew), and when the
