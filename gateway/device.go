@@ -55,9 +55,13 @@ type device struct {
 	deadline time.Time
 	armed    time.Time
 	fence    sessionstore.Fence // epoch zero before the claim
-	lane     *sessionLane       // nil before the claim
-	laneOps  opQueue
-	shard    uint32 // one device, one link: its order is kept
+	// incarnation is the session's; retained numbers the copies of retained messages that this connection asked for.
+	incarnation uint64
+	retained    uint64
+	lanes       lanes
+	laneOps     opQueue
+	feeds       opQueue // retained messages for new QoS 0 subscriptions
+	shard       uint32  // one device, one link: its order is kept
 
 	nodeFilters filterSet // what the node lane brings this device
 }
@@ -207,10 +211,13 @@ func (d *device) handle(ev bridge.Event) {
 	now := time.Now()
 	switch e := ev.(type) {
 	case claimed:
-		d.fence, d.lane, d.shard = e.fence, e.lane, shardOf(e.fence.Key)
+		d.fence, d.incarnation, d.shard = e.fence, e.incarnation, shardOf(e.fence.Key)
+		d.lanes.session = newSessionLane(d, inboxOf(e.fence.Key, e.incarnation), e.inboxMade)
 		ev = e.opened
 	case writerDrained:
-		d.lane.grantHeld()
+		for _, l := range d.lanes.all() {
+			l.grantHeld()
+		}
 		return
 	case timerFired:
 		if !d.deadlineDue(now) {

@@ -25,9 +25,19 @@ func (d *device) perform(e bridge.Effect) {
 	case session.Store:
 		d.store(e)
 	case bridge.SettleDelivery:
-		d.lane.settle(e.Tag, e.Outcome)
+		if l := d.lanes.named(e.Lane); l != nil {
+			l.settle(e.Tag, e.Outcome)
+		}
 	case session.GrantCredit:
-		d.lane.grant(e.N)
+		if l := d.lanes.named(e.Lane); l != nil {
+			l.grant(e.N)
+		}
+	case bridge.HandOver:
+		go d.handOver(e) // at most as many as the machine gave credit for
+	case bridge.StoreRetained:
+		d.storeRetained(e)
+	case bridge.SendRetained:
+		d.feeds.add(func() { d.sendRetained(e.Filters) })
 	case bridge.ChangeLanes:
 		d.laneOps.add(func() { d.changeLanes(e) })
 	case bridge.ResumeLanes:
@@ -166,6 +176,9 @@ func (d *device) report(r bridge.Report) {
 	case bridge.PublishLoss:
 		m.losses.Inc()
 		d.log.Debug("metadata not carried over", fields...)
+	case bridge.RetainedDropped:
+		m.retainedDropped.Inc()
+		d.log.Warn("QoS 0 message delivered but not retained", fields...)
 	case bridge.DeliveryUndeliverable:
 		m.undeliverable.Inc()
 		d.log.Warn("message of the bus cannot be delivered over MQTT; rejected", fields...)

@@ -31,14 +31,18 @@ func (d *device) finish(e bridge.Finish) {
 	go d.teardown(e)
 }
 
-// teardown gives back what the device had, in the order that keeps promises: first the bus gets its messages back, in order; then the session
-// is free for its next owner.
+// teardown gives back what the device had. The session's release does not wait for the bus: a device that comes back at once, on another node, must
+// not find the Will that it took back, or a session that has ended. The bus does not mind: until our link is gone it gives the next owner
+// nothing (amqp.Inbox.SingleActive), and takes our deliveries back in order.
 func (d *device) teardown(e bridge.Finish) {
 	defer close(d.done)
-	d.laneOps.wait()
+	ours := make(chan bool, 1)
+	go func() { ours <- e.Opened && d.release(e) }()
+	late := d.laneOps.wait()
+	d.feeds.wait()
 	d.leaveLanes()
-	if e.Opened {
-		d.release(e)
+	if ended := !<-ours || e.End; ended && late && e.Opened {
+		d.removeStray()
 	}
 	d.gw.directory.leave(d)
 }
@@ -47,17 +51,17 @@ func (d *device) teardown(e bridge.Finish) {
 func (d *device) leaveLanes() {
 	ctx, cancel := context.WithTimeout(d.gw.ctx, closeWait)
 	defer cancel()
-	if d.lane != nil {
-		if err := d.lane.close(ctx); err != nil {
-			d.log.Debug("session lane not closed in time", zap.Error(err))
+	for _, l := range d.lanes.all() {
+		if err := l.close(ctx); err != nil {
+			d.log.Debug("lane not closed in time", zap.String("lane", l.name), zap.Error(err))
 		}
 	}
 	d.gw.nodes.remove(ctx, d, d.nodeFilters.list())
 }
 
 // release ends the ownership. What is left to do after it, the Will to publish or the inbox to remove, becomes due work in the store, so that it
-// is done even if this node dies now.
-func (d *device) release(e bridge.Finish) {
+// is done even if this node dies now. It is false when another connection owned the session already.
+func (d *device) release(e bridge.Finish) (ours bool) {
 	ctx, cancel := context.WithTimeout(d.gw.ctx, max(d.gw.opt.Bridge.Grace, closeWait))
 	defer cancel()
 	req := sessionstore.ReleaseRequest{Now: time.Now(), End: e.End, Will: sessionstore.WillDropped}
@@ -68,26 +72,30 @@ func (d *device) release(e bridge.Finish) {
 	if work {
 		d.gw.upkeep.kick()
 	}
-	switch {
-	case errors.Is(err, sessionstore.ErrFenced):
-		d.removeStray(ctx)
-	case err != nil:
+	if errors.Is(err, sessionstore.ErrFenced) {
+		return false
+	}
+	if err != nil {
 		d.log.Warn("session not released; it stays until it is claimed, or this node's lease ends", zap.String("client", d.fence.Key.ClientID), zap.Error(err))
 	}
+	return true
 }
 
-// removeStray removes an inbox that was made too late: while we waited for the bus another connection ended our session, and its inbox was
-// removed before we had made it. Nobody else knows of it now. Its name has the incarnation in it, so no other session can have it.
-func (d *device) removeStray(ctx context.Context) {
-	if d.lane == nil || !d.lane.made {
+// removeStray removes what was made too late: while we waited for the bus our session ended, and and its inbox was removed before
+// we had made it. Nobody else knows of it now.
+func (d *device) removeStray() {
+	l := d.lanes.session
+	if l == nil || !l.made {
 		return
 	}
+	ctx, cancel := context.WithTimeout(d.gw.ctx, max(d.gw.opt.Bridge.Grace, closeWait))
+	defer cancel()
 	s, err := d.gw.opt.Store.Get(ctx, d.fence.Key, time.Now())
-	if err == nil && s.Inbox == d.lane.inbox || err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
+	if err == nil && s.Incarnation == d.incarnation || err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
 		return
 	}
-	inbox := d.lane.inbox
-	if err := retryUntil(ctx, func(ctx context.Context) error { return d.gw.opt.Bus.DeleteInbox(ctx, inbox) }); err != nil {
-		d.log.Warn("a stray inbox stays on the bus until it expires", zap.String("inbox", inbox), zap.Error(err))
+	// Its name has the incarnation in it, so no other session can have it.
+	if err := retryUntil(ctx, func(ctx context.Context) error { return d.gw.opt.Bus.DeleteInbox(ctx, l.inbox) }); err != nil {
+		d.log.Warn("a stray inbox stays on the bus until it expires", zap.String("inbox", l.inbox), zap.Error(err))
 	}
 }

@@ -43,6 +43,8 @@ type Options struct {
 	InboxExpires uint64
 	// InboxLength bounds the messages of a session's inbox; beyond it the bus refuses the newest. Zero is no bound of ours.
 	InboxLength uint64
+	// RetainedQueue is the queue from which messages of backends are retained; empty: backends cannot set retained messages.
+	RetainedQueue string
 }
 
 // Listener is where devices connect.
@@ -63,6 +65,7 @@ type Gateway struct {
 	directory *directory
 	nodes     *nodeLane
 	upkeep    *upkeep
+	retained  *retainedQueue // nil: off
 
 	ctx    context.Context // ends when the gateway is closed
 	cancel context.CancelFunc
@@ -87,6 +90,10 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	if err := gw.upkeep.start(ctx); err != nil {
 		gw.cancel()
 		return nil, fmt.Errorf("sessions.url: cannot take this node's lease: %w", err)
+	}
+	if opt.RetainedQueue != "" {
+		gw.retained = newRetainedQueue(gw)
+		gw.retained.start()
 	}
 	return gw, nil
 }

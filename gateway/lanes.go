@@ -16,22 +16,39 @@ import (
 // changeLanes carries out bridge.ChangeLanes on the device's operation queue. The record of the inbox is written before the inbox is made: what
 // the store knows of can be cleaned up.
 func (d *device) changeLanes(e bridge.ChangeLanes) {
-	result := bridge.LanesChanged{ID: e.ID, Session: bridge.LaneOK, Node: bridge.LaneOK}
+	result := bridge.LanesChanged{ID: e.ID}
+	d.joinLanes(e, &result)
+	d.leaveFilters(e, &result)
+	if e.ID != 0 {
+		d.post(result)
+	}
+}
+
+func (d *device) joinLanes(e bridge.ChangeLanes, result *bridge.LanesChanged) {
 	if len(e.SessionAdd) > 0 {
 		result.Session = d.laneResult("subscribe", d.retry(func(ctx context.Context) error { return d.joinSession(ctx, e.SessionAdd) }))
+	}
+	if len(e.Retained) > 0 && result.Session == bridge.LaneOK {
+		// Bound first, copied then: what is published in between comes at least once.
+		result.Session = d.laneResult("take the retained messages of a new subscription", d.copyRetained(e.Retained))
 	}
 	if len(e.NodeAdd) > 0 {
 		result.Node = d.laneResult("subscribe at QoS 0", d.retry(func(ctx context.Context) error { return d.gw.nodes.add(ctx, d, e.NodeAdd) }))
 		d.nodeFilters.add(e.NodeAdd)
 	}
-	if len(e.SessionRemove) > 0 {
+	for _, s := range e.SharedAdd {
+		r := d.laneResult("join a shared subscription", d.retry(func(ctx context.Context) error { return d.joinShared(ctx, s) }))
+		result.Shared = max(result.Shared, r)
+	}
+}
+
+func (d *device) leaveFilters(e bridge.ChangeLanes, result *bridge.LanesChanged) {
+	if l := d.lanes.session; len(e.SessionRemove) > 0 {
 		r := d.laneResult("unsubscribe", d.retry(func(ctx context.Context) error {
-			return d.gw.opt.Bus.Unsubscribe(ctx, d.lane.inbox, patterns(e.SessionRemove))
+			return d.gw.opt.Bus.Unsubscribe(ctx, l.inbox, patterns(e.SessionRemove))
 		}))
-		if result.Session == bridge.LaneOK {
-			result.Session = r
-		}
-		d.lane.filters.remove(e.SessionRemove)
+		result.Session = max(result.Session, r)
+		l.filters.remove(e.SessionRemove)
 	}
 	if len(e.NodeRemove) > 0 {
 		ctx, cancel := context.WithTimeout(d.ctx, closeWait)
@@ -39,36 +56,43 @@ func (d *device) changeLanes(e bridge.ChangeLanes) {
 		cancel()
 		d.nodeFilters.remove(e.NodeRemove)
 	}
-	if e.ID != 0 {
-		d.post(result)
+	for _, filter := range e.SharedRemove {
+		r := d.laneResult("leave a shared subscription", d.retry(func(ctx context.Context) error { return d.leaveShared(ctx, filter) }))
+		result.Shared = max(result.Shared, r)
 	}
 }
 
 func (d *device) joinSession(ctx context.Context, filters []string) error {
-	if !d.lane.made {
+	l := d.lanes.session
+	if !l.made {
 		if err := d.writeInbox(ctx); err != nil {
 			return err
 		}
-		if err := d.gw.opt.Bus.EnsureInbox(ctx, d.gw.sessionInbox(d.lane.inbox)); err != nil {
+		if err := d.gw.opt.Bus.EnsureInbox(ctx, d.gw.sessionInbox(l.inbox)); err != nil {
 			return err
 		}
-		d.lane.made = true
+		l.made = true
 	}
-	d.lane.filters.add(filters)
-	err := d.gw.opt.Bus.Subscribe(ctx, d.lane.inbox, patterns(filters))
+	l.filters.add(filters)
+	err := d.gw.opt.Bus.Subscribe(ctx, l.inbox, patterns(filters))
 	if errors.Is(err, amqp.ErrNotFound) {
-		err = d.lane.prepare(ctx)
+		err = l.prepare(ctx)
 	}
 	if err != nil {
 		return err
 	}
-	d.lane.attach()
+	l.attach()
 	return nil
 }
 
 func (d *device) writeInbox(ctx context.Context) error {
+	return d.write(ctx, sessionstore.SetInbox{Name: d.lanes.session.inbox})
+}
+
+// write changes the session's record and waits for it.
+func (d *device) write(ctx context.Context, op sessionstore.Op) error {
 	written := make(chan error, 1)
-	d.gw.opt.Store.Write(d.fence, []sessionstore.Op{sessionstore.SetInbox{Name: d.lane.inbox}}, func(err error) { written <- err })
+	d.gw.opt.Store.Write(d.fence, []sessionstore.Op{op}, func(err error) { written <- err })
 	select {
 	case err := <-written:
 		return err
@@ -80,17 +104,18 @@ func (d *device) writeInbox(ctx context.Context) error {
 // resumeLanes attaches to what the session had. The bindings are there already; a lane that cannot be joined now is joined when the bus is
 // back.
 func (d *device) resumeLanes(e bridge.ResumeLanes) {
-	if len(e.Session) > 0 || e.Begun {
-		d.lane.filters.add(e.Session)
-		d.lane.attach()
+	if l := d.lanes.session; len(e.Session) > 0 || e.Begun {
+		l.filters.add(e.Session)
+		l.attach()
 	}
-	if len(e.Node) == 0 {
+	if len(e.Node)+len(e.Shared) == 0 {
 		return
 	}
 	d.laneOps.add(func() {
-		d.nodeFilters.add(e.Node)
-		if err := d.retry(func(ctx context.Context) error { return d.gw.nodes.add(ctx, d, e.Node) }); err != nil {
-			d.post(bridge.LanesFailed{Result: d.laneResult("resume the QoS 0 subscriptions", err)})
+		result := bridge.LanesChanged{}
+		d.joinLanes(bridge.ChangeLanes{NodeAdd: e.Node, SharedAdd: e.Shared}, &result)
+		if worst := max(result.Node, result.Shared); worst != bridge.LaneOK {
+			d.post(bridge.LanesFailed{Result: worst})
 		}
 	})
 }
@@ -124,6 +149,9 @@ func (d *device) laneResult(what string, err error) bridge.LaneResult {
 		return bridge.LaneOK
 	case errors.Is(err, sessionstore.ErrFenced):
 		return bridge.LaneFenced
+	case errors.Is(err, sessionstore.ErrFull), errors.Is(err, errInboxFull):
+		d.log.Warn("the bus did not "+what, zap.Error(err))
+		return bridge.LaneFull
 	}
 	if d.ctx.Err() == nil {
 		d.log.Warn("the bus did not "+what, zap.Error(err))

@@ -38,6 +38,14 @@ const (
 	nodeInboxExpires = 60_000
 	// nodeInboxLength: QoS 0 messages kept on the bus for a node that does not keep up; the oldest go first.
 	nodeInboxLength = 100_000
+	// retainedPage is how many topics are looked at at a time for a new subscription, retainedBatch how many of their messages are in memory at
+	// once, retainedCopies how many copies may be on their way to a session's inbox: enough for the bus's round trip, few enough not to be
+	// in the way of other devices' messages.
+	retainedPage   = 1000
+	retainedBatch  = 32
+	retainedCopies = 128
+	// retainedQueueCredit is how many messages of backends, to be retained, wait on the node that has their queue.
+	retainedQueueCredit = 32
 	// drainTick is how often a paced drain goes on.
 	drainTick = 10 * time.Millisecond
 	// leasePause, sweepPause and duePause are how often a node renews its lease (sessionstore.LeaseTTL), looks for dead nodes, and looks for work
@@ -45,6 +53,8 @@ const (
 	leasePause = 3 * time.Second
 	sweepPause = time.Second
 	duePause   = 500 * time.Millisecond
+	// trimPause is how often a node removes retained messages that have expired. They are not delivered any more anyway.
+	trimPause = 2 * time.Second
 	// leaseRetry is the pause after a lease that could not be renewed: others must not take the node for dead just because the store was away.
 	leaseRetry = 500 * time.Millisecond
 	// epochsRound is how long a round through all connections takes in which the epochs of their sessions are compared, sessionstore.MaxEpochs

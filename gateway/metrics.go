@@ -26,6 +26,9 @@ type metrics struct {
 	swept             prometheus.Counter
 	ended             prometheus.Counter
 	devicePanics      prometheus.Counter
+	retained          prometheus.Counter
+	retainedDropped   prometheus.Counter
+	retainedSent      prometheus.Counter
 }
 
 func newMetrics(r *prometheus.Registry) *metrics {
@@ -59,6 +62,9 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		wills:             counter("wills_total", "Will Messages published."),
 		swept:             counter("sessions_swept_total", "Sessions released because their node died."),
 		ended:             counter("sessions_ended_total", "Ended sessions whose remains this node removed."),
+		retained:          counter("retained_stored_total", "Retained messages stored or removed."),
+		retainedDropped:   counter("retained_dropped_total", "QoS 0 messages that were delivered but could not be retained."),
+		retainedSent:      counter("retained_sent_total", "Retained messages given to new subscriptions."),
 		devicePanics:      counter("device_panics_total", "Connections ended by a bug in their state machine. Anything above zero is to be reported."),
 	}
 }

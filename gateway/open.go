@@ -62,8 +62,9 @@ func (d *device) open(e session.OpenSession) {
 	}
 	fence := sessionstore.Fence{Key: key, Epoch: s.Epoch}
 	d.post(claimed{
-		fence: fence,
-		lane:  &sessionLane{d: d, inbox: inboxOf(key, s.Incarnation), made: s.Inbox != ""},
+		fence:       fence,
+		incarnation: s.Incarnation,
+		inboxMade:   s.Inbox != "",
 		opened: bridge.Opened{
 			Present:         answer.Present,
 			State:           records.State(s),
@@ -80,9 +81,10 @@ func (d *device) offersNoSession() bool { return d.offer.SessionExpiryMax == 0 }
 
 // claimed is bridge.Opened with what the shell needs to know of the session.
 type claimed struct {
-	fence  sessionstore.Fence
-	lane   *sessionLane
-	opened bridge.Opened
+	fence       sessionstore.Fence
+	incarnation uint64
+	inboxMade   bool // the session has an inbox on the bus
+	opened      bridge.Opened
 }
 
 // displace takes the place of a connection that this node has for the session, and waits until that one handles nothing more. The epoch would

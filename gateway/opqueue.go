@@ -40,8 +40,8 @@ func (q *opQueue) run() {
 	}
 }
 
-// wait returns when all queued operations are done.
-func (q *opQueue) wait() {
+// wait returns when all queued operations are done, and whether there were any.
+func (q *opQueue) wait() (busy bool) {
 	q.mu.Lock()
 	idle := q.idle
 	running := q.running
@@ -49,4 +49,5 @@ func (q *opQueue) wait() {
 	if running {
 		<-idle
 	}
+	return running
 }

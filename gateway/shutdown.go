@@ -44,9 +44,15 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 	}
 	gw.upkeep.finish(ctx)
 	gw.nodes.close(ctx)
+	if gw.retained != nil {
+		gw.retained.close(ctx)
+	}
 	gw.cancel()
 	<-done
 	gw.upkeep.tasks.Wait()
+	if gw.retained != nil {
+		gw.retained.tasks.Wait()
+	}
 	return err
 }
 

@@ -36,6 +36,7 @@ func (u *upkeep) start(ctx context.Context) error {
 	u.tasks.Go(func() { u.every(leasePause, nil, u.keepLease) })
 	u.tasks.Go(func() { u.every(sweepPause, nil, u.sweep) })
 	u.tasks.Go(func() { u.every(duePause, u.kicks, u.work) })
+	u.tasks.Go(func() { u.every(trimPause, nil, u.trim) })
 	u.tasks.Go(u.compareEpochs)
 	return nil
 }
@@ -101,6 +102,14 @@ func (u *upkeep) sweep(ctx context.Context) bool {
 	return err == nil && taken > 0
 }
 
+// trim removes retained messages that have expired.
+func (u *upkeep) trim(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, upkeepWait)
+	defer cancel()
+	removed, err := u.gw.opt.Store.TrimRetained(ctx)
+	return err == nil && removed >= sessionstore.MaxTrim
+}
+
 // work does what is due, several pieces at a time.
 func (u *upkeep) work(ctx context.Context) (again bool) {
 	ctx, cancel := context.WithTimeout(ctx, upkeepWait)
@@ -153,6 +162,10 @@ func (u *upkeep) do(w sessionstore.Work) {
 			log.Warn("inbox of an ended session not removed yet", zap.String("inbox", w.Inbox), zap.Error(err))
 			return
 		}
+	}
+	if err := u.gw.dissolve(ctx, w); err != nil {
+		log.Warn("a group of a shared subscription not left yet", zap.Error(err))
+		return
 	}
 	if w.Ended {
 		u.gw.metrics.ended.Inc()

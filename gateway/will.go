@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -55,7 +56,7 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 		switch answer := mapping.Classify(o, mapping.OutcomeRule{}); answer.Class {
 		case mapping.Success:
 			gw.metrics.wills.Inc()
-			return nil
+			return gw.retainWill(ctx, w.Key, p)
 		case mapping.Refused:
 			gw.log.Warn("the bus refuses a will; it is given up", zap.String("client", w.Key.ClientID), zap.String("topic", p.Topic), zap.String("condition", answer.Condition))
 			return nil
@@ -67,6 +68,24 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// retainWill retains a Will that asks for it [MQTT-3.1.2-15]. Published it is; a quota that is used up does not make it come again.
+func (gw *Gateway) retainWill(ctx context.Context, key sessionstore.Key, p *packet.Publish) error {
+	if !p.Retain {
+		return nil
+	}
+	r, err := retainedRecord(p, key.Principal, key.ClientID, time.Now())
+	if err == nil {
+		err = gw.putRetained(ctx, key.Tenant, r)
+	}
+	if errors.Is(err, sessionstore.ErrUnavailable) || ctx.Err() != nil {
+		return err
+	}
+	if err != nil {
+		gw.log.Warn("a will was published but not retained", zap.String("client", key.ClientID), zap.String("topic", p.Topic), zap.Error(err))
+	}
+	return nil
 }
 
 func (gw *Gateway) publishAndWait(ctx context.Context, shard uint32, m *message.Message, settled bool) (message.Outcome, error) {

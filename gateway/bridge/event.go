@@ -34,6 +34,7 @@ type (
 	RetainedStored struct {
 		Token  uint64
 		Result RetainedResult
+		Why    string // RetainedRefused: what the device is told, such as "the quota of retained messages is used up"
 	}
 	// DeliveryArrived: a message on the session lane, or on the lane of the shared subscription that Lane names.
 	DeliveryArrived struct {
@@ -78,9 +79,9 @@ type RetainedResult uint8
 
 // The results.
 const (
-	RetainedOK   RetainedResult = iota
-	RetainedFull                // a quota is used up: what was retained before is unchanged
-	RetainedLost                // the store did not answer within the grace
+	RetainedOK      RetainedResult = iota
+	RetainedRefused                // what was retained before is unchanged
+	RetainedLost                   // the store did not answer within the grace
 )
 
 // Effect is one of the effects of mqtt/session that pass through (SendPacket, OpenSession, Store, GrantCredit, SetDeadline,

@@ -46,9 +46,9 @@ func (b *Bridge) retainedStored(ev RetainedStored, out []Effect) []Effect {
 	e := b.uplink.entries[i]
 	answer := *e.answer
 	switch ev.Result {
-	case RetainedFull:
+	case RetainedRefused:
 		answer.Reason = packet.QuotaExceeded
-		answer.Text = "the message was delivered but not retained: the quota of retained messages is used up"
+		answer.Text = "the message was delivered but not retained: " + ev.Why
 	case RetainedLost:
 		// No answer: the device sends it again.
 		b.tell(session.CloseRequested{Reason: packet.ServerBusy, Text: "the session store did not answer in time; the message was not retained"})

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"sluice/amqp/message"
@@ -28,7 +29,7 @@ func TestARetainedMessageIsAnsweredOnceItIsStored(t *testing.T) {
 		want   packet.ReasonCode
 	}{
 		{"stored", RetainedOK, packet.NoMatchingSubscribers},
-		{"quota used up", RetainedFull, packet.QuotaExceeded},
+		{"quota used up", RetainedRefused, packet.QuotaExceeded},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := connected(t, session.State{})
@@ -43,9 +44,13 @@ func TestARetainedMessageIsAnsweredOnceItIsStored(t *testing.T) {
 			if !r.retain[0].Received.Equal(start) {
 				t.Errorf("received at %v", r.retain[0].Received)
 			}
-			r.step(RetainedStored{Token: r.retain[0].Token, Result: c.result})
-			if a := r.puback(0); a.ID != 7 || a.Reason != c.want {
+			r.step(RetainedStored{Token: r.retain[0].Token, Result: c.result, Why: "why"})
+			a := r.puback(0)
+			if a.ID != 7 || a.Reason != c.want {
 				t.Errorf("got %+v, want %v", a, c.want)
+			}
+			if told := strings.HasSuffix(a.Properties.ReasonString, "not retained: why"); told != a.Reason.Failed() {
+				t.Errorf("reason string %q", a.Properties.ReasonString)
 			}
 		})
 	}
@@ -137,5 +142,25 @@ func TestAFullInboxIsAQuota(t *testing.T) {
 	r.changed(c, LaneFull, LaneOK)
 	if got := r.suback(1); !slices.Equal(got, []packet.ReasonCode{packet.QuotaExceeded}) {
 		t.Errorf("SUBACK %v", got)
+	}
+}
+
+// The copies for QoS 1 and 2 are in the inbox before the answer; those for QoS 0 come after it, when there is a subscription to match.
+func TestRetainedMessagesOfANewSubscription(t *testing.T) {
+	r := connected(t, session.State{})
+	c := r.subscribe(1, sub("a", 0), sub("b", 1), packet.Subscription{Filter: "c", QoS: 1, RetainHandling: 2},
+		packet.Subscription{Filter: "$share/g/d", QoS: 1})
+	if !slices.Equal(c.Retained, []string{"b"}) {
+		t.Errorf("to the inbox: %v", c.Retained)
+	}
+	if len(c.SharedAdd) != 1 || c.SharedAdd[0] != (Shared{Filter: "$share/g/d"}) {
+		t.Errorf("shared %+v", c.SharedAdd)
+	}
+	if len(r.feeds) != 0 {
+		t.Error("sent before SUBACK")
+	}
+	r.changed(c, LaneOK, LaneOK)
+	if len(r.feeds) != 1 || !slices.Equal(r.feeds[0].Filters, []string{"a"}) {
+		t.Errorf("sent %+v", r.feeds)
 	}
 }

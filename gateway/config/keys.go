@@ -35,6 +35,11 @@ type Config struct {
 	SessionsReplicas int    // durable: how many must confirm
 	SessionsExpiry   time.Duration
 	SessionsQueue    int
+	RetainedQueue    string // empty: off
+	RetainedMessages int
+	RetainedBytes    int
+	RetainedEach     int // messages of one principal; zero: as many as all together
+	RetainedEachSize int // bytes of one principal; the same
 	MaxConnections   int
 	MaxSubscriptions int
 	AdminListen      string // empty: off
@@ -86,6 +91,11 @@ func keys(c *Config) []key {
 		{"sessions.replicas", 1, "With profile durable: how many replicas of Redis must have a change before it is answered. With fewer the node takes no devices (0x88).", integer(&c.SessionsReplicas, 1, 10)},
 		{"sessions.expiry_max", "168h", "Longest time a session outlives its connection. MQTT 5 devices that ask for more are told; MQTT 3.1.1 sessions get this one.", duration(&c.SessionsExpiry, 0, 10*365*24*time.Hour)},
 		{"sessions.queue_max", 100000, "Messages the bus keeps for a session; beyond it new ones are refused to their sender. 0 is no bound.", integer(&c.SessionsQueue, 0, 1<<31-1)},
+		{"retained.messages", 1000000, "Retained messages of a tenant. MQTT 5 devices are told 0x97 beyond it, MQTT 3.1.1 devices are disconnected.", integer(&c.RetainedMessages, 1, 1<<31-1)},
+		{"retained.bytes", 1073741824, "Bytes of a tenant's retained messages, topics and properties included.", integer(&c.RetainedBytes, 1, 1<<40)},
+		{"retained.principal_messages", 0, "Retained messages of one principal. 0: as many as retained.messages.", integer(&c.RetainedEach, 0, 1<<31-1)},
+		{"retained.principal_bytes", 0, "Bytes of one principal's retained messages. 0: as many as retained.bytes.", integer(&c.RetainedEachSize, 0, 1<<40)},
+		{"retained.queue", "sluice.retained", "Queue on the bus whose messages are published on the topic in their subject and retained: how a backend retains. off for none.", queueName(&c.RetainedQueue)},
 		{"limits.connections", 100000, "Connections of this node; one more is closed at once.", integer(&c.MaxConnections, 1, 1<<31-1)},
 		{"limits.subscriptions", 1000, "Subscriptions of a session; one more is answered with 0x97.", integer(&c.MaxSubscriptions, 1, 1<<20)},
 		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz, /metrics and /capabilities are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},

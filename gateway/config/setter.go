@@ -113,6 +113,23 @@ func origins(dst *[]string) setter {
 	}
 }
 
+// queueName takes the name of a queue on the bus, or off.
+func queueName(dst *string) setter {
+	return func(v any) error {
+		s, _ := v.(string)
+		invalid := func(r rune) bool { return r <= ' ' || r > '~' || r == '/' }
+		switch {
+		case s == "off":
+			*dst = ""
+			return nil
+		case s == "" || len(s) > 255 || strings.IndexFunc(s, invalid) >= 0:
+			return fmt.Errorf("is no name of a queue: use up to 255 characters of printable ASCII without space and /, or off")
+		}
+		*dst = s
+		return nil
+	}
+}
+
 // texts reads a list, or a text with commas. Empty elements do not count.
 func texts(v any) ([]string, error) {
 	var list []string

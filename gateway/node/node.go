@@ -136,6 +136,7 @@ func (n *Node) options(registry *prometheus.Registry) gateway.Options {
 		ServerReference:  c.ServerReference,
 		InboxExpires:     uint64((c.SessionsExpiry + inboxMargin) / time.Millisecond),
 		InboxLength:      uint64(c.SessionsQueue),
+		RetainedQueue:    c.RetainedQueue,
 	}
 }
 

@@ -29,10 +29,14 @@ func OpenBus(cfg *config.Config, urls []string, log *zap.Logger) (*client.Client
 
 // OpenStore opens the session store.
 func OpenStore(ctx context.Context, cfg *config.Config, log *zap.Logger) (sessionstore.Store, error) {
-	if cfg.SessionsURL == "" {
-		return memory.New(memory.Options{}), nil
+	quota := sessionstore.RetainedQuota{
+		Messages: cfg.RetainedMessages, Bytes: cfg.RetainedBytes,
+		PrincipalMessages: cfg.RetainedEach, PrincipalBytes: cfg.RetainedEachSize,
 	}
-	options := redis.Options{Grace: cfg.BusGrace, Logger: log}
+	if cfg.SessionsURL == "" {
+		return memory.New(memory.Options{Retained: quota}), nil
+	}
+	options := redis.Options{Grace: cfg.BusGrace, Logger: log, Retained: quota}
 	if cfg.Durable() {
 		options.Replicas = cfg.SessionsReplicas
 	}

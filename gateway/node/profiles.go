@@ -27,11 +27,12 @@ func offer(c *config.Config, profile string) session.Config {
 		LingerTime:           lingerTime,
 		OrphanTime:           orphanTime,
 		MaximumQoS:           2,
+		RetainAvailable:      true,
 		Profile:              profile + profilesVersion,
 	}
 	if profile == config.Ephemeral {
 		s.MaximumQoS = 1
-		s.RetainAvailable = false
+		s.RetainAvailable, s.SharedAvailable = false, false
 		s.SessionExpiryMax = 0
 	}
 	return s
