@@ -30,7 +30,7 @@ type Store interface {
 	// the one there has ended, or when req.Clean asks for a new one: then Present is false, the incarnation is new and nothing of
 	// the old one remains but work. A session of expiry zero ends with its connection, so a claim that finds one still owned replaces it too
 	// [MQTT-3.1.2-6]. req.Expiry becomes the session's expiry, req.Will its will; Will says what becomes of the old one. Whoever owned
-	// it before is told (Watch). It fails with ErrUnavailable when the store does not answer within ctx and the grace, with ErrNotReplicated
+	// it before is told (Watch). It waits for Writes of the session made here before. It fails with ErrUnavailable when the store does not answer within ctx and the grace, with ErrNotReplicated
 	// when too few replicas confirm (then nothing is claimed), with ErrFull when there is no room for a new session.
 	Claim(ctx context.Context, req ClaimRequest) (Claimed, error)
 

@@ -30,6 +30,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"a released fence is spent", fenceIsSpent},
 		{"release may be repeated", releaseRepeats},
 		{"release waits for earlier writes", releaseWaits},
+		{"claim waits for earlier writes", claimWaits},
 		{"fifty claims of one session", contention},
 		{"claims of many sessions do not touch each other", manySessions},
 		{"the loser is told", watchTells},
