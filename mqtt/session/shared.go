@@ -88,9 +88,8 @@ func (m *Machine) handedOver(ev HandedOver) {
 		if ev.OK && !ev.Elsewhere {
 			l.copies++
 		}
-		if len(l.handing) == 0 {
-			l.copies = max(l.copies, 0)
-		}
+		// A copy that came first may have been one of an earlier connection.
+		l.copies = max(l.copies, -len(l.handing))
 	}
 }
 

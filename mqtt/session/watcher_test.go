@@ -127,6 +127,8 @@ func (w *watcher) event(ev Event) error {
 			w.begun[r.Identity] = true
 			if r.Released {
 				w.known[r.Identity] = true
+			}
+			if r.Released && !r.Done {
 				w.sent[r.ID] = &sentOut{identity: r.Identity, qos: 2, released: true}
 			}
 		}
