@@ -13,6 +13,9 @@ import (
 // notice of a takeover (sessionstore.Store.Watch) can be lost. A connection that does not hear of it would live on until its keep-alive ends,
 // and keep the one receiver that its session's inbox may have: the new owner would get nothing, and after session.Config.OrphanTime it would
 // close exchanges whose messages are only withheld.
+//
+// What this does not mend: a node that is cut off from the store alone, for longer than OrphanTime, cannot find out. A device that has moved
+// away from it meanwhile waits for what the old connection withholds, and a 3.1.1 device can get a QoS 2 message twice that was under way then.
 func (u *upkeep) compareEpochs() {
 	period := epochsRound
 	for u.gw.ctx.Err() == nil {
