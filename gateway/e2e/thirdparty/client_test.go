@@ -12,7 +12,7 @@ import (
 type kind struct {
 	name    string
 	version packet.Version
-	// throttled: it keeps to the Receive Maximum of the server [MQTT-4.9.0-2]. mqtt.js leaves that to the application.
+	// throttled: it keeps to the Receive Maximum of the server [MQTT-3.3.4-7]. mqtt.js leaves that to the application.
 	throttled bool
 	// once: it hands a QoS 2 message on once, also when its connection broke in between.
 	once bool

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"sluice/gateway/config"
 	"sluice/mqtt/packet"
 )
 
@@ -70,17 +69,8 @@ func sized(v packet.Version, topic string, qos byte, size int) message {
 	return message{Topic: topic, QoS: qos, Payload: strings.Repeat("x", size-overhead)}
 }
 
-// packetLimit is the default of mqtt.max_packet_size.
-func packetLimit(s *stage) int {
-	cfg, _, err := config.Load(config.Source{})
-	if err != nil {
-		s.Fatal(err)
-	}
-	return cfg.MaxPacketSize
-}
-
 func largePayloads(s *stage) {
-	limit := packetLimit(s)
+	limit := s.config().MaxPacketSize
 	topic := s.name("large")
 	sub, pub := s.connect(s.second), s.connect(s.first)
 	sub.sub(topic, 2)
@@ -102,7 +92,7 @@ func aboveTheGatewaysLimit(s *stage) {
 	topic := s.name("too large")
 	sub, pub := s.connect(s.second), s.connect(s.first)
 	sub.sub(topic, 1)
-	tooLarge := sized(s.version, topic, 1, packetLimit(s)+1)
+	tooLarge := sized(s.version, topic, 1, s.config().MaxPacketSize+1)
 	s.background(func() {
 		_, _ = pub.publish(tooLarge)
 	})

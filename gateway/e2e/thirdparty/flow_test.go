@@ -3,7 +3,6 @@ package thirdparty
 import (
 	"fmt"
 
-	"sluice/gateway/config"
 	"sluice/mqtt/packet"
 )
 
@@ -12,17 +11,18 @@ var flow = []scenario{
 	{name: "receive maximum of the gateway", play: gatewaysReceiveMaximum, only: func(k kind) bool { return k.throttled }},
 }
 
+// window is how many messages the devices of the scenarios let be under way. MQTT 3.1.1 has no word for it; there it is the gateway's.
+func (s *stage) window() int {
+	if s.version == packet.V311 {
+		return s.config().Window
+	}
+	return 2
+}
+
 // A device that acknowledges slowly never has more under way than it takes: its Receive Maximum [MQTT-3.3.4-9], and the gateway's window
 // for MQTT 3.1.1, which has none.
 func slowAcknowledgements(s *stage) {
-	cfg, _, err := config.Load(config.Source{})
-	if err != nil {
-		s.Fatal(err)
-	}
-	window := 2
-	if s.version == packet.V311 {
-		window = cfg.Window
-	}
+	window := s.window()
 	pub := s.connect(s.first)
 	for qos := byte(1); qos <= 2; qos++ {
 		topic := s.name(fmt.Sprint(qos))
@@ -55,11 +55,8 @@ func slowAcknowledgements(s *stage) {
 
 // A device that has more to send than the gateway takes at a time waits, or is read more slowly; all of it arrives.
 func gatewaysReceiveMaximum(s *stage) {
-	cfg, _, err := config.Load(config.Source{})
-	if err != nil {
-		s.Fatal(err)
-	}
-	count := 2 * cfg.ReceiveMaximum
+	limit := s.config().ReceiveMaximum
+	count := 2 * limit
 	sub, pub := s.connect(s.second), s.connect(s.first)
 	for qos := byte(1); qos <= 2; qos++ {
 		topic := s.name(fmt.Sprint(qos))
@@ -71,7 +68,7 @@ func gatewaysReceiveMaximum(s *stage) {
 		pub.pubAll(sent)
 		sub.messages.await(s, "all messages", func(all []message) bool { return distinct(all, topic) == count })
 	}
-	if most, _ := underWay(pub.wire.seen.soFar(), true); s.version == packet.V5 && most > cfg.ReceiveMaximum {
-		s.Errorf("the library had %d messages under way, the gateway takes %d", most, cfg.ReceiveMaximum)
+	if most, _ := underWay(pub.wire.seen.soFar(), true); s.version == packet.V5 && most > limit {
+		s.Errorf("the library had %d messages under way, the gateway takes %d", most, limit)
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"sluice/gateway/config"
 	"sluice/gateway/e2e/rig"
 	"sluice/mqtt/packet"
 )
@@ -30,15 +31,16 @@ type stage struct {
 	websocket     bool
 
 	devices    []*device
-	persistent []string // client identifiers
-	filters    []string // of persistent sessions
+	persistent []string        // client identifiers
+	filters    []string        // of persistent sessions
+	kept       map[string]bool // topics with retained messages
 	working    sync.WaitGroup
 }
 
 // open makes the stage. When the scenario is over it ends what is connected and the sessions that are left, and sees that the bus has
 // nothing of them any more.
 func (s *stage) open() {
-	s.prefix = rig.Prefix(s)
+	s.prefix, s.kept = rig.Prefix(s), map[string]bool{}
 	s.directory = s.TempDir() // before the Cleanup: it is there until everything that uses it has ended
 	s.Cleanup(func() {
 		for _, d := range s.devices {
@@ -48,6 +50,7 @@ func (s *stage) open() {
 			}
 		}
 		s.working.Wait()
+		s.unretain()
 		if len(s.persistent) == 0 {
 			return
 		}
@@ -60,6 +63,30 @@ func (s *stage) open() {
 			bus.ExpectNobody(strings.NewReplacer("+", "any", "#", "any").Replace(f))
 		}
 	})
+}
+
+// unretain removes what is retained on the scenario's topics.
+func (s *stage) unretain() {
+	if len(s.kept) == 0 {
+		return
+	}
+	d, _ := rig.Dial(s, s.first, packet.V5)
+	for topic := range s.kept {
+		p := &packet.Publish{ID: d.NextID(), QoS: 1, Retain: true, Topic: topic}
+		d.Send(p)
+		d.ExpectAck(packet.PUBACK, p.ID)
+	}
+	d.Disconnect()
+}
+
+// config is what the nodes run with: the defaults.
+func (s *stage) config() *config.Config {
+	s.Helper()
+	cfg, _, err := config.Load(config.Source{})
+	if err != nil {
+		s.Fatal(err)
+	}
+	return cfg
 }
 
 // name is a topic or a client identifier of the scenario's own.
@@ -112,6 +139,9 @@ func (s *stage) connectTo(nodes []*rig.Node, set ...option) *device {
 		s.Fatalf("connecting as %q: %v", o.id, err)
 	}
 	s.devices = append(s.devices, d)
+	if o.will != nil {
+		s.keeps(o.will.message)
+	}
 	if d.id = o.id; d.assigned != "" {
 		d.id = d.assigned
 	}
@@ -174,9 +204,17 @@ func (d *device) request(r request) {
 	}
 }
 
+// keeps notes that a message may be retained.
+func (s *stage) keeps(m message) {
+	if m.Retain {
+		s.kept[m.Topic] = true
+	}
+}
+
 // pub publishes and demands success.
 func (d *device) pub(m message) {
 	d.s.Helper()
+	d.s.keeps(m)
 	if reason, err := d.publish(m); err != nil || reason.Failed() {
 		d.s.Fatalf("PUBLISH to %s: reason %v, error %v", m.Topic, reason, err)
 	}

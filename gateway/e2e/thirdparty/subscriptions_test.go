@@ -15,11 +15,11 @@ var subscriptions = []scenario{
 	{name: "no local", play: noLocal, only: v5},
 }
 
-// Each filter brings what it matches [MQTT-4.7.1-2, MQTT-4.7.1-3, MQTT-4.7.2-1]; what comes last tells that nothing more was on its way.
+// Each filter brings what it matches; what comes last tells that nothing more was on its way.
 func wildcards(s *stage) {
 	p := s.prefix
 	last := p + "-last"
-	names := []string{p, p + "/a", p + "/a/b", p + "/a/b/c", p + "//b", p + "/b", "$" + p + "/a"}
+	names := []string{p, p + "/a", p + "/a/b", p + "/a/b/c", p + "//b", p + "/b"}
 	matched := map[string][]string{
 		p + "/#":   {p, p + "/a", p + "/a/b", p + "/a/b/c", p + "//b", p + "/b"},
 		p + "/+":   {p + "/a", p + "/b"},
