@@ -26,23 +26,28 @@ const (
 
 // route finds the subscriptions that a message of the session lane or the node lane is for. Those of a SUBSCRIBE that has no answer yet
 // count: the bus delivers already, and PUBLISH may come before SUBACK (MQTT 5, 3.8.4). But where there is one of the same filter it
-// counts until then, with its own options. And what comes by the node lane is not kept back for a subscription of a higher QoS under way, since the
-// session lane may not bring it yet. Shared subscriptions get their messages by lanes of their own.
+// counts until then, with its own options. And what comes by the node lane is not kept back for a subscription of a higher QoS under
+// way, since the session lane may not bring it yet. Shared subscriptions get their messages by lanes of their own.
 func (m *Machine) route(msg Message, from source) (r route) {
 	if msg.For != "" {
 		return m.routeTo(msg.For, msg)
 	}
 	for i := range m.subs.list {
-		if s := &m.subs.list[i]; !s.shared {
-			r.consider(s, msg)
+		s := &m.subs.list[i]
+		if s.shared {
+			continue
 		}
+		if from == fromInbox && s.QoS == 0 && len(m.subs.under) > 0 {
+			// It has its messages by the node lane. If it moves, it is the new one that the session lane brings them for.
+			s = m.subs.of(s.Filter, true)
+		}
+		r.consider(s, msg)
 	}
 	for i := range m.subs.under {
 		s := &m.subs.under[i]
-		if s.shared || from == fromNode && s.QoS > 0 || m.subs.find(s.Filter) >= 0 {
-			continue
+		if !s.shared && (from == fromInbox || s.QoS == 0) && m.subs.of(s.Filter, false) == s {
+			r.consider(s, msg)
 		}
-		r.consider(s, msg)
 	}
 	if !r.matched && !r.withheld {
 		r.withheld = m.subs.left.match(msg.Publish.Topic)

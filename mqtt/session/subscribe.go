@@ -74,7 +74,10 @@ func (s *subscriptions) find(filter string) int {
 
 // of is the subscription of a filter, nil for none. Where a SUBSCRIBE under way replaces it, newer says which of the two is meant.
 func (s *subscriptions) of(filter string, newer bool) *subscription {
-	u := slices.IndexFunc(s.under, func(e subscription) bool { return e.Filter == filter })
+	u := len(s.under) - 1 // of two for one filter in a packet the last counts
+	for u >= 0 && s.under[u].Filter != filter {
+		u--
+	}
 	i := s.find(filter)
 	switch {
 	case u >= 0 && (i < 0 || newer):
