@@ -23,6 +23,13 @@ const (
 	// MaxEpochs bounds the sessions one Epochs asks for: a few milliseconds of the store.
 	MaxEpochs = 512
 
+	// MaxMembers bounds the members of a group, MaxGroups the groups of a session: guards of the store, a gateway's own limits are far lower. A
+	// session's groups become one piece of work.
+	MaxMembers = 65536
+	MaxGroups  = 256
+	// MaxTaken bounds the QoS 2 deliveries a group remembers: what some thousand members can have under way at once.
+	MaxTaken = 65536
+
 	// MaxRetained bounds a retained message, in bytes: a payload of 1 MiB, and properties of any reasonable size.
 	MaxRetained = 1<<20 + 1<<17
 	// MaxRetainedPage bounds the topics of one page of retained messages: a millisecond or two of the store for topics of usual length.

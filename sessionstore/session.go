@@ -52,6 +52,8 @@ type Session struct {
 	Subscriptions []Subscription // in the order they were first made
 	Inbound       []Inbound      // by packet id
 	Outbound      []Outbound     // by Order
+	// Groups are the filters of the groups it is a member of, or may be (GroupStore), in byte order.
+	Groups []string
 }
 
 // Subscription is one topic filter with its options (MQTT 5, 3.8.3.1). This package gives the fields no meaning.

@@ -42,15 +42,20 @@ type ReleaseRequest struct {
 	Will WillFate
 }
 
-// Work is something left to do for a session: a Will to publish, an inbox to delete on the bus, or both. Do it, then Finish. Both have to be
-// safe to repeat: publish under a message-id made of Key, Incarnation and Epoch.
+// Work is something left to do: for a session a Will to publish, an inbox to delete on the bus, groups to leave, or several of these; for a
+// group its queue to delete. Do it, then Finish. All have to be safe to repeat: publish under a message-id made of Key, Incarnation and
+// Epoch.
 type Work struct {
 	Key         Key
 	Incarnation uint64 // of the session it is left of
 	Epoch       uint64 // of the connection whose Will it is, or of the last that owned the session
 	Will        *Will  // nil: none to publish
 	Inbox       string // empty: none to delete
-	Ended       bool   // the session of this incarnation is over
+	Ended       bool   // the session, or the group, of this incarnation is over
+	// Groups are the filters of the groups the session was a member of: leave them with Key and Epoch.
+	Groups []string
+	// Group is set when this is the work of a group that is over: remove the queue of its Incarnation. Key and Epoch are zero then.
+	Group *Group
 	// Again: somebody claimed this piece before and did not finish it. Its Will may have been published.
 	Again bool
 	Token string // names the piece and the claim of it, for Finish; opaque

@@ -1,4 +1,4 @@
-// Package memory keeps sessions in the process: for the embedded mode, for fast tests, and as the oracle that sessionstore/redis is
+// Package memory keeps sessions, retained messages and groups in the process: for the embedded mode, for fast tests, and as the oracle that sessionstore/redis is
 // compared with. It is obvious on purpose: one mutex, maps, no goroutine except one per Watch.
 //
 // "Nodes" that share one Store see each other's sessions, takeovers and leases, as nodes sharing a Redis do. A node that starts again within

@@ -24,6 +24,7 @@ type session struct {
 	made               uint64 // subscriptions ever made: the order of the next
 	inbound            map[uint16]sessionstore.Inbound
 	outbound           map[uint16]sessionstore.Outbound
+	groups             map[string]struct{} // filters
 }
 
 type subscription struct {
@@ -38,6 +39,7 @@ func newSession(epoch uint64) *session {
 		subscriptions: make(map[string]subscription),
 		inbound:       make(map[uint16]sessionstore.Inbound),
 		outbound:      make(map[uint16]sessionstore.Outbound),
+		groups:        make(map[string]struct{}),
 	}
 }
 
@@ -121,5 +123,9 @@ func (h *session) read(key sessionstore.Key) sessionstore.Session {
 	out.Outbound = slices.SortedFunc(maps.Values(h.outbound), func(a, b sessionstore.Outbound) int {
 		return cmp.Or(cmp.Compare(a.Order, b.Order), cmp.Compare(a.PacketID, b.PacketID))
 	})
+	out.Groups = h.joined()
 	return out
 }
+
+// joined gives the session's groups, nil for none.
+func (h *session) joined() []string { return slices.Sorted(maps.Keys(h.groups)) }

@@ -31,11 +31,12 @@ type Store struct {
 
 	mu        sync.Mutex
 	closed    bool
-	epoch     uint64 // the greatest given out, over all keys: a key whose session was removed cannot get an old one again
+	epoch     uint64 // the greatest given out, over all keys and groups: a key whose session was removed cannot get an old one again
 	sessions  map[sessionstore.Key]*session
 	work      map[workID]*piece
 	aside     map[asideID]aside
 	retained  map[string]*retained // by tenant
+	groups    map[sessionstore.Group]*group
 	nodes     map[string]*node
 	observers map[string]*sessionstore.Absence
 	watches   map[*watch]struct{}
@@ -58,6 +59,7 @@ func New(opts Options) *Store {
 		work:      make(map[workID]*piece),
 		aside:     make(map[asideID]aside),
 		retained:  make(map[string]*retained),
+		groups:    make(map[sessionstore.Group]*group),
 		nodes:     make(map[string]*node),
 		observers: make(map[string]*sessionstore.Absence),
 		watches:   make(map[*watch]struct{}),
@@ -235,6 +237,7 @@ func (s *Store) Close() error {
 	clear(s.sessions)
 	clear(s.work)
 	clear(s.retained)
+	clear(s.groups)
 	for w := range s.watches {
 		w.end()
 	}

@@ -20,10 +20,14 @@ const (
 	ended   kind = 'e'
 )
 
+// groupOver is the work of a group that ended.
+const groupOver kind = 'g'
+
 // workID names a piece of work. It follows from what happened, so that nothing makes it twice.
 type workID struct {
 	key   sessionstore.Key
-	epoch uint64
+	group sessionstore.Group // of groupOver, else zero
+	epoch uint64             // of groupOver the incarnation
 	kind  kind
 }
 
@@ -32,6 +36,7 @@ type piece struct {
 	incarnation uint64
 	will        *sessionstore.Will
 	inbox       string
+	groups      []string
 	until       time.Time // the worker's claim; zero before the first
 	tries       int
 }
@@ -53,17 +58,19 @@ func (s *Store) leaveWill(key sessionstore.Key, held *session) {
 	if held.will == nil {
 		return
 	}
-	s.work[workID{key, held.epoch, willDue}] = &piece{incarnation: held.incarnation, will: held.will}
+	s.work[workID{key: key, epoch: held.epoch, kind: willDue}] = &piece{incarnation: held.incarnation, will: held.will}
 	held.dropWill()
 }
 
 // end removes a session, and reports whether that leaves work.
 func (s *Store) end(key sessionstore.Key, held *session) (work bool) {
 	delete(s.sessions, key)
-	if held.will == nil && held.inbox == "" {
+	if held.will == nil && held.inbox == "" && len(held.groups) == 0 {
 		return false
 	}
-	s.work[workID{key, held.epoch, ended}] = &piece{incarnation: held.incarnation, will: held.will, inbox: held.inbox}
+	s.work[workID{key: key, epoch: held.epoch, kind: ended}] = &piece{
+		incarnation: held.incarnation, will: held.will, inbox: held.inbox, groups: held.joined(),
+	}
 	return true
 }
 
@@ -107,9 +114,9 @@ func (s *Store) lateWord(f sessionstore.Fence, fate sessionstore.WillFate) (work
 	a, ok := s.aside[id]
 	delete(s.aside, id)
 	if ok && fate == sessionstore.WillKept && s.now().Before(a.until) {
-		s.work[workID{f.Key, f.Epoch, willDue}] = &piece{incarnation: a.incarnation, will: a.will}
+		s.work[workID{key: f.Key, epoch: f.Epoch, kind: willDue}] = &piece{incarnation: a.incarnation, will: a.will}
 	}
-	return s.work[workID{f.Key, f.Epoch, willDue}] != nil || s.work[workID{f.Key, f.Epoch, ended}] != nil
+	return s.work[workID{key: f.Key, epoch: f.Epoch, kind: willDue}] != nil || s.work[workID{key: f.Key, epoch: f.Epoch, kind: ended}] != nil
 }
 
 // workOf counts the pieces of a key.
@@ -156,10 +163,14 @@ func (s *Store) Due(ctx context.Context, max int) ([]sessionstore.Work, error) {
 		}
 		p.until = now.Add(s.times.WorkLease)
 		p.tries++
-		out = append(out, sessionstore.Work{
-			Key: id.key, Incarnation: p.incarnation, Epoch: id.epoch, Will: p.will, Inbox: p.inbox, Ended: id.kind == ended,
+		w := sessionstore.Work{
+			Key: id.key, Incarnation: p.incarnation, Epoch: id.epoch, Will: p.will, Inbox: p.inbox, Ended: id.kind != willDue, Groups: p.groups,
 			Again: p.tries > 1, Token: string(id.kind) + " " + strconv.Itoa(p.tries),
-		})
+		}
+		if id.kind == groupOver {
+			w.Epoch, w.Group = 0, &id.group
+		}
+		out = append(out, w)
 	}
 	return out, nil
 }
@@ -176,7 +187,13 @@ func (s *Store) Finish(ctx context.Context, w sessionstore.Work) error {
 	if err := s.usable(ctx); err != nil {
 		return err
 	}
-	id := workID{w.Key, w.Epoch, kind}
+	id := workID{key: w.Key, epoch: w.Epoch, kind: kind}
+	if kind == groupOver {
+		if w.Group == nil {
+			return fmt.Errorf("%w: finish: the work of a group names none", sessionstore.ErrInvalid)
+		}
+		id = workID{group: *w.Group, epoch: w.Incarnation, kind: kind}
+	}
 	switch p := s.work[id]; {
 	case p == nil:
 		return nil

@@ -4,7 +4,8 @@
 //
 // A session is up to eight keys that share a hash tag and so a Cluster slot; <key> is sessionstore.Key.String:
 //
-//	sluice:{<key>}:meta    hash: v, epoch, incarnation, owner, expiry, released, inbox, made, writer, seq, reg, ends, hint
+//	sluice:{<key>}:meta    hash: v, epoch, incarnation, owner, expiry, released, inbox, made, writer, seq, reg, ends, hint,
+//	                       groups, and 'g:' filter for each group it joined
 //	sluice:{<key>}:subs    hash: filter -> order ':' record
 //	sluice:{<key>}:in      hash: packet id -> record
 //	sluice:{<key>}:out     hash: packet id -> record
@@ -13,9 +14,25 @@
 //	sluice:{<key>}:work    hash: epoch ':' kind -> a piece of work
 //	sluice:{<key>}:aside   hash: epoch -> a will that waits for the word of an owner that lost the session; gone soon after
 //
+// The retained messages of a tenant, and a group of shared subscriptions, are each in a slot of their own; <group> is
+// sessionstore.Group.String:
+//
+//	sluice:{retained:<tenant>}:messages      hash: topic -> record
+//	sluice:{retained:<tenant>}:topics        sorted set: topics in byte order, for pages of them
+//	sluice:{retained:<tenant>}:ends          sorted set: topic -> when its message expires, in ms
+//	sluice:{retained:<tenant>}:use           hash: what the tenant and each principal have of their quotas; hint, known
+//	sluice:{group:<group>}:group             hash: v, incarnation, taken
+//	sluice:{group:<group>}:members           hash: session key -> epoch of the latest Join
+//	sluice:{group:<group>}:left              hash: session key -> which Joins came too late; gone soon after
+//	sluice:{group:<group>}:taken, order      hash: identity -> who; sorted set: identity -> number, the oldest first
+//	sluice:{group:<group>}:work              hash: incarnation ':g' -> a piece of work
+//	sluice:{...}:sent:<store>:<lane>         in either slot: number of the last step of that lane; gone soon after
+//
 // Elsewhere there are only hints, and who lives:
 //
 //	sluice:{timers:<n>}                      sorted set: "<key> <name>" -> when to look at a session, in ms
+//	sluice:{grouptimers}                     sorted set: "<group> <name>" -> when to look at a group, in ms
+//	sluice:{retaining}                       sorted set: "<tenant> <name>" -> when to look for messages that expired, in ms
 //	sluice:{nodes}                           set: the lives of nodes
 //	sluice:{node:<node>:<life>}:lease        there while the node lives
 //	sluice:{node:<node>:<life>}:life         there until it is taken for dead
@@ -37,6 +54,10 @@
 // younger ones changes nothing. Connections given up are reset, so that little is left on its way. What remains: a copy of a Claim that
 // arrives after another node's Claim took the session takes it back for nobody; the live owner is told, its device connects again.
 //
+// Retained messages and groups have no owner whose numbers a record could keep, and what was removed keeps nothing. There each attempt gets
+// a number when it is sent, rising within a lane, and the slot keeps the last of each lane for ten minutes (late in scripts/lib.lua): as a
+// lane repeats a step before it sends anything younger, a lower number can only be a late copy.
+//
 // # Epochs
 //
 // An epoch is the greater of the last epoch + 1 and Redis' clock in microseconds. While a session exists the first makes it rise; when it
@@ -53,6 +74,22 @@
 // Who dies between two steps must leave the session where it is found: it is registered for its node before it is claimed, and the
 // registration goes only after the hint is there. A sweep looks at every registration of the dead node, also at those whose session has
 // another owner by now, and sets the hints that are missing. Hints and registrations have names of their own: nobody takes away another's.
+//
+// # Groups
+//
+// A membership is in two slots, the session's and the group's, so Join and Leave are steps of their own on each. The session's note comes
+// first and goes last: a member is always found by its session, and a note without a membership harms nobody. Between the two halves of a
+// Join the session may end, or get another owner who leaves. So Leave notes for whose Joins it came first, and those are refused.
+//
+// What of a group is due is in its own slot; hints to it are not among those of sessions, which a node of an older version reads, too. An
+// older node does not touch work that has groups to leave (version 2 of a piece), but when it ends a session that is in groups itself,
+// their memberships stay. Let shared subscriptions begin when all nodes know them.
+//
+// # Retained messages
+//
+// All of a tenant is in one slot, since a put checks the quota and changes message, indexes and counts in one step. No step takes time that
+// grows with the number of topics but for its logarithm: pages come from the sorted set, large messages in parts, expired ones are removed
+// a few at a time.
 //
 // # Time
 //

@@ -169,7 +169,12 @@ func decodeSession(key sessionstore.Key, reply []any) (sessionstore.Session, err
 }
 
 func decodeMeta(s *sessionstore.Session, flat any) error {
+	defer func() { slices.Sort(s.Groups) }()
 	return eachField(flat, func(name, value string) (err error) {
+		if filter, ok := strings.CutPrefix(name, "g:"); ok {
+			s.Groups = append(s.Groups, filter)
+			return nil
+		}
 		switch name {
 		case "v":
 			if value != "1" {

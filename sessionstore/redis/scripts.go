@@ -56,4 +56,12 @@ var (
 	retainedHintScript = newScript("retainedhint")
 	retainedTrimScript = newScript("retainedtrim", "retained")
 	retainedGetScript  = newScript("retainedget", "retained")
+
+	groupNoteScript   = newScript("groupnote")
+	groupUnnoteScript = newScript("groupunnote")
+	groupJoinScript   = newScript("groupjoin")
+	groupLeaveScript  = newScript("groupleave")
+	groupDueScript    = newScript("groupdue")
+	groupTakeScript   = newScript("grouptake")
+	groupDoneScript   = newScript("groupdone")
 )

@@ -39,6 +39,19 @@ func (s *Store) Due(ctx context.Context, most int) ([]sessionstore.Work, error) 
 	if most <= 0 {
 		return nil, ctx.Err()
 	}
+	out, err := s.dueOfSessions(ctx, most)
+	if err != nil || len(out) >= most {
+		return out, err
+	}
+	// What is claimed already is done, even when the rest cannot be had now.
+	more, err := s.dueOfGroups(ctx, most-len(out))
+	if err != nil && len(out) == 0 {
+		return nil, err
+	}
+	return append(out, more...), nil
+}
+
+func (s *Store) dueOfSessions(ctx context.Context, most int) ([]sessionstore.Work, error) {
 	hints, err := s.due(ctx, most)
 	if err != nil || len(hints) == 0 {
 		return nil, err
@@ -63,18 +76,21 @@ func (s *Store) Due(ctx context.Context, most int) ([]sessionstore.Work, error) 
 	}
 	var out []sessionstore.Work
 	for i, h := range hints {
-		next, pieces, err := decodeDue(h, token+strconv.Itoa(i), replies[i])
+		next, pieces, err := decodeDue(replies[i])
 		if err != nil {
 			s.log.Error("the work of a session cannot be read, and is tried again later", zap.Stringer("session", h.key), zap.Error(err))
 			continue
 		}
 		s.later(s.hintStep(h, next, "XX"))
-		out = append(out, pieces...)
+		for _, w := range pieces {
+			w.Key, w.Token = h.key, w.Token+" "+token+strconv.Itoa(i)+" "+h.name
+			out = append(out, w)
+		}
 	}
 	return out, nil
 }
 
-func decodeDue(h hint, token string, reply any) (next string, out []sessionstore.Work, err error) {
+func decodeDue(reply any) (next string, out []sessionstore.Work, err error) {
 	parts, ok := reply.([]any)
 	if !ok || len(parts) != 2 {
 		return "", nil, fmt.Errorf("%w: answer to due", errRecord)
@@ -82,7 +98,7 @@ func decodeDue(h hint, token string, reply any) (next string, out []sessionstore
 	next, _ = parts[0].(string)
 	pieces, _ := parts[1].([]any)
 	for _, p := range pieces {
-		w, err := decodeWork(h, token, p)
+		w, err := decodeWork(p)
 		if err != nil {
 			return "", nil, err
 		}
@@ -91,16 +107,16 @@ func decodeDue(h hint, token string, reply any) (next string, out []sessionstore
 	return next, out, nil
 }
 
-// decodeWork reads a piece as due.lua gives it: name, incarnation, has a will, delay, message, inbox, tries.
-func decodeWork(h hint, token string, reply any) (w sessionstore.Work, err error) {
+// decodeWork reads a piece as take_work in lib.lua gives it. Its token is the kind so far.
+func decodeWork(reply any) (w sessionstore.Work, err error) {
 	p, ok := reply.([]any)
-	if !ok || len(p) != 7 {
+	if !ok || len(p) != 8 {
 		return w, fmt.Errorf("%w: a piece of work", errRecord)
 	}
 	text := func(i int) string { s, _ := p[i].(string); return s }
 	number := func(i int) int64 { n, _ := p[i].(int64); return n }
 	epoch, kind, _ := strings.Cut(text(0), ":")
-	if w.Epoch, err = strconv.ParseUint(epoch, 10, 64); err != nil || kind != workWill && kind != workEnd {
+	if w.Epoch, err = strconv.ParseUint(epoch, 10, 64); err != nil || kind != workWill && kind != workEnd && kind != workGroup {
 		return w, fmt.Errorf("%w: a piece of work named %q", errRecord, text(0))
 	}
 	if w.Incarnation, err = strconv.ParseUint(text(1), 10, 64); err != nil {
@@ -113,8 +129,13 @@ func decodeWork(h hint, token string, reply any) (w sessionstore.Work, err error
 		}
 		w.Will = &sessionstore.Will{Delay: uint32(delay), Message: []byte(text(4))}
 	}
-	w.Key, w.Inbox, w.Ended, w.Again = h.key, text(5), kind == workEnd, number(6) > 1
-	w.Token = kind + " " + token + " " + h.name
+	groups, _ := p[7].([]any)
+	for _, g := range groups {
+		filter, _ := g.(string)
+		w.Groups = append(w.Groups, filter)
+	}
+	slices.Sort(w.Groups)
+	w.Inbox, w.Ended, w.Again, w.Token = text(5), kind != workWill, number(6) > 1, kind
 	return w, nil
 }
 
@@ -122,13 +143,18 @@ func decodeWork(h hint, token string, reply any) (w sessionstore.Work, err error
 const (
 	workWill = "w"
 	workEnd  = "e"
+	// workGroup is the end of a group, in its own keys; its name has the incarnation where others have the epoch.
+	workGroup = "g"
 )
 
 // Finish: see sessionstore.Store. Its token is the kind of the work, the token of the claim, and the name of the hint that led to it.
 func (s *Store) Finish(ctx context.Context, w sessionstore.Work) error {
 	kind, rest, ok := strings.Cut(w.Token, " ")
 	token, name, _ := strings.Cut(rest, " ")
-	if !ok || kind != workWill && kind != workEnd {
+	switch {
+	case ok && kind == workGroup && w.Group != nil:
+		return s.finishGroup(ctx, w, token, name)
+	case !ok || kind != workWill && kind != workEnd:
 		return fmt.Errorf("%w: finish: the token is none of Due's", sessionstore.ErrInvalid)
 	}
 	if err := w.Key.Validate(); err != nil {

@@ -20,10 +20,11 @@ import (
 func Compare(t *testing.T, oracle, subject Fresh) {
 	left, right := oracle(t)(), subject(t)()
 	rapid.Check(t, func(rt *rapid.T) {
-		m := &model{rt: rt, t: t, left: side{s: left, epochs: numbers{}, incarnations: numbers{}},
-			right: side{s: right, epochs: numbers{}, incarnations: numbers{}}, now: start, keys: []sessionstore.Key{newKey(), newKey()}}
+		m := &model{rt: rt, t: t, left: side{s: left, epochs: numbers{}, incarnations: numbers{}, groups: numbers{}},
+			right: side{s: right, epochs: numbers{}, incarnations: numbers{}, groups: numbers{}}, now: start, keys: []sessionstore.Key{newKey(), newKey()}}
 		rt.Repeat(map[string]func(*rapid.T){
 			"claim": m.claim, "write": m.write, "release": m.release, "get": m.get, "later": m.later, "due": m.due,
+			"join": m.join, "leave": m.leave,
 			"": m.check,
 		})
 		m.cleanUp()
@@ -45,7 +46,8 @@ func (n numbers) name(v uint64) uint64 {
 
 type side struct {
 	s                    sessionstore.Store
-	epochs, incarnations numbers
+	epochs, incarnations numbers // of sessions
+	groups               numbers // incarnations
 	fences               []sessionstore.Fence
 }
 
@@ -140,16 +142,65 @@ func (m *model) due(rt *rapid.T) {
 			if err := d.s.Finish(m.t.Context(), *w); err != nil {
 				rt.Fatalf("Finish: %v", err)
 			}
-			w.Epoch, w.Incarnation, w.Token = d.epochs.name(w.Epoch), d.incarnations.name(w.Incarnation), ""
 		}
 		slices.SortFunc(pieces, func(a, b sessionstore.Work) int {
-			return cmp.Or(cmp.Compare(a.Key.ClientID, b.Key.ClientID), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Inbox, b.Inbox))
+			return cmp.Or(cmp.Compare(a.Key.ClientID, b.Key.ClientID), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Inbox, b.Inbox),
+				cmp.Compare(filterOf(a), filterOf(b)), cmp.Compare(a.Incarnation, b.Incarnation), cmp.Compare(len(a.Groups), len(b.Groups)))
 		})
+		for i := range pieces {
+			w := &pieces[i]
+			for _, filter := range w.Groups {
+				g := sessionstore.Group{Tenant: w.Key.Tenant, Filter: filter}
+				if _, err := d.s.Leave(m.t.Context(), g, sessionstore.Fence{Key: w.Key, Epoch: w.Epoch}); err != nil {
+					rt.Fatalf("Leave: %v", err)
+				}
+			}
+			incarnations := d.incarnations
+			if w.Group != nil {
+				incarnations = d.groups
+			}
+			w.Epoch, w.Incarnation, w.Token = d.epochs.name(w.Epoch), incarnations.name(w.Incarnation), ""
+		}
 		return pieces
 	}
 	if diff := gocmp.Diff(do(&m.left), do(&m.right), cmpopts.EquateEmpty()); diff != "" {
 		rt.Fatalf("Due (-oracle +subject):\n%s", diff)
 	}
+}
+
+func filterOf(w sessionstore.Work) string {
+	if w.Group == nil {
+		return ""
+	}
+	return w.Group.Filter
+}
+
+func (m *model) join(rt *rapid.T) {
+	i, ok := m.fence(rt)
+	if !ok {
+		return
+	}
+	filter := anyShared.Draw(rt, "filter")
+	do := func(d *side) string {
+		f := d.fences[i]
+		incarnation, err := d.s.Join(m.t.Context(), sessionstore.Group{Tenant: f.Key.Tenant, Filter: filter}, f)
+		return fmt.Sprint(d.groups.name(incarnation), " ", kind(err))
+	}
+	equal(rt, "Join", do(&m.left), do(&m.right))
+}
+
+func (m *model) leave(rt *rapid.T) {
+	i, ok := m.fence(rt)
+	if !ok {
+		return
+	}
+	filter := anyShared.Draw(rt, "filter")
+	do := func(d *side) string {
+		f := d.fences[i]
+		work, err := d.s.Leave(m.t.Context(), sessionstore.Group{Tenant: f.Key.Tenant, Filter: filter}, f)
+		return fmt.Sprint(work, " ", kind(err))
+	}
+	equal(rt, "Leave", do(&m.left), do(&m.right))
 }
 
 func (m *model) get(rt *rapid.T) { m.compare(rt, m.key(rt), m.now) }
@@ -186,7 +237,9 @@ func (m *model) cleanUp() {
 			}
 		}
 	}
-	m.due(m.rt)
+	for range 2 { // the sessions', then that of the groups they left
+		m.due(m.rt)
+	}
 }
 
 // kind is which of the contract's errors this is: the words are each store's own.
@@ -210,6 +263,7 @@ func equal(rt *rapid.T, what string, want, got any) {
 // Few names, so that ops meet.
 var (
 	anyFilter = rapid.SampledFrom([]string{"", "a", "b/+", "12:x", "é%{}", "10:"})
+	anyShared = rapid.SampledFrom([]string{"$share/g/a", "$share/h/a/#"})
 	anyID     = rapid.SampledFrom([]uint16{0, 1, 2, 10, 65535})
 	anyText   = rapid.SampledFrom([]string{"", "m", "\x00\xff", "1:2"})
 

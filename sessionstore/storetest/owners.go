@@ -326,9 +326,13 @@ func contextDone(t *testing.T, fresh Fresh) {
 	_, pageErr := s.RetainedTopics(ctx, "t", "", "", 1)
 	_, retainedErr := s.GetRetained(ctx, "t", []string{"a"})
 	_, trimErr := s.TrimRetained(ctx)
+	_, joinErr := s.Join(ctx, someGroup, sessionstore.Fence{Key: someWork.Key, Epoch: 1})
+	_, leaveErr := s.Leave(ctx, someGroup, sessionstore.Fence{Key: someWork.Key, Epoch: 1})
+	_, takeErr := s.Take(ctx, someGroup, 1, "m", sessionstore.Member{Key: someWork.Key})
 	for what, err := range map[string]error{
 		"Claim": claimErr, "Get": getErr, "Release": releaseErr, "Ready": s.Ready(ctx), "Due": dueErr, "Sweep": sweepErr, "Epochs": epochsErr,
 		"RetainedTopics": pageErr, "GetRetained": retainedErr, "TrimRetained": trimErr,
+		"Join": joinErr, "Leave": leaveErr, "Take": takeErr, "Done": s.Done(ctx, someGroup, 1, "m"),
 		"Finish": s.Finish(ctx, someWork), "KeepLease": s.KeepLease(ctx, "n"),
 		"Watch": s.Watch(ctx, "n", func(sessionstore.Key, uint64) {}, func() {}),
 	} {
@@ -359,10 +363,14 @@ func closedUnavailable(t *testing.T, fresh Fresh) {
 	_, pageErr := s.RetainedTopics(t.Context(), "t", "", "", 1)
 	_, retainedErr := s.GetRetained(t.Context(), "t", []string{"a"})
 	_, trimErr := s.TrimRetained(t.Context())
+	_, joinErr := s.Join(t.Context(), someGroup, sessionstore.Fence{Key: someWork.Key, Epoch: 1})
+	_, leaveErr := s.Leave(t.Context(), someGroup, sessionstore.Fence{Key: someWork.Key, Epoch: 1})
+	_, takeErr := s.Take(t.Context(), someGroup, 1, "m", sessionstore.Member{Key: someWork.Key})
 	for what, err := range map[string]error{
 		"Claim": claimErr, "Get": getErr, "Write": write(t, s, fence(c), sessionstore.SetInbox{Name: "x"}),
 		"Release": release(t, s, fence(c), start, true), "Ready": s.Ready(t.Context()), "Due": dueErr, "Sweep": sweepErr, "Epochs": epochsErr,
 		"RetainedTopics": pageErr, "GetRetained": retainedErr, "TrimRetained": trimErr,
+		"Join": joinErr, "Leave": leaveErr, "Take": takeErr, "Done": s.Done(t.Context(), someGroup, 1, "m"),
 		"Finish": s.Finish(t.Context(), someWork), "KeepLease": s.KeepLease(t.Context(), "n"),
 		"Watch": s.Watch(t.Context(), "n", func(sessionstore.Key, uint64) {}, func() {}),
 	} {

@@ -63,7 +63,7 @@ func takeAndFinish(t *testing.T, s sessionstore.Store, want ...sessionstore.Work
 	t.Helper()
 	got := awaitDue(t, s, len(want))
 	byKey := func(a, b sessionstore.Work) int {
-		return cmp.Or(cmp.Compare(a.Key.ClientID, b.Key.ClientID), cmp.Compare(a.Epoch, b.Epoch))
+		return cmp.Or(cmp.Compare(a.Key.ClientID, b.Key.ClientID), cmp.Compare(a.Epoch, b.Epoch), cmp.Compare(a.Incarnation, b.Incarnation))
 	}
 	slices.SortFunc(want, byKey)
 	slices.SortFunc(got, byKey)

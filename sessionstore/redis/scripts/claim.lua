@@ -77,8 +77,9 @@ if epoch then
 
   if over then
     discarded = session()
-    if will or (held[7] or '') ~= '' then
-      leave(work, epoch, 'e', held[6], will, held[7] or '')
+    local groups = groups_of(meta)
+    if will or (held[7] or '') ~= '' or groups then
+      leave(work, epoch, 'e', held[6], will, held[7] or '', groups)
       made = 1
     end
     redis.call('DEL', meta, subs, inbound, outbound)

@@ -4,7 +4,7 @@
 --
 -- KEYS  1 meta   2 subs   3 in   4 out   5 will   6 work
 -- ARGV  1 token of this call, the same on a repeat   2 how long the claim lasts, in ms   3 most pieces
--- Gives { when to look again in ms or '', pieces of { name, incarnation, has a will 1|0, delay, message, inbox, tries } }.
+-- Gives { when to look again in ms or '', pieces as take_work has them }.
 local meta, willkey, work = KEYS[1], KEYS[5], KEYS[6]
 local token, lease, most, at = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), clock()
 local again = nil
@@ -19,10 +19,10 @@ if held[1] and held[1] ~= '1' then
   look_at(at + lease) -- a later version's session is left to its nodes, and so is the hint
 end
 if held[1] == '1' and held[3] == '' then
-  local will, ends, inbox = read_will(willkey), tonumber(held[4]), held[5] or ''
+  local will, ends, inbox, groups = read_will(willkey), tonumber(held[4]), held[5] or '', groups_of(meta)
   if ends and at >= ends then
-    if will or inbox ~= '' then
-      leave(work, held[2], 'e', held[6], will, inbox)
+    if will or inbox ~= '' or groups then
+      leave(work, held[2], 'e', held[6], will, inbox, groups)
     end
     redis.call('DEL', meta, KEYS[2], KEYS[3], KEYS[4], willkey)
   else
@@ -32,31 +32,11 @@ if held[1] == '1' and held[3] == '' then
     elseif will then
       look_at(will.at)
     end
-    if ends and inbox ~= '' then
+    if ends and (inbox ~= '' or groups) then
       look_at(ends)
     end
   end
 end
 
-local taken = {}
-local all = redis.call('HGETALL', work)
-for i = 1, #all, 2 do
-  local name, p = all[i], cmsgpack.unpack(all[i + 1])
-  if p.v ~= '1' then
-    look_at(at + lease)
-  else
-    if p.t ~= token and p.u and at < p.u then
-      look_at(p.u)
-    elseif #taken >= most then
-      look_at(at)
-    else
-      if p.t ~= token then
-        p.t, p.u, p.n = token, at + lease, p.n + 1
-        redis.call('HSET', work, name, cmsgpack.pack(p))
-      end
-      look_at(p.u)
-      taken[#taken + 1] = { name, p.i, p.m and 1 or 0, p.d or '', p.m or '', p.q, p.n }
-    end
-  end
-end
+local taken = take_work(work, token, lease, most, at, look_at)
 return { again and whole(again) or '', taken }

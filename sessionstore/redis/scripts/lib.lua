@@ -31,9 +31,25 @@ end
 -- How long work, and sessions that will become work, are kept when no node lives to do it.
 local WORK_KEPT = 7 * 24 * 3600 * 1000
 
--- Keeps a piece of work: 'w' for a Will, 'e' for the end of a session. Its name follows from what happened: it is not made twice.
-local function leave(work, epoch, kind, incarnation, will, inbox)
-  local piece = { v = '1', i = incarnation, q = inbox, n = 0 }
+-- The groups of a session, nil when there are none. They stand among the fields of the session itself, 'g:' and the filter, with their number
+-- in 'groups'.
+local function groups_of(meta)
+  if tonumber(redis.call('HGET', meta, 'groups') or '0') <= 0 then
+    return nil
+  end
+  local found, all = {}, redis.call('HGETALL', meta)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 2) == 'g:' then
+      found[#found + 1] = string.sub(all[i], 3)
+    end
+  end
+  return found
+end
+
+-- Keeps a piece of work: 'w' for a Will, 'e' for the end of a session, 'g' for the end of a group. Its name follows from what happened: it is not
+-- made twice. Version 2 has groups to leave, which a node that knows version 1 only would forget.
+local function leave(work, epoch, kind, incarnation, will, inbox, groups)
+  local piece = { v = groups and '2' or '1', i = incarnation, q = inbox, g = groups, n = 0 }
   if will then
     piece.d, piece.m = will.delay, will.message
   end
@@ -53,6 +69,31 @@ local function late(sent, number)
   end
   redis.call('SET', sent, number, 'PX', LATE)
   return nil
+end
+
+-- Claims the pieces of work that are nobody's, up to most, under a token that is the same on a repeat. look_at is told when to look again.
+-- Gives { name, incarnation, has a will 1|0, delay, message, inbox, tries, groups } of each.
+local function take_work(work, token, lease, most, at, look_at)
+  local taken = {}
+  local all = redis.call('HGETALL', work)
+  for i = 1, #all, 2 do
+    local name, p = all[i], cmsgpack.unpack(all[i + 1])
+    if p.v ~= '1' and p.v ~= '2' then
+      look_at(at + lease)
+    elseif p.t ~= token and p.u and at < p.u then
+      look_at(p.u)
+    elseif #taken >= most then
+      look_at(at)
+    else
+      if p.t ~= token then
+        p.t, p.u, p.n = token, at + lease, p.n + 1
+        redis.call('HSET', work, name, cmsgpack.pack(p))
+      end
+      look_at(p.u)
+      taken[#taken + 1] = { name, p.i, p.m and 1 or 0, p.d or '', p.m or '', p.q, p.n, p.g or {} }
+    end
+  end
+  return taken
 end
 
 local NEVER = 4294967295

@@ -11,12 +11,13 @@ local held = redis.call('HMGET', meta, 'v', 'epoch', 'owner', 'expiry', 'inbox',
 if held[1] and held[1] ~= '1' then
   return { -1, '' }
 end
-local will, inbox = read_will(willkey), held[5] or ''
+local will = read_will(willkey)
+local owes = (held[5] or '') ~= '' or groups_of(meta) -- at its end
 
 if held[1] and held[3] == ARGV[1] and held[6] == ARGV[2] then
   taken = 1
   local expiry = tonumber(held[4])
-  if expiry == 0 and not will and inbox == '' then
+  if expiry == 0 and not will and not owes then
     redis.call('DEL', meta, KEYS[2], KEYS[3], KEYS[4], KEYS[5])
   else
     local ends = at + expiry * 1000
@@ -31,7 +32,7 @@ if held[1] and held[3] == ARGV[1] and held[6] == ARGV[2] then
     redis.call('HDEL', meta, 'reg', 'writer', 'seq')
     if expiry ~= NEVER then
       redis.call('HSET', meta, 'ends', whole(ends))
-      local keep = whole(ends - at + ((will or inbox ~= '') and WORK_KEPT or tonumber(ARGV[4])))
+      local keep = whole(ends - at + ((will or owes) and WORK_KEPT or tonumber(ARGV[4])))
       for _, key in ipairs({ meta, KEYS[2], KEYS[3], KEYS[4], willkey }) do
         redis.call('PEXPIRE', key, keep)
       end
@@ -45,7 +46,7 @@ elseif redis.call('HGET', meta, 'owner') == '' then
   local ends = redis.call('HGET', meta, 'ends')
   if will then
     due = will.at
-  elseif ends and inbox ~= '' then
+  elseif ends and owes then
     due = tonumber(ends)
   end
 end

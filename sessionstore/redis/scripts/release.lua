@@ -26,7 +26,8 @@ end
 
 local owner, reg, inbox = held[2], held[6] or '', held[5] or ''
 local expiry, never = tonumber(held[3]), tonumber(held[3]) == NEVER
-local will = read_will(willkey)
+local will, groups = read_will(willkey), groups_of(meta)
+local owes = inbox ~= '' or groups -- at its end
 if owner ~= '' and will then
   if kept then
     will.at = at + math.min(tonumber(will.delay), expiry) * 1000
@@ -39,10 +40,10 @@ end
 
 if ARGV[3] == '1' or expiry == 0 then
   redis.call('DEL', meta, KEYS[2], KEYS[3], KEYS[4], KEYS[5], willkey)
-  if not will and inbox == '' then
+  if not will and not owes then
     return { 1, 0, '', '', owner, reg }
   end
-  leave(work, epoch, 'e', held[4], will, inbox)
+  leave(work, epoch, 'e', held[4], will, inbox, groups)
   return { 1, 1, whole(at), ARGV[6], owner, reg }
 end
 
@@ -63,13 +64,13 @@ if will and at >= will.at then
 elseif will then
   due = will.at
 end
-if not due and inbox ~= '' and not never then
+if not due and owes and not never then
   due = tonumber(redis.call('HGET', meta, 'ends'))
 end
 -- The backstop removes what nobody came back for. It counts from now on this server's own clock, so that a node's wrong clock cannot
 -- remove a session early; what decides is the comparison with the caller's now in claim and get, and the work that comes of its end.
 if owner ~= '' and not never then
-  local keep = whole(expiry * 1000 + ((will or inbox ~= '') and WORK_KEPT or tonumber(ARGV[4])))
+  local keep = whole(expiry * 1000 + ((will or owes) and WORK_KEPT or tonumber(ARGV[4])))
   for _, key in ipairs({ meta, KEYS[2], KEYS[3], KEYS[4], willkey }) do
     redis.call('PEXPIRE', key, keep)
   end
