@@ -38,7 +38,7 @@ func TestChaos(t *testing.T) {
 	r.fleet.endSessions(t, dead...)
 	r.nothingLeft()
 	f := r.book.judge(r.losses)
-	c := judgeStints(r.book, r.fleet.all(), r.nodes)
+	c := judgeStints(r.book, r.fleet.all(), r.nodes, r.outages)
 	serve := serveAgain(r.fleet.all(), r.nodes)
 	takeovers := r.calmTakeovers(c)
 	t.Logf("the run in figures\n%s", r.table(f, c, serve, takeovers))

@@ -44,6 +44,7 @@ type life struct {
 	killed     time.Time // SIGKILL
 	terminated time.Time // SIGTERM
 	paused     time.Time // the latest SIGSTOP
+	unready    bool      // it was paused before it served anybody: what it waited for may have taken too long, and then it gives up
 	ended      time.Time
 	err        error
 }
@@ -140,6 +141,8 @@ func (l *life) reap(book *ledger) {
 	l.mu.Lock()
 	l.ended, l.err = time.Now(), err
 	switch {
+	case l.killed.IsZero() && l.terminated.IsZero() && l.unready && l.cmd.ProcessState.ExitCode() == 1:
+		// It says what it waited for in vain, and whoever runs it starts it again: here mend does.
 	case l.killed.IsZero() && l.terminated.IsZero():
 		book.violation("crash", "node %s ended by itself: %v", l.id, err)
 	case l.killed.IsZero() && err != nil:
@@ -182,10 +185,10 @@ func (n *node) kill() {
 	<-l.done
 }
 
-func (n *node) pause() {
+func (n *node) pause(ready bool) {
 	l := n.current()
 	l.mu.Lock()
-	l.paused = time.Now()
+	l.paused, l.unready = time.Now(), !ready
 	n.mu.Lock()
 	n.asleep = append(n.asleep, span{l.paused, l.paused.Add(time.Hour)})
 	n.mu.Unlock()

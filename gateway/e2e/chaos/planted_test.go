@@ -72,7 +72,34 @@ func TestWillsAreJudged(t *testing.T) {
 			for _, a := range c.wills {
 				book.willArrived(willID{10, 1}, a)
 			}
-			judgeStints(book, []*device{d}, nodes)
+			judgeStints(book, []*device{d}, nodes, nil)
+			expectKinds(t, book, c.want)
+		})
+	}
+}
+
+// Who is taken over by nobody's fault must have given up a CONNECT, and a node must have had a reason to be late with it.
+func TestTakeoversAreJudged(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	alive := &node{lives: []*life{{}}}
+	for _, c := range []struct {
+		name    string
+		attempt int // of the connection that was taken over; it is the first that was established
+		reason  packet.ReasonCode
+		back    time.Duration // when the store was back, after it was taken over
+		want    []string
+	}{
+		{"as the store was away", 2, packet.SessionTakenOver, time.Second, nil},
+		{"just after the store was back", 2, packet.SessionTakenOver, -time.Second, nil},
+		{"long after the store was back", 2, packet.SessionTakenOver, -time.Minute, []string{"disconnected"}},
+		{"without a CONNECT given up", 1, packet.SessionTakenOver, time.Second, []string{"disconnected"}},
+		{"for another reason", 2, packet.KeepAliveTimeout, time.Second, []string{"disconnected"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			book := newLedger()
+			d := newDevice(11, names{"x"}, book, &fleet{})
+			d.stints = []stint{{attempt: c.attempt, how: byNode, reason: c.reason, established: at.Add(-time.Second), ended: at}}
+			judgeStints(book, []*device{d}, []*node{alive}, []span{{at.Add(-2 * time.Minute), at.Add(c.back)}})
 			expectKinds(t, book, c.want)
 		})
 	}

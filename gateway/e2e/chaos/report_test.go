@@ -55,7 +55,7 @@ func (r *run) table(f figures, c connectionFigures, serve, takeovers []time.Dura
 	row("bus cut, bus held, store outages", "%d, %d, %d", r.done[cutBus], r.done[holdBus], r.done[downStore]+r.done[holdStore])
 	row("connections, refused", "%d, %d", c.connections, r.fleet.refusals.Load())
 	row("disconnected without a cause", "%d", c.unexplained)
-	row("taken over by a node that woke up", "%d", c.woken)
+	row("taken over by a CONNECT given up before", "%d", c.late)
 	after := afterDeath(r.book, r.fleet.mortals)
 	slices.Sort(after)
 	row("wills", "%d; %d of devices that died with their node, %s to %s later", c.wills, len(after), seconds(quantile(after, 0)), seconds(quantile(after, 1)))

@@ -147,7 +147,7 @@ func (r *run) carryOut(f fault) {
 			n.start(r.t)
 		case pauseNode:
 			r.open("pause", n)
-			n.pause()
+			n.pause(r.balancer.ready(n.index))
 		case resumeNode:
 			n.resume()
 			r.shut("pause", n)

@@ -17,19 +17,19 @@ const (
 	causeDrain                // its node stopped in good order
 	causeSilence              // the device gave up a node that did not answer
 	causeDevice               // the device went, roamed, or died
-	causeWaking               // a paused node woke up and worked off a CONNECT that the device had given up
+	causeLate                 // a node worked off a CONNECT that the device had given up
 )
 
 // judgeStints looks at every connection that has ended: who ended it, and whether its Will has been published.
-func judgeStints(book *ledger, devices []*device, nodes []*node) (f connectionFigures) {
+func judgeStints(book *ledger, devices []*device, nodes []*node, outages []span) (f connectionFigures) {
 	for _, d := range devices {
 		stints := d.history()
 		f.connections += len(stints)
 		for i, s := range stints {
 			why := explain(s, nodes)
-			if why == causeNone && s.attempt > i+1 && woken(s, nodes) {
-				why = causeWaking
-				f.woken++
+			if why == causeNone && s.attempt > i+1 && late(s, nodes, outages) {
+				why = causeLate
+				f.late++
 			}
 			if why == causeNone {
 				f.unexplained++
@@ -53,7 +53,7 @@ func judgeStints(book *ledger, devices []*device, nodes []*node) (f connectionFi
 
 type connectionFigures struct {
 	connections, unexplained int
-	woken, wills             int
+	late, wills              int
 	takeovers                []takeover
 }
 
@@ -73,11 +73,14 @@ func (t takeover) during(spans []span) bool {
 	return slices.ContainsFunc(spans, func(s span) bool { return s.from.Before(t.next.established) && t.next.dialled.Before(s.to.Add(settle)) })
 }
 
-// woken reports whether a connection was taken over just after a paused node went on. A CONNECT that waited unread in its socket is as good as any
-// other [MQTT-3.1.4-3]; the device, which had given up that attempt, comes back once more.
-func woken(s stint, nodes []*node) bool {
+// late reports whether a connection was taken over just after a paused node went on, or the store could be reached again. A CONNECT that waited
+// for that is as good as any other [MQTT-3.1.4-3]; the device, which had given up that attempt, comes back once more.
+func late(s stint, nodes []*node, outages []span) bool {
 	if s.reason != packet.SessionTakenOver && s.reason != packet.Success {
 		return false
+	}
+	if slices.ContainsFunc(outages, func(o span) bool { return s.ended.After(o.from) && s.ended.Before(o.to.Add(settle)) }) {
+		return true
 	}
 	for _, n := range nodes {
 		for _, p := range n.pauses() {
