@@ -157,6 +157,8 @@ func (m *Machine) checkWaiting() error {
 		return errors.New("packets are held, but reading goes on")
 	case m.phase == phaseOpen && m.paused && len(m.held) == 0:
 		return errors.New("reading is paused, but nothing is held")
+	case len(m.subs.left) > leftFiltersMax:
+		return fmt.Errorf("%d filters of ended subscriptions are remembered, %d allowed", len(m.subs.left), leftFiltersMax)
 	case len(m.subs.requests) > requestsMax:
 		return fmt.Errorf("%d requests under way, %d allowed", len(m.subs.requests), requestsMax)
 	case m.phase == phaseOpen && len(m.subs.list) > m.cfg.SubscriptionsMax && m.subs.resumed <= m.cfg.SubscriptionsMax:
