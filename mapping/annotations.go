@@ -22,6 +22,8 @@ const (
 	// that it is the copy of a retained message.
 	AnnotationFor          = "x-opt-sluice-for"
 	AnnotationRetainedCopy = "x-opt-sluice-retained"
+	// AnnotationMarker names a Marker.
+	AnnotationMarker = "x-opt-sluice-marker"
 
 	annotationExchange   = "x-exchange"
 	annotationRoutingKey = "x-routing-key"

@@ -154,4 +154,7 @@ type Message struct {
 	// Retained: a copy of a retained message, sent because a subscription was made. It keeps the flag RETAIN (MQTT 5, 3.3.1.3)
 	// [3.1.1 MQTT-3.3.1-8]. Only with For.
 	Retained bool
+	// Seen: the device was sent the message by the node lane, which had it as well while a subscription changed lanes. It is settled accepted and
+	// not delivered, unless its delivery was begun on an earlier lane. Only on the session lane.
+	Seen bool
 }

@@ -84,7 +84,11 @@ func (m *Machine) messageArrived(ev MessageArrived) {
 		return
 	}
 	m.copyArrived(ev.Message.For)
-	if !m.cameAgain(ev) {
+	switch {
+	case m.cameAgain(ev):
+	case ev.Message.Seen:
+		m.settleUnasked(l, ev, accepted)
+	default:
 		m.deliver(l, ev)
 	}
 }

@@ -170,7 +170,7 @@ func (w *watcher) settled(e Settle) error {
 	}
 	msg := ev.Message
 	// A QoS 0 message that comes again after the lane was lost has no trace on the device's side.
-	if msg.FromSelf || strings.HasPrefix(msg.Publish.Topic, "$") || w.asQoS0[e.Delivery] || w.excused[e.Delivery] || msg.Publish.QoS == 0 {
+	if msg.FromSelf || strings.HasPrefix(msg.Publish.Topic, "$") || w.asQoS0[e.Delivery] || w.excused[e.Delivery] || msg.Publish.QoS == 0 || msg.Seen {
 		// What was settled without the device is settled the same way should the session lane bring it again.
 		if ev.Lane == "" {
 			w.known[msg.Identity] = true
