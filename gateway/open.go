@@ -65,6 +65,7 @@ func (d *device) open(e session.OpenSession) {
 		fence:       fence,
 		incarnation: s.Incarnation,
 		inboxMade:   s.Inbox != "",
+		groups:      s.Groups,
 		opened: bridge.Opened{
 			Present:         answer.Present,
 			State:           records.State(s),
@@ -83,7 +84,8 @@ func (d *device) offersNoSession() bool { return d.offer.SessionExpiryMax == 0 }
 type claimed struct {
 	fence       sessionstore.Fence
 	incarnation uint64
-	inboxMade   bool // the session has an inbox on the bus
+	inboxMade   bool     // the session has an inbox on the bus
+	groups      []string // shared subscriptions that it is a member of, or may be
 	opened      bridge.Opened
 }
 

@@ -27,6 +27,7 @@ type rig struct {
 	finish  *Finish
 	retain  []StoreRetained
 	feeds   []SendRetained
+	handed  []HandOver
 }
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -85,6 +86,8 @@ func (r *rig) step(ev Event) {
 			r.stores = append(r.stores, e)
 		case StoreRetained:
 			r.retain = append(r.retain, e)
+		case HandOver:
+			r.handed = append(r.handed, e)
 		case SendRetained:
 			r.feeds = append(r.feeds, e)
 		case session.SetDeadline:

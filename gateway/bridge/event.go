@@ -44,10 +44,11 @@ type (
 		Redelivered bool
 		Malformed   error // Message is nil
 	}
-	// HandedOver answers HandOver. OK: the message is in the inbox of its taker, or its taker is gone for ever.
+	// HandedOver answers HandOver. OK: the message is in the inbox of its taker, or its taker is gone for ever. Elsewhere: that is another session.
 	HandedOver struct {
-		Delivery uint64
-		OK       bool
+		Delivery  uint64
+		OK        bool
+		Elsewhere bool
 	}
 	// FanoutArrived: a message on the node lane, mapped once for all devices.
 	FanoutArrived struct{ Message *mapping.DownlinkMessage }

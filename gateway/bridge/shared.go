@@ -64,7 +64,7 @@ func (b *Bridge) handedOver(ev HandedOver, out []Effect) []Effect {
 	if !ok {
 		return out
 	}
-	b.tell(session.HandedOver{Delivery: ev.Delivery, OK: ev.OK})
+	b.tell(session.HandedOver{Delivery: ev.Delivery, OK: ev.OK, Elsewhere: ev.Elsewhere})
 	kind := message.Accepted
 	if !ev.OK {
 		kind = message.Released

@@ -129,10 +129,10 @@ func TestSubackForEachFilter(t *testing.T) {
 			id := rig.Prefix(t)
 			d, _ := rig.Dial(t, n, v, rig.Clean(id))
 			d.Send(&packet.Subscribe{ID: d.NextID(), Subscriptions: []packet.Subscription{
-				{Filter: id + "/0", QoS: 0}, {Filter: id + "/a#", QoS: 1}, {Filter: id + "/1", QoS: 1}, {Filter: "$share/group/" + id, QoS: 1},
+				{Filter: id + "/0", QoS: 0}, {Filter: id + "/a#", QoS: 1}, {Filter: id + "/1", QoS: 1}, {Filter: "$share//" + id, QoS: 1},
 				{Filter: id + "/2", QoS: 2}, {Filter: id + "/4th", QoS: 1}, {Filter: id + "/5th", QoS: 1}, {Filter: id + "/1", QoS: 2},
 			}})
-			want := []packet.ReasonCode{0, packet.TopicFilterInvalid, 1, packet.SharedSubNotSupported, 2, 1, packet.QuotaExceeded, 2}
+			want := []packet.ReasonCode{0, packet.TopicFilterInvalid, 1, packet.TopicFilterInvalid, 2, 1, packet.QuotaExceeded, 2}
 			if v == packet.V311 {
 				for i, r := range want {
 					if r.Failed() {

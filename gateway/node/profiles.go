@@ -28,11 +28,12 @@ func offer(c *config.Config, profile string) session.Config {
 		OrphanTime:           orphanTime,
 		MaximumQoS:           2,
 		RetainAvailable:      true,
+		SharedAvailable:      true,
 		Profile:              profile + profilesVersion,
 	}
 	if profile == config.Ephemeral {
 		s.MaximumQoS = 1
-		s.RetainAvailable, s.SharedAvailable = false, false
+		s.RetainAvailable = false
 		s.SessionExpiryMax = 0
 	}
 	return s
