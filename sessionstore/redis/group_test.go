@@ -196,6 +196,52 @@ func TestJoinOfANodeThatWasGone(t *testing.T) {
 	mustJoin(t, other, next)
 }
 
+// A node dies in the middle of Leave: the group is over, and nothing tells of its queue. The session still knows the group, and so does whoever
+// owns or ends it.
+func TestLeaveThatStoppedHalfway(t *testing.T) {
+	url := serverURL(t, "SLUICE_TEST_REDIS_URL")
+	s := open(t, url, Options{Prefix: newPrefix(t, url)})
+	for name, goOn := range map[string]func(f sessionstore.Fence) sessionstore.Fence{
+		"the next owner": func(f sessionstore.Fence) sessionstore.Fence {
+			c, next := mustClaim(t, s, sessionstore.ClaimRequest{Node: "node-b", Expiry: 60})
+			if len(c.Session.Groups) != 1 {
+				t.Fatalf("groups %q", c.Session.Groups)
+			}
+			return next
+		},
+		"the end": func(f sessionstore.Fence) sessionstore.Fence {
+			if err := release(t, s, f, time.Now(), true); err != nil {
+				t.Fatal(err)
+			}
+			pieces, err := s.Due(t.Context(), 10)
+			if err != nil || len(pieces) != 1 || len(pieces[0].Groups) != 1 {
+				t.Fatalf("due: %+v, %v", pieces, err)
+			}
+			if err := s.Finish(t.Context(), pieces[0]); err != nil {
+				t.Fatal(err)
+			}
+			return sessionstore.Fence{Key: pieces[0].Key, Epoch: pieces[0].Epoch}
+		},
+	} {
+		_, f := mustClaim(t, s, sessionstore.ClaimRequest{Expiry: 60})
+		n := mustJoin(t, s, f)
+		if left, err := s.number(t.Context(), s.leaveStep(testGroup, f, true)); left != 1 || err != nil {
+			t.Fatalf("%s: %d, %v", name, left, err)
+		}
+		if pieces, err := s.Due(t.Context(), 10); err != nil || len(pieces) != 0 {
+			t.Fatalf("%s: due: %+v, %v; the test tests nothing", name, pieces, err)
+		}
+		mustLeave(t, s, goOn(f), true)
+		pieces, err := s.Due(t.Context(), 10)
+		if err != nil || len(pieces) != 1 || pieces[0].Group == nil || pieces[0].Incarnation != n {
+			t.Fatalf("%s: due: %+v, %v; want the queue of %d", name, pieces, err, n)
+		}
+		if err := s.Finish(t.Context(), pieces[0]); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestGroupsAreFull(t *testing.T) {
 	url := serverURL(t, "SLUICE_TEST_REDIS_URL")
 	s := open(t, url, Options{Prefix: newPrefix(t, url)})

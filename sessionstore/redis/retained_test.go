@@ -199,6 +199,51 @@ func TestRetainedHintThatWasNotSet(t *testing.T) {
 	if n, err := s.TrimRetained(t.Context()); n != 1 || err != nil {
 		t.Fatalf("%d removed, %v; want 1", n, err)
 	}
+	// Nor is it given up for one whose name is there and that nobody has set.
+	put("e")
+	every(t, known)
+	later := retained("later", "x")
+	later.Expires = time.Now().Add(time.Hour)
+	if err := await(t, retain(s, "t", later)); err != nil {
+		t.Fatal(err)
+	}
+	use := s.retainedKeys("t")[3]
+	if err := admin.HSet(t.Context(), use, "hint", "of nobody").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if err := admin.HDel(t.Context(), use, "known").Err(); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := s.TrimRetained(t.Context()); n != 1 || err != nil {
+		t.Fatalf("%d removed, %v; want 1", n, err)
+	}
+	name := admin.HGet(t.Context(), use, "hint").Val()
+	if err := admin.ZScore(t.Context(), s.retaining(), retainingMember("t", name)).Err(); err != nil || !known() {
+		t.Fatalf("the tenant's hint is %q, and it is not there: %v", name, err)
+	}
+}
+
+// A quota that was lowered refuses what adds to it, and nothing else.
+func TestRetainedQuotaIsLowered(t *testing.T) {
+	url := serverURL(t, "SLUICE_TEST_REDIS_URL")
+	prefix := newPrefix(t, url)
+	before := open(t, url, Options{Prefix: prefix})
+	for _, topic := range []string{"a", "b", "c"} {
+		if err := await(t, retain(before, "t", retained(topic, "12345"))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, quota := range map[string]sessionstore.RetainedQuota{
+		"messages": {Messages: 1}, "bytes": {Bytes: 1}, "messages of the principal": {PrincipalMessages: 1}, "bytes of the principal": {PrincipalBytes: 1},
+	} {
+		s := open(t, url, Options{Prefix: prefix, Retained: quota})
+		if err := await(t, retain(s, "t", retained("b", "54321"))); err != nil {
+			t.Errorf("%s: in place of one as large: %v", name, err)
+		}
+		if err := await(t, retain(s, "t", retained("d", "x"))); !errors.Is(err, sessionstore.ErrFull) {
+			t.Errorf("%s: one more: %v, want ErrFull", name, err)
+		}
+	}
 }
 
 func TestManyRetainedAreTrimmedInParts(t *testing.T) {

@@ -21,7 +21,7 @@ func CompareRetained(t *testing.T, oracle, subject Fresh) {
 		rt.Repeat(map[string]func(*rapid.T){
 			"put": func(rt *rapid.T) {
 				r := message(rapid.SampledFrom(topics).Draw(rt, "topic"), rapid.SampledFrom([]string{"", "p", "q"}).Draw(rt, "principal"),
-					rapid.SampledFrom([]int{20, 50, 51, 800 << 10, 1 << 20}).Draw(rt, "size"))
+					rapid.SampledFrom([]int{20, 50, 51, 20, 50, 800 << 10, 1 << 20}).Draw(rt, "size"))
 				if rapid.IntRange(0, 4).Draw(rt, "remove") == 0 {
 					r.Message = nil
 				}
