@@ -107,3 +107,28 @@ func TestRepublish(t *testing.T) {
 		t.Errorf("-want +got:\n%s", d)
 	}
 }
+
+// What is retained is an MQTT message: whether a subscriber gets it straight from the store or as a copy by the bus, it is the same.
+func TestARetainedCopyTellsNothingOfItself(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	m := &message.Message{
+		Properties: message.Properties{MessageID: "m", Subject: "state/a", To: "/queues/q", CreationTime: now, GroupID: "g"},
+		Data:       [][]byte{[]byte("on")}, ApplicationProperties: map[string]any{"k": "v"},
+	}
+	kept, _, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: now, Bare: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]packet.UserProperty{{Key: "k", Value: "v"}}, kept.Publish.Properties.User); d != "" {
+		t.Errorf("kept (-want +got):\n%s", d)
+	}
+	c, _ := mapping.Uplink(mapping.UplinkMessage{Publish: &kept.Publish, MessageID: "copy", Received: now.Add(time.Hour)})
+	mapping.Direct(c, "/queues/inbox", "state/#")
+	got, losses, err := mapping.Downlink(c, mapping.DownlinkOptions{Now: now})
+	if err != nil || losses != nil {
+		t.Fatal(losses, err)
+	}
+	if d := cmp.Diff(kept.Publish, got.Publish); d != "" {
+		t.Errorf("as a copy (-kept +got):\n%s", d)
+	}
+}

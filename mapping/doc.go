@@ -78,6 +78,8 @@
 //	x-exchange, x-delivery-count, x-acquired-count, x-opt-deaths, x-opt-rabbitmq-*, x-opt-mqtt-client-id: the bus's own, not shown
 //	other annotations         -                                                        Loss
 //
+// A retained message is kept as MQTT's: what would become User Property sluice-* is not kept with it (DownlinkOptions.Bare).
+//
 // Canonical text: numbers in decimal, booleans as true and false, timestamps as 2026-01-02T03:04:05.678Z, uuids in lower case
 // hex, symbols as they are, binary in base64. Text with U+0000 or invalid UTF-8, or longer than 65,535 bytes, cannot cross: Loss.
 //

@@ -16,6 +16,8 @@ type DownlinkOptions struct {
 	// MessageID shows devices the message-id of messages from other devices, too, as User Property sluice-msgid. That of messages from
 	// backends is always shown. Without it such messages arrive with exactly the User Properties they were sent with [MQTT-3.3.2-17].
 	MessageID bool
+	// Bare leaves out the User Properties sluice-*, which tell what AMQP has and MQTT has not: for a message that is kept as MQTT's.
+	Bare bool
 	// SkipIdentity leaves DownlinkMessage.Identity empty: nothing is recorded at QoS 0.
 	SkipIdentity bool
 }

@@ -29,7 +29,9 @@ func setUser(p *packet.Publish, m *message.Message, marks *marks, opt DownlinkOp
 		}
 		u.addApplication(m.ApplicationProperties, marks.user)
 	}
-	u.addProperties(m, p.Topic, marks.fromDevice, opt.MessageID)
+	if !opt.Bare && !marks.retained { // a copy's are the gateway's own
+		u.addProperties(m, p.Topic, marks.fromDevice, opt.MessageID)
+	}
 	p.Properties.User = u.list
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ type sendOptions struct {
 	ttl           time.Duration
 	replyTo       string
 	correlationID string
+	retain        bool
 	timeout       time.Duration
 }
 
@@ -35,9 +37,11 @@ func sendCommand() *cobra.Command {
 		Use:   "send TOPIC PAYLOAD",
 		Short: "Send a message to devices, as a backend would",
 		Long: "Sends an AMQP message to the devices that subscribe to TOPIC and reports what the bus did with it. PAYLOAD - reads standard input.\n" +
-			"It ends with status 1 when the bus did not accept the message, also when nobody subscribes to TOPIC.",
-		Example: "  sluice send commands/hall on\n  sluice send commands/hall '{\"on\":true}' --content-type application/json --property trace=42 --qos 2",
-		Args:    cobra.ExactArgs(2),
+			"It ends with status 1 when the bus did not accept the message, also when nobody subscribes to TOPIC.\n" +
+			"With --retain it goes to the queue retained.queue: a node sends it to TOPIC and keeps it for later subscribers; an empty PAYLOAD removes what is kept.",
+		Example: "  sluice send commands/hall on\n  sluice send commands/hall '{\"on\":true}' --content-type application/json --property trace=42 --qos 2\n" +
+			"  sluice send state/hall 21.5 --retain",
+		Args: cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := s.load(cmd)
 			if err != nil {
@@ -58,6 +62,12 @@ func sendCommand() *cobra.Command {
 				return err
 			}
 			defer closeBus(bus)
+			if o.retain {
+				if cfg.RetainedQueue == "" {
+					return errors.New("--retain: retained.queue is off; set it to the name that the nodes use")
+				}
+				m.Properties.To = bus.InboxAddress(cfg.RetainedQueue)
+			}
 			if err := send(cmd.Context(), bus, m, o.timeout); err != nil {
 				return err
 			}
@@ -72,6 +82,7 @@ func sendCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&o.ttl, "ttl", 0, "how long the message may wait for a device; 0 is for ever")
 	cmd.Flags().StringVar(&o.replyTo, "reply-to", "", "topic for the device's answer")
 	cmd.Flags().StringVar(&o.correlationID, "correlation-id", "", "what the device's answer refers to")
+	cmd.Flags().BoolVarP(&o.retain, "retain", "r", false, "keep the message for those who subscribe later, or remove it with an empty PAYLOAD")
 	cmd.Flags().DurationVar(&o.timeout, "timeout", 10*time.Second, "how long to wait for the bus's answer")
 	return cmd
 }
@@ -90,7 +101,8 @@ func (o *sendOptions) message(name string, body []byte) (*message.Message, error
 		Header:      message.Header{Durable: o.qos > 0, Priority: message.DefaultPriority, TTL: o.ttl.Truncate(time.Millisecond)},
 		Annotations: map[string]any{"x-opt-mqtt-qos": o.qos},
 		Properties: message.Properties{
-			To: mapping.To(mapping.Exchange, mapping.Key(name)), Subject: name, ContentType: o.contentType, CreationTime: time.Now(),
+			MessageID: "sluice-send-" + rand.Text(), // without one a message of QoS 2 can come twice
+			To:        mapping.To(mapping.Exchange, mapping.Key(name)), Subject: name, ContentType: o.contentType, CreationTime: time.Now(),
 		},
 		Data: [][]byte{body},
 	}
@@ -134,7 +146,7 @@ func outcomeError(o message.Outcome) error {
 	case message.Accepted:
 		return nil
 	case message.Released:
-		return errors.New("released: nobody subscribes to this topic, the bus kept nothing")
+		return errors.New("released: nobody subscribes to this topic, or no node has made the queue for retained messages; the bus kept nothing")
 	}
 	if o.Error != nil {
 		return fmt.Errorf("%v: %w", o.Kind, o.Error)

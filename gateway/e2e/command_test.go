@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,6 +130,23 @@ func checkSend(t *testing.T, s *server) {
 	if user["a"] != "2" || user["b"] != "1" {
 		t.Errorf("User Properties are %v", p.User)
 	}
+	expectEnd(t, s.run(t, "send", topic, "kept", "--retain"), 0, "accepted: 4 bytes to "+topic)
+	if m := d.Collect(1)[0]; string(m.Payload) != "kept" {
+		t.Errorf("the device got %q", m.Payload)
+	}
+	rig.Eventually(t, "the message is retained", func() error {
+		late := mqtttest.Dial(t, s.mqtt, packet.V5)
+		defer late.Disconnect()
+		late.Connect(mqtttest.ClientID(prefix + "-late"))
+		late.Subscribe(topic, 0)
+		d.Publish(topic, []byte("end"), 0)
+		d.Collect(1)
+		if m := late.Collect(1)[0]; string(m.Payload) != "kept" || !m.Retain {
+			return fmt.Errorf("got %q", m.Payload)
+		}
+		return nil
+	})
+	expectEnd(t, s.run(t, "send", topic, "", "--retain"), 0, "accepted: 0 bytes to "+topic)
 	d.Disconnect()
 	expectEnd(t, s.run(t, "send", "a/#", "x"), 1, `TOPIC "a/#"`)
 }
