@@ -10,8 +10,9 @@
 //	epochs.go       connections that lost their session and were not told
 //	shutdown.go     the paced end of a node
 //	lanes.go        subscriptions on their way to the bus
-//	sessionlane.go  the receiver of one session (QoS 1 and 2)
+//	lane.go         a receiver of a device: of its session (sessionlane.go, QoS 1 and 2), or of a group (sharedlane.go)
 //	nodelane.go     the receiver of the node (QoS 0), fanned out here
+//	retained.go     retained messages, to the store and to new subscriptions; retainedqueue.go: those of backends
 //	directory.go    which connection of this node has which session
 //	admin.go        health, readiness, metrics
 //
