@@ -19,6 +19,10 @@ func (d *device) changeLanes(e bridge.ChangeLanes) {
 	result := bridge.LanesChanged{ID: e.ID}
 	d.joinLanes(e, &result)
 	d.leaveFilters(e, &result)
+	if e.Flush && max(result.Session, result.Node) == bridge.LaneOK {
+		r := d.laneResult("bring what the node lane had", d.flushNodeLane())
+		result.Session, result.Node = r, r
+	}
 	if e.ID != 0 {
 		d.post(result)
 	}
@@ -44,11 +48,13 @@ func (d *device) joinLanes(e bridge.ChangeLanes, result *bridge.LanesChanged) {
 
 func (d *device) leaveFilters(e bridge.ChangeLanes, result *bridge.LanesChanged) {
 	if l := d.lanes.session; len(e.SessionRemove) > 0 {
-		r := d.laneResult("unsubscribe", d.retry(func(ctx context.Context) error {
-			return d.gw.opt.Bus.Unsubscribe(ctx, l.inbox, patterns(e.SessionRemove))
-		}))
-		result.Session = max(result.Session, r)
 		l.filters.remove(e.SessionRemove)
+		if l.made {
+			r := d.laneResult("unsubscribe", d.retry(func(ctx context.Context) error {
+				return d.gw.opt.Bus.Unsubscribe(ctx, l.inbox, patterns(e.SessionRemove))
+			}))
+			result.Session = max(result.Session, r)
+		}
 	}
 	if len(e.NodeRemove) > 0 {
 		ctx, cancel := context.WithTimeout(d.ctx, closeWait)
@@ -101,10 +107,16 @@ func (d *device) write(ctx context.Context, op sessionstore.Op) error {
 	}
 }
 
+func (d *device) flushNodeLane() error {
+	ctx, cancel := context.WithTimeout(d.ctx, d.gw.opt.Bridge.Grace)
+	defer cancel()
+	return d.gw.nodes.flush(ctx, d.shard)
+}
+
 // resumeLanes attaches to what the session had. The bindings are there already; a lane that cannot be joined now is joined when the bus is
-// back.
+// back. An inbox that exists is attached to also when no filter needs it: it may hold what came before a subscription was changed to QoS 0.
 func (d *device) resumeLanes(e bridge.ResumeLanes) {
-	if l := d.lanes.session; len(e.Session) > 0 || e.Begun {
+	if l := d.lanes.session; len(e.Session) > 0 || e.Begun || l.made {
 		l.filters.add(e.Session)
 		l.attach()
 	}

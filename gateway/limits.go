@@ -34,6 +34,8 @@ const (
 	retryMax   = 2 * time.Second
 	// nodeLaneCredit is the credit of the node lane: transfers are settled, so this bounds what the client library queues.
 	nodeLaneCredit = 1000
+	// markerWait is how long the node lane may be behind before it is taken for possible that a marker was lost, and another is sent.
+	markerWait = 2 * time.Second
 	// nodeInboxExpires: how long the node lane's inbox outlives a node that died, in milliseconds.
 	nodeInboxExpires = 60_000
 	// nodeInboxLength: QoS 0 messages kept on the bus for a node that does not keep up; the oldest go first.

@@ -23,6 +23,7 @@ type nodeLane struct {
 	mu       sync.Mutex
 	filters  map[string]*nodeFilter
 	receiver amqp.Receiver
+	markers  map[string]chan struct{} // by name: those under way, nil once they have come
 }
 
 // nodeFilter counts the devices that want a filter. Its lock is held while the bus binds or unbinds it, so that changes of one filter come one
@@ -43,6 +44,7 @@ func newNodeLane(gw *Gateway) *nodeLane {
 			DropOldest: true,
 		},
 		filters: map[string]*nodeFilter{},
+		markers: map[string]chan struct{}{},
 	}
 }
 
@@ -121,10 +123,7 @@ func (n *nodeLane) leave(filter string, f *nodeFilter) {
 
 // start makes the inbox and attaches to it, once.
 func (n *nodeLane) start(ctx context.Context) error {
-	n.mu.Lock()
-	started := n.receiver != nil
-	n.mu.Unlock()
-	if started {
+	if n.started() {
 		return nil
 	}
 	if err := n.gw.opt.Bus.EnsureInbox(ctx, n.inbox); err != nil {
@@ -167,13 +166,17 @@ func (n *nodeLane) Delivered(d amqp.Delivery) {
 		n.undeliverable(d.Malformed)
 		return
 	}
+	if name := mapping.MarkerName(d.Message); name != "" {
+		n.markerCame(name)
+		return
+	}
 	m, _, err := mapping.Downlink(d.Message, mapping.DownlinkOptions{Now: time.Now(), SkipIdentity: true})
 	if err != nil {
 		n.undeliverable(err)
 		return
 	}
 	for _, dev := range n.trie.Match(nil, m.Publish.Topic) {
-		dev.postQoS0(bridge.FanoutArrived{Message: &m})
+		dev.postQoS0(bridge.FanoutArrived{Message: &m, Source: d.Message})
 	}
 }
 

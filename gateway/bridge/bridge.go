@@ -51,7 +51,7 @@ func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
 	case HandedOver:
 		out = b.handedOver(ev, out)
 	case FanoutArrived:
-		b.tell(session.MessageArrived{Message: b.inbound(ev.Message, false)})
+		out = b.fanoutArrived(now, ev, out)
 	case LanesChanged:
 		out = b.lanesChanged(ev, out)
 	case LanesFailed:
@@ -60,6 +60,7 @@ func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
 		// The machine asks anew for what it still waits for.
 		b.machineDeadline, b.toldDeadline = time.Time{}, time.Time{}
 		out = b.retryDue(now, out)
+		b.lanes.moves.trim(now)
 		b.tell(ev)
 	case session.ConnectionLost:
 		b.uplink.forget()
@@ -134,11 +135,13 @@ func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 	return b.lanes.resume(ev.State, out)
 }
 
-// deadline tells the shell the earlier of the machine's deadline and our own, when it has changed.
+// deadline tells the shell the earliest of the machine's deadline and our own, when it has changed.
 func (b *Bridge) deadline(out []Effect) []Effect {
 	at := b.machineDeadline
-	if retry := b.uplink.retryAt; !retry.IsZero() && (at.IsZero() || retry.Before(at)) {
-		at = retry
+	for _, ours := range []time.Time{b.uplink.retryAt, b.lanes.moves.due()} {
+		if !ours.IsZero() && (at.IsZero() || ours.Before(at)) {
+			at = ours
+		}
 	}
 	if b.finished || at.Equal(b.toldDeadline) {
 		return out

@@ -7,6 +7,7 @@
 //     no answer: the ledger holds the message, tries again in order, and gives up only when the grace is over.
 //   - downlink.go: a message of the bus becomes a PUBLISH; what the machine settles becomes an outcome.
 //   - lanes.go: a subscription is put on the session lane (QoS 1 and 2) or on the node lane (QoS 0).
+//   - moves.go: while a subscription changes lanes, messages come by both; the device gets each once.
 //
 // Invariants (bridge_test.go): a success goes to the machine only for accepted, or for released where the table says so (P1). Each
 // delivery of the session lane is settled at most once. The ledger holds no more than the machine's window.

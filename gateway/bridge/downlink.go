@@ -25,15 +25,25 @@ func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect
 		}
 		return undeliverable(ev, condition, reason, out)
 	}
-	number := ev.Tag
-	if ev.Lane != "" {
-		number = b.shared.add(sharedDelivery{lane: ev.Lane, tag: ev.Tag, message: ev.Message, topic: m.Publish.Topic, identity: m.Identity})
-		// A lane of its own, and an identity of its own: the session may have the same message by another subscription.
-		m.Identity = mapping.DirectedIdentity(m.Identity, ev.Lane)
-		// Only a gateway's word in an inbox counts for that; here it would be somebody else's.
-		m.For, m.Retained = "", false
+	if ev.Lane == "" {
+		return b.sessionArrived(now, ev, &m, out)
 	}
+	number := b.shared.add(sharedDelivery{lane: ev.Lane, tag: ev.Tag, message: ev.Message, topic: m.Publish.Topic, identity: m.Identity})
+	// A lane of its own, and an identity of its own: the session may have the same message by another subscription.
+	m.Identity = mapping.DirectedIdentity(m.Identity, ev.Lane)
+	// Only a gateway's word in an inbox counts for that; here it would be somebody else's.
+	m.For, m.Retained = "", false
 	b.tell(session.MessageArrived{Delivery: number, Lane: ev.Lane, Message: b.inbound(&m, ev.Redelivered)})
+	return out
+}
+
+func (b *Bridge) sessionArrived(now time.Time, ev DeliveryArrived, m *mapping.DownlinkMessage, out []Effect) []Effect {
+	msg := b.inbound(m, ev.Redelivered)
+	if m.For == "" {
+		out = b.unbindStale(m.Publish.Topic, out)
+		msg.Seen = b.lanes.moves.sessionCopy(now, m)
+	}
+	b.tell(session.MessageArrived{Delivery: ev.Tag, Message: msg})
 	return out
 }
 

@@ -50,8 +50,11 @@ type (
 		OK        bool
 		Elsewhere bool
 	}
-	// FanoutArrived: a message on the node lane, mapped once for all devices.
-	FanoutArrived struct{ Message *mapping.DownlinkMessage }
+	// FanoutArrived: a message on the node lane, mapped once for all devices, without its identity.
+	FanoutArrived struct {
+		Message *mapping.DownlinkMessage
+		Source  *message.Message // as it came from the bus; nil for a copy of a retained message
+	}
 	// LanesChanged answers ChangeLanes. Each error is one class for all filters of that lane.
 	LanesChanged struct {
 		ID      uint64
@@ -119,7 +122,7 @@ type (
 		Topic    string
 		Identity string // the same each time the message comes
 	}
-	// ChangeLanes: bind and unbind, adds before removals. Answered by LanesChanged unless ID is zero.
+	// ChangeLanes: bind and unbind, adds before removals, and last what Flush says. Answered by LanesChanged unless ID is zero.
 	ChangeLanes struct {
 		ID                        uint64
 		SessionAdd, SessionRemove []string // topic filters
@@ -129,6 +132,9 @@ type (
 		SharedRemove []string // filters with their share name
 		// Retained are filters of the session lane whose retained messages are to be put into the session's inbox before the answer.
 		Retained []string
+		// Flush: all that the bus had put into the node's inbox, once the rest is done, is to have come as FanoutArrived before the answer. It is done
+		// for both lanes: a failure counts for either.
+		Flush bool
 	}
 	// SendRetained: bring the device the retained messages of these filters, as FanoutArrived with For and Retained, as fast as it reads.
 	SendRetained struct{ Filters []string }

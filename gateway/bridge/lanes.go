@@ -31,16 +31,22 @@ type lanes struct {
 	pending map[uint64]pendingChange
 	next    uint64
 
+	moves moves
+
 	// What is to happen once the SUBACK under way has been sent.
 	leaving ChangeLanes // what it moves to the other lane
+	moved   []string    // filters of leaving.SessionRemove that are on the node lane now
 	sending []string    // filters of the node lane whose retained messages are wanted
 }
 
-// pendingChange is a ChangeLanes that has not been answered: a SUBSCRIBE, or an UNSUBSCRIBE when subscriptions is nil.
+// pendingChange is a ChangeLanes that has not been answered. It belongs to a SUBSCRIBE, to an UNSUBSCRIBE when subscriptions is nil, or to no
+// packet when id is zero as well.
 type pendingChange struct {
 	id            packet.ID
 	subscriptions []packet.Subscription
-	retained      []bool // as in session.Subscribe
+	retained      []bool       // as in session.Subscribe
+	moving        []string     // as in moves.begin, to be ended with the answer
+	then          *ChangeLanes // what has to be done before the packet is answered
 }
 
 func newLanes() lanes {
@@ -59,6 +65,7 @@ func (l *lanes) resume(s session.State, out []Effect) []Effect {
 			r.Session = append(r.Session, s.Filter)
 		case nodeLane:
 			r.Node = append(r.Node, s.Filter)
+			l.moves.suspect(s.Filter)
 		case sharedLane:
 			r.Shared = append(r.Shared, Shared{Filter: s.Filter, Inbox: s.QoS == 2})
 		}
@@ -69,55 +76,113 @@ func (l *lanes) resume(s session.State, out []Effect) []Effect {
 	return append(out, r)
 }
 
-// change begins a ChangeLanes and gives it its number.
-func (l *lanes) change(p pendingChange) ChangeLanes {
+// await gives the number of a ChangeLanes whose answer is waited for.
+func (l *lanes) await(p pendingChange) uint64 {
 	l.next++
 	l.pending[l.next] = p
-	return ChangeLanes{ID: l.next}
+	return l.next
 }
 
 func (b *Bridge) subscribe(e session.Subscribe, out []Effect) []Effect {
+	l := &b.lanes
 	p := pendingChange{id: e.ID, subscriptions: e.Subscriptions, retained: e.Retained}
-	c := b.lanes.change(p)
+	var c ChangeLanes
 	for i, s := range e.Subscriptions {
-		on := laneOf(s.Filter, s.QoS)
-		moves := b.lanes.on[s.Filter] != on
+		if p.last(s.Filter) != i {
+			continue
+		}
+		before, on := l.on[s.Filter], laneOf(s.Filter, s.QoS)
 		switch {
 		case on == sharedLane:
 			c.SharedAdd = append(c.SharedAdd, Shared{Filter: s.Filter, Inbox: s.QoS == 2})
-		case on == sessionLane && moves:
+		case on == sessionLane && before != on:
 			c.SessionAdd = append(c.SessionAdd, s.Filter)
-		case on == nodeLane && moves:
+			if l.meetsNodeLane(s.Filter) {
+				p.moving = append(p.moving, s.Filter)
+			}
+		case on == nodeLane && before != on:
 			c.NodeAdd = append(c.NodeAdd, s.Filter)
+			if before == sessionLane {
+				p.moving = append(p.moving, s.Filter)
+			}
 		}
-		if on == sessionLane && p.wantsRetained(i) {
+		if on == sessionLane && p.wantsRetained(s.Filter) {
 			c.Retained = append(c.Retained, s.Filter)
 		}
 	}
+	l.moves.begin(p.moving)
+	// With a filter that moves to the session lane, what the bus routed before it was bound there comes by the node lane only, so that one must serve
+	// until it has. With one that moves to the node lane, from then on all that comes there was routed since we watch.
+	c.Flush = len(p.moving) > 0
+	c.ID = l.await(p)
 	return append(out, c)
 }
 
-func (p pendingChange) wantsRetained(i int) bool { return i < len(p.retained) && p.retained[i] }
+// last is the index of the last subscription with this filter, which alone counts.
+func (p pendingChange) last(filter string) int {
+	i := len(p.subscriptions) - 1
+	for p.subscriptions[i].Filter != filter {
+		i--
+	}
+	return i
+}
+
+// meetsNodeLane reports whether the node lane brings messages that the filter matches.
+func (l *lanes) meetsNodeLane(filter string) bool {
+	for f, on := range l.on {
+		if on == nodeLane && topic.Overlap(f, filter) {
+			return true
+		}
+	}
+	return false
+}
+
+func (p pendingChange) wantsRetained(filter string) bool {
+	for i, wanted := range p.retained {
+		if wanted && p.subscriptions[i].Filter == filter {
+			return true
+		}
+	}
+	return false
+}
 
 // lanesChanged answers the machine. A filter that moved to the other lane leaves its old one only with SUBACK, so that no message falls between
-// the two; meanwhile the machine ignores what the node lane brings for a filter of QoS 1 or 2.
+// the two; from Subscribed on the machine ignores what the node lane brings for a filter of QoS 1 or 2.
 func (b *Bridge) lanesChanged(ev LanesChanged, out []Effect) []Effect {
-	p, ok := b.lanes.pending[ev.ID]
+	l := &b.lanes
+	p, ok := l.pending[ev.ID]
 	if !ok {
 		return out
 	}
-	delete(b.lanes.pending, ev.ID)
-	if worst := max(ev.Session, ev.Node, ev.Shared); worst >= LaneLost {
+	delete(l.pending, ev.ID)
+	worst := max(ev.Session, ev.Node, ev.Shared)
+	switch {
+	case worst == LaneLost && p.id == 0:
+		l.moves.notUnbound(p.moving)
+	case worst >= LaneLost:
 		b.lanesFailed(worst)
 		return out
+	case p.then != nil:
+		l.moves.covered = nil
+		c := *p.then
+		c.ID, c.Flush = l.await(pendingChange{id: p.id, moving: p.moving}), true
+		return append(out, c)
 	}
-	if p.subscriptions == nil {
+	l.moves.end(p.moving)
+	switch {
+	case p.subscriptions != nil:
+		b.subscribed(p, ev)
+	case p.id != 0:
 		b.tell(session.Unsubscribed{ID: p.id})
-		return out
 	}
+	return out
+}
+
+func (b *Bridge) subscribed(p pendingChange, ev LanesChanged) {
 	reasons := make([]packet.ReasonCode, len(p.subscriptions))
 	for i, s := range p.subscriptions {
-		switch ev.of(laneOf(s.Filter, s.QoS)) {
+		final := p.subscriptions[p.last(s.Filter)]
+		switch ev.of(laneOf(final.Filter, final.QoS)) {
 		case LaneOK:
 			reasons[i] = packet.ReasonCode(s.QoS)
 		case LaneFull:
@@ -127,8 +192,7 @@ func (b *Bridge) lanesChanged(ev LanesChanged, out []Effect) []Effect {
 		}
 	}
 	b.tell(session.Subscribed{ID: p.id, Reasons: reasons})
-	b.lanes.moved(p, reasons)
-	return out
+	b.lanes.put(p, reasons)
 }
 
 func (ev LanesChanged) of(on lane) LaneResult {
@@ -144,8 +208,11 @@ func (ev LanesChanged) of(on lane) LaneResult {
 // subackSent has filters leave their old lane: the subscription on the new one is stored. Before, a node that died would leave a record of a
 // subscription that nothing is bound for. The retained messages of QoS 0 come now; nobody waits for them.
 func (l *lanes) subackSent(out []Effect) []Effect {
-	leave, send := l.leaving, l.sending
-	l.leaving, l.sending = ChangeLanes{}, nil
+	leave, moved, send := l.leaving, l.moved, l.sending
+	l.leaving, l.moved, l.sending = ChangeLanes{}, nil, nil
+	if len(leave.SessionRemove) > 0 {
+		leave.ID, leave.Flush = l.await(pendingChange{moving: moved}), len(moved) > 0
+	}
 	if len(leave.SessionRemove)+len(leave.NodeRemove) > 0 {
 		out = append(out, leave)
 	}
@@ -164,39 +231,72 @@ func (b *Bridge) lanesFailed(r LaneResult) {
 	b.tell(session.CloseRequested{Reason: packet.ServerBusy, Text: "the message bus did not answer in time; subscriptions were not changed"})
 }
 
-// moved notes the lanes of the filters that a SUBSCRIBE put in force, and what follows once SUBACK is sent.
-func (l *lanes) moved(p pendingChange, reasons []packet.ReasonCode) {
-	l.leaving, l.sending = ChangeLanes{}, nil
+// put notes the lanes of the filters that a SUBSCRIBE put in force, and what follows once SUBACK is sent.
+func (l *lanes) put(p pendingChange, reasons []packet.ReasonCode) {
+	l.leaving, l.moved, l.sending = ChangeLanes{}, nil, nil
 	for i, s := range p.subscriptions {
-		if reasons[i].Failed() {
+		if p.last(s.Filter) != i {
 			continue
 		}
 		before, now := l.on[s.Filter], laneOf(s.Filter, s.QoS)
+		if reasons[i].Failed() {
+			if now == sessionLane && before != now {
+				l.leaving.SessionRemove = append(l.leaving.SessionRemove, s.Filter) // it may be bound
+			}
+			continue
+		}
 		l.on[s.Filter] = now
+		if now == sessionLane {
+			delete(l.moves.stale, s.Filter)
+		}
 		switch {
 		case before == sessionLane && now == nodeLane:
 			l.leaving.SessionRemove = append(l.leaving.SessionRemove, s.Filter)
+			l.moved = append(l.moved, s.Filter)
 		case before == nodeLane && now == sessionLane:
 			l.leaving.NodeRemove = append(l.leaving.NodeRemove, s.Filter)
 		}
-		if now == nodeLane && p.wantsRetained(i) {
+		if now == nodeLane && p.wantsRetained(s.Filter) {
 			l.sending = append(l.sending, s.Filter)
 		}
 	}
+	l.moves.begin(l.moved)
 }
 
+// unsubscribe leaves the lanes. Where a filter of the session lane overlaps one that stays on the node lane, the messages of both move there. The
+// session lane brings all of them until it is unbound; the node lane may be behind, so it is waited for until it brings nothing that was routed
+// before we watched. Only then it is its turn.
 func (b *Bridge) unsubscribe(e session.Unsubscribe, out []Effect) []Effect {
-	c := b.lanes.change(pendingChange{id: e.ID})
+	l := &b.lanes
+	var c ChangeLanes
+	left := make(map[string]lane, len(e.Filters))
 	for _, f := range e.Filters {
-		switch b.lanes.on[f] {
+		left[f] = l.on[f]
+		delete(l.on, f)
+	}
+	var moving []string
+	for _, f := range e.Filters {
+		switch left[f] {
 		case sessionLane:
 			c.SessionRemove = append(c.SessionRemove, f)
+			if l.meetsNodeLane(f) {
+				moving = append(moving, f)
+			}
 		case nodeLane:
 			c.NodeRemove = append(c.NodeRemove, f)
+			if _, stale := l.moves.stale[f]; stale {
+				delete(l.moves.stale, f)
+				c.SessionRemove = append(c.SessionRemove, f)
+			}
 		case sharedLane:
 			c.SharedRemove = append(c.SharedRemove, f)
 		}
-		delete(b.lanes.on, f)
 	}
-	return append(out, c)
+	if len(moving) == 0 {
+		c.ID = l.await(pendingChange{id: e.ID})
+		return append(out, c)
+	}
+	l.moves.begin(moving)
+	l.moves.covered = moving
+	return append(out, ChangeLanes{ID: l.await(pendingChange{id: e.ID, moving: moving, then: &c}), Flush: true})
 }

@@ -87,7 +87,7 @@ func TestAFilterThatChangesLanesIsNeverWithoutOne(t *testing.T) {
 	}
 	r.changed(c, LaneOK, LaneOK)
 	last := r.changes[len(r.changes)-1]
-	if !slices.Equal(last.SessionRemove, []string{"a"}) || last.ID != 0 {
+	if !slices.Equal(last.SessionRemove, []string{"a"}) || !last.Flush {
 		t.Errorf("then the old one is left: %+v", last)
 	}
 }

@@ -1,0 +1,192 @@
+package bridge
+
+import (
+	"slices"
+	"time"
+
+	"sluice/mapping"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+	"sluice/mqtt/topic"
+)
+
+// moves keeps messages apart that come by both lanes, because a subscription changes from one to the other: of the two copies the device gets one
+// [MQTT-3.8.4-4, MQTT-3.3.4-2]. Which copy comes first is remembered by the message's identity. Messages without one of their own may come twice:
+// of two equal messages neither must be lost.
+//
+// What the node lane brings counts as seen only when it was sent: it may drop what it likes, the session lane may not. What the session lane brings
+// counts always, since the bus keeps it until the device has it.
+type moves struct {
+	filters map[string]int // whose messages may come by both lanes, and how many changes under way say so
+	covered []string       // filters that were unsubscribed, and that the session lane still brings all messages for
+
+	seen  map[string]lane // by identity: the lane that was first
+	order []sighting      // of seen, oldest first
+
+	// stale are filters of the node lane that an earlier connection may have left bound to the session's inbox, when it was lost in the middle of a
+	// change: the record in the store says only what is to be.
+	stale map[string]struct{}
+}
+
+type sighting struct {
+	identity string
+	at       time.Time
+}
+
+func (m *moves) begin(filters []string) {
+	if m.filters == nil {
+		m.filters = map[string]int{}
+	}
+	for _, f := range filters {
+		m.filters[f]++
+	}
+}
+
+func (m *moves) end(filters []string) {
+	for _, f := range filters {
+		if m.filters[f]--; m.filters[f] <= 0 {
+			delete(m.filters, f)
+		}
+	}
+}
+
+// moving reports whether a message with this topic may come by both lanes.
+func (m *moves) moving(name string) bool {
+	for f := range m.filters {
+		if topic.Match(f, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// note remembers who brought a message first.
+func (m *moves) note(now time.Time, identity string, by lane) {
+	if _, known := m.seen[identity]; known {
+		return
+	}
+	if m.seen == nil {
+		m.seen = map[string]lane{}
+	}
+	if len(m.order) >= sightingsMax {
+		m.forget(1)
+	}
+	m.seen[identity] = by
+	m.order = append(m.order, sighting{identity, now})
+}
+
+func (m *moves) forget(n int) {
+	for _, s := range m.order[:n] {
+		delete(m.seen, s.identity)
+	}
+	if m.order = m.order[n:]; len(m.order) == 0 {
+		m.seen, m.order = nil, nil
+	}
+}
+
+// trim forgets what is too old.
+func (m *moves) trim(now time.Time) {
+	n := 0
+	for n < len(m.order) && now.Sub(m.order[n].at) >= sightingsFor {
+		n++
+	}
+	if n > 0 {
+		m.forget(n)
+	}
+}
+
+// due is when there is something to trim; zero is never.
+func (m *moves) due() time.Time {
+	if len(m.order) == 0 {
+		return time.Time{}
+	}
+	return m.order[0].at.Add(sightingsFor)
+}
+
+// sessionCopy reports whether the device has been sent a message of the session lane already, by the node lane.
+func (m *moves) sessionCopy(now time.Time, msg *mapping.DownlinkMessage) bool {
+	if len(m.filters) == 0 && len(m.order) == 0 || !mapping.Unique(msg.Identity) {
+		return false
+	}
+	m.trim(now)
+	if m.seen[msg.Identity] == nodeLane {
+		return true
+	}
+	if m.moving(msg.Publish.Topic) {
+		m.note(now, msg.Identity, sessionLane)
+	}
+	return false
+}
+
+// fanoutArrived tells the machine of a message of the node lane, unless the session lane has brought it, or is sure to.
+func (b *Bridge) fanoutArrived(now time.Time, ev FanoutArrived, out []Effect) []Effect {
+	m, name := &b.lanes.moves, ev.Message.Publish.Topic
+	arrived := session.MessageArrived{Message: b.inbound(ev.Message, false)}
+	if slices.ContainsFunc(m.covered, func(f string) bool { return topic.Match(f, name) }) && ev.Source != nil {
+		return out
+	}
+	if ev.Source == nil || !m.moving(name) {
+		b.tell(arrived)
+		return out
+	}
+	identity := mapping.Identity(ev.Source)
+	if m.seen[identity] == sessionLane {
+		return out
+	}
+	before := len(out)
+	b.tell(arrived)
+	out = b.drain(now, out)
+	if mapping.Unique(identity) && slices.ContainsFunc(out[before:], sendsPublish) {
+		m.note(now, identity, nodeLane)
+	}
+	return out
+}
+
+func sendsPublish(e Effect) bool {
+	if s, ok := e.(session.SendPacket); ok {
+		_, ok = s.Packet.(*packet.Publish)
+		return ok
+	}
+	return false
+}
+
+// unbindStale has filters unbound that the session lane turns out to bring messages for although they are on the node lane: a change of an earlier
+// connection was not completed. Or it is only what the inbox had from before; that does no harm.
+func (b *Bridge) unbindStale(name string, out []Effect) []Effect {
+	l := &b.lanes
+	if len(l.moves.stale) == 0 || len(l.pending) > 0 {
+		return out // a filter that is being bound must not be unbound behind that
+	}
+	for f, on := range l.on {
+		if on == sessionLane && topic.Match(f, name) {
+			return out
+		}
+	}
+	var stale []string
+	for f := range l.moves.stale {
+		if topic.Match(f, name) {
+			stale = append(stale, f)
+			delete(l.moves.stale, f)
+		}
+	}
+	if len(stale) == 0 {
+		return out
+	}
+	slices.Sort(stale)
+	l.moves.begin(stale)
+	return append(out, ChangeLanes{ID: l.await(pendingChange{moving: stale}), SessionRemove: stale, Flush: true})
+}
+
+// notUnbound: the bus could not be reached. What the filters still bring will have it tried again.
+func (m *moves) notUnbound(filters []string) {
+	for _, f := range filters {
+		m.suspect(f)
+	}
+}
+
+func (m *moves) suspect(filter string) {
+	if m.stale == nil {
+		m.stale = map[string]struct{}{}
+	}
+	m.stale[filter] = struct{}{}
+}
