@@ -105,5 +105,6 @@ redis_replicaof() {
 	*) words=("$HOST" "$(redis_port "$2")") ;;
 	esac
 	local answer
-	answer=$(redis_cli_of "$1" REPLICAOF "${words[@]}") && [[ $answer = OK* ]] || die "$1 refused REPLICAOF ${words[*]}" "$answer"
+	answer=$(redis_cli_of "$1" REPLICAOF "${words[@]}") || true
+	[[ $answer = OK* ]] || die "$1 refused REPLICAOF ${words[*]}" "$answer"
 }

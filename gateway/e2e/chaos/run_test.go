@@ -21,7 +21,7 @@ type run struct {
 	balancer *balancer
 	backend  *backend
 	fleet    *fleet
-	store    *store
+	store    *rig.RedisPair
 
 	began    time.Time
 	losses   []span               // of bus connections, for the oracle
@@ -35,17 +35,15 @@ type run struct {
 func newRun(t *testing.T, s settings) *run {
 	r := &run{t: t, settings: s, book: newLedger(), since: map[string]time.Time{}, done: map[faultKind]int{}, busStops: map[string]int{}, began: time.Now()}
 	n := names{prefix: rig.Prefix(t)}
-	own := []string{rig.RedisReplicated, rig.RedisReplica}
+	var busURL string
 	if s.restartBus {
-		own = append(own, rig.RabbitMQ)
+		r.store = rig.StartRedisPair(t, rig.RabbitMQ)
+		busURL = r.store.Services.URL(rig.RabbitMQ)
+	} else {
+		r.store = rig.StartRedisPair(t)
+		busURL = rig.Env(t, rig.EnvRabbitMQ)
 	}
-	services := rig.OwnServices(t, own...)
-	r.store = &store{t: t, services: services, primary: rig.RedisReplicated, replica: rig.RedisReplica}
-	busURL, storeURL := rig.Env(t, rig.EnvRabbitMQ), services.URL(rig.RedisReplicated)
-	if s.restartBus {
-		busURL = services.URL(rig.RabbitMQ)
-	}
-	r.nodes = newNodes(t, build(t), n.prefix, busURL, storeURL, s.profile, r.book)
+	r.nodes = newNodes(t, build(t), n.prefix, busURL, "redis://"+r.store.Address(), s.profile, r.book)
 	for _, n := range r.nodes {
 		n.start(t)
 	}
@@ -121,16 +119,16 @@ func (r *run) carryOut(f fault) {
 	}
 	switch f.kind {
 	case lagStore:
-		r.store.lag()
+		r.store.Lag()
 		return
 	case killStore:
-		r.store.fail()
+		r.store.Kill()
 		return
 	case promoteStore:
-		r.store.promote()
+		r.store.Promote()
 		return
 	case rejoinStore:
-		r.store.rejoin()
+		r.store.Rejoin()
 		r.outages[len(r.outages)-1].to = time.Now()
 		return
 	case freeStore:
@@ -167,7 +165,7 @@ func (r *run) carryOut(f fault) {
 		case freeStore:
 			n.store.up()
 		case moveStore:
-			n.store.redirect(r.store.address(r.store.primary))
+			n.store.redirect(r.store.Address())
 		}
 	}
 }
@@ -217,7 +215,7 @@ func (r *run) restartBus(commands ...string) {
 	r.t.Helper()
 	from := time.Now()
 	for _, command := range commands {
-		r.store.services.Do(command, rig.RabbitMQ)
+		r.store.Services.Do(command, rig.RabbitMQ)
 		r.busStops[command]++
 	}
 	r.losses = append(r.losses, span{from, time.Now()})

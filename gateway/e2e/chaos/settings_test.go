@@ -25,7 +25,7 @@ type settings struct {
 func readSettings(t *testing.T) settings {
 	t.Helper()
 	s := settings{
-		storm:      time.Duration(number(t, "CHAOS_SECONDS", 25)) * time.Second,
+		storm:      time.Duration(number(t, "CHAOS_SECONDS", 22)) * time.Second,
 		kills:      number(t, "CHAOS_KILLS", 5),
 		devices:    number(t, "CHAOS_DEVICES", 120),
 		rate:       number(t, "CHAOS_RATE", 300),

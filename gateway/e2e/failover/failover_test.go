@@ -79,8 +79,8 @@ func TestStandardLosesWhatTheReplicaLacks(t *testing.T) {
 		leave(join(t, n, v, d.known))
 		of[v] = d
 	}
-	p.synced()
-	p.lag()
+	p.Synced()
+	p.Lag()
 	for v, d := range of {
 		leave(join(t, n, v, d.unknown)) // it was answered
 		d.stays = join(t, n, v, rig.Prefix(t))
@@ -133,7 +133,7 @@ func TestDurableKeepsWhatItAnswered(t *testing.T) {
 		leave(d)
 		connected := join(t, n, v, stays)
 
-		p.lag()
+		p.Lag()
 		rig.Eventually(t, "a device is refused", func() error {
 			d, connack := connect(t, n, v, rig.Prefix(t))
 			defer d.Close()
@@ -147,7 +147,7 @@ func TestDurableKeepsWhatItAnswered(t *testing.T) {
 		connected.ExpectNothing(stuck)
 		p.failOver()
 		connected.ExpectNothing(stuck)
-		p.rejoin()
+		p.Rejoin()
 
 		connected.ExpectAck(packet.PUBREC, second.ID)
 		connected.Send(&packet.Ack{Kind: packet.PUBREL, ID: second.ID})
@@ -170,29 +170,4 @@ func TestDurableKeepsWhatItAnswered(t *testing.T) {
 			}
 		}
 	})
-}
-
-// Sentinel tells the nodes who the primary is.
-func TestSentinelFailsOver(t *testing.T) {
-	services := rig.OwnServices(t, rig.RedisReplicated, rig.RedisReplica, rig.RedisSentinel)
-	sentinelReady(t, services)
-	n := rig.Start(t, rig.Real(t), "sessions.url="+services.URL(rig.RedisSentinel))
-	bus := rig.OpenBus(t, n)
-	away, stays := rig.Prefix(t), rig.Prefix(t)
-	leave(join(t, n, packet.V5, away))
-	connected := join(t, n, packet.V311, stays)
-	p := &pair{t: t, services: services, primary: rig.RedisReplicated, replica: rig.RedisReplica}
-	p.synced()
-	services.Do("kill", rig.RedisReplicated)
-	began := time.Now()
-	if reason := connected.Publish("failover/x", []byte("needs the store"), 2); reason.Failed() {
-		t.Errorf("PUBREC %v", reason)
-	}
-	t.Logf("QoS 2 goes on %.1fs after the primary died", time.Since(began).Seconds())
-	expectServed(t, bus, connected, stays)
-	d, present := comeBack(t, n, packet.V5, away)
-	if !present {
-		t.Error("the session is not there")
-	}
-	expectServed(t, bus, d, away)
 }

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"context"
 	"fmt"
 	"testing"
 	"time"
@@ -32,7 +33,7 @@ func TestDurablePublishesAWillOnce(t *testing.T) {
 		t.Fatalf("CONNACK %v", connack.Reason)
 	}
 	d.Close()
-	p.expectStored("a note of when the will is due", "sluice:{timers:*}", func(db *goredis.Client, keys []string) (bool, error) {
+	p.expectStored(t, "a note of when the will is due", "sluice:{timers:*}", func(db *goredis.Client, keys []string) (bool, error) {
 		for _, key := range keys {
 			if n, err := db.ZCount(rig.Context(t), key, fmt.Sprint(time.Now().UnixMilli()), "+inf").Result(); n > 0 || err != nil {
 				return n > 0, err
@@ -40,17 +41,17 @@ func TestDurablePublishesAWillOnce(t *testing.T) {
 		}
 		return false, nil
 	})
-	p.synced()
-	p.lag()
+	p.Synced()
+	p.Lag()
 	died := time.Now()
 	queue.ExpectNothing(willDelay*time.Second + stuck)
 	p.failOver()
-	p.rejoin()
+	p.Rejoin()
 	if got := string(queue.Take().Data[0]); got != "died" {
 		t.Fatalf("the backend got %q", got)
 	}
 	t.Logf("the will came %.1fs after its device died, with a delay of %ds", time.Since(died).Seconds(), willDelay)
-	p.expectStored("nothing left to do", "sluice:*:work", func(_ *goredis.Client, keys []string) (bool, error) { return len(keys) == 0, nil })
+	p.expectStored(t, "nothing left to do", "sluice:*:work", func(_ *goredis.Client, keys []string) (bool, error) { return len(keys) == 0, nil })
 	bus.Send(rig.Message(topic, []byte("the end"), 1))
 	if got := string(queue.Take().Data[0]); got != "the end" {
 		t.Errorf("the backend got %q once more", got)
@@ -58,19 +59,19 @@ func TestDurablePublishesAWillOnce(t *testing.T) {
 }
 
 // expectStored waits until the keys that match a pattern are as they should be on the primary.
-func (p *pair) expectStored(what, pattern string, right func(db *goredis.Client, keys []string) (bool, error)) {
-	p.t.Helper()
-	db := p.open(p.primary)
-	defer func() { _ = db.Close() }()
-	rig.Eventually(p.t, what, func() error {
-		keys, err := db.Keys(rig.Context(p.t), pattern).Result()
-		if err != nil {
+func (p *pair) expectStored(t *testing.T, what, pattern string, right func(db *goredis.Client, keys []string) (bool, error)) {
+	t.Helper()
+	p.With(p.Primary, func(ctx context.Context, db *goredis.Client) {
+		rig.Eventually(t, what, func() error {
+			keys, err := db.Keys(ctx, pattern).Result()
+			if err != nil {
+				return err
+			}
+			ok, err := right(db, keys)
+			if err == nil && !ok {
+				err = fmt.Errorf("there is %v", keys)
+			}
 			return err
-		}
-		ok, err := right(db, keys)
-		if err == nil && !ok {
-			err = fmt.Errorf("there is %v", keys)
-		}
-		return err
+		})
 	})
 }
