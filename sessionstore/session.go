@@ -90,13 +90,19 @@ type Fence struct {
 	Epoch uint64
 }
 
-// Op is one change to a session: PutSubscription, DeleteSubscription, PutInbound, DeleteInbound, PutOutbound, DeleteOutbound,
-// SetInbox or SetExpiry.
+// Op is one change to a session: PutSubscription, DeleteSubscription, PutInbound, AcceptInbound, DeleteInbound, PutOutbound,
+// DeleteOutbound, SetInbox or SetExpiry.
 type Op interface{ op() }
 
 // The ops. Put replaces the record of the same filter or packet identifier; Delete of an absent one is no error.
 type (
-	PutSubscription    struct{ Subscription Subscription }
+	PutSubscription struct{ Subscription Subscription }
+	// AcceptInbound sets the record's Accepted: the bus has taken this message. Without a record of this packet identifier and message-id it does
+	// nothing. It is the one op that counts from an owner that has lost the session (Store.Write): it says what happened, and decides nothing.
+	AcceptInbound struct {
+		PacketID  uint16
+		MessageID string
+	}
 	DeleteSubscription struct{ Filter string }
 	PutInbound         struct{ Record Inbound }
 	DeleteInbound      struct{ PacketID uint16 }
@@ -109,6 +115,7 @@ type (
 func (PutSubscription) op()    {}
 func (DeleteSubscription) op() {}
 func (PutInbound) op()         {}
+func (AcceptInbound) op()      {}
 func (DeleteInbound) op()      {}
 func (PutOutbound) op()        {}
 func (DeleteOutbound) op()     {}

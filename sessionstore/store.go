@@ -12,7 +12,8 @@ import (
 // Promises every implementation keeps (sessionstore/storetest proves them):
 //
 //   - Claim is atomic: two claims of one session get different epochs, and the greater one owns it.
-//   - Write and Release with an epoch that is not the session's current one change nothing and give ErrFenced.
+//   - Write and Release with an epoch that is not the session's current one change nothing and give ErrFenced. One thing such a Write
+//     may still say: AcceptInbound, what the bus has taken.
 //   - Writes of one session are applied, and their done called, in the order of the Write calls. The ops of one Write apply
 //     together or not at all.
 //   - A write that was applied although its answer was lost is safe to repeat: every Op says what shall be, not what to add.
@@ -38,6 +39,9 @@ type Store interface {
 	// Write applies ops to a session. It does not block: done is called exactly once, from any goroutine and perhaps before Write returns,
 	// with nil once they are stored, ErrFenced, ErrFull, or ErrUnavailable after the grace the store was opened with (it retries until
 	// then). A Write for which there is no room to wait gets ErrUnavailable at once, ahead of those that wait. done must not block.
+	//
+	// Of a Write that gets ErrFenced its AcceptInbound ops are applied all the same: the bus took the message whoever owns the session by now,
+	// and the new owner must not send it again. Another incarnation of the session has no record with that message-id.
 	Write(f Fence, ops []Op, done func(error))
 
 	// Release ends the ownership: the device is gone. With req.End, or when the session's expiry is zero, the session ends; otherwise it

@@ -66,6 +66,8 @@ func longest(op Op) (field, value string, ok bool) {
 		return "filter", op.Filter, true
 	case PutInbound:
 		return "message-id", op.Record.MessageID, true
+	case AcceptInbound:
+		return "message-id", op.MessageID, true
 	case PutOutbound:
 		return "identity", op.Record.Identity, true
 	case SetInbox:

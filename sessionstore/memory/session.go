@@ -94,6 +94,8 @@ func (h *session) apply(op sessionstore.Op) {
 		delete(h.subscriptions, op.Filter)
 	case sessionstore.PutInbound:
 		h.inbound[op.Record.PacketID] = op.Record
+	case sessionstore.AcceptInbound:
+		h.accept(op)
 	case sessionstore.DeleteInbound:
 		delete(h.inbound, op.PacketID)
 	case sessionstore.PutOutbound:
@@ -104,6 +106,14 @@ func (h *session) apply(op sessionstore.Op) {
 		h.inbox = op.Name
 	case sessionstore.SetExpiry:
 		h.expiry = op.Seconds
+	}
+}
+
+// accept notes what the bus has taken, whoever says so.
+func (h *session) accept(op sessionstore.AcceptInbound) {
+	if r, ok := h.inbound[op.PacketID]; ok && r.MessageID == op.MessageID {
+		r.Accepted = true
+		h.inbound[op.PacketID] = r
 	}
 }
 

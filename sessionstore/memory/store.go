@@ -140,7 +140,15 @@ func (s *Store) write(f sessionstore.Fence, ops []sessionstore.Op) error {
 		return err
 	}
 	held := s.sessions[f.Key]
-	if held == nil || held.epoch != f.Epoch || held.owner == "" {
+	if held == nil {
+		return sessionstore.ErrFenced
+	}
+	if held.epoch != f.Epoch || held.owner == "" {
+		for _, op := range ops {
+			if taken, ok := op.(sessionstore.AcceptInbound); ok {
+				held.accept(taken)
+			}
+		}
 		return sessionstore.ErrFenced
 	}
 	if !held.roomFor(ops) {

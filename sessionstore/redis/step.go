@@ -137,6 +137,8 @@ func encodeOps(ops []sessionstore.Op) (out []any, puts, size int) {
 			add("s-", op.Filter, "")
 		case sessionstore.PutInbound:
 			add("i+", id(op.Record.PacketID), encodeInbound(op.Record))
+		case sessionstore.AcceptInbound:
+			add("i!", id(op.PacketID), encodeInbound(sessionstore.Inbound{MessageID: op.MessageID, Accepted: true}))
 		case sessionstore.DeleteInbound:
 			add("i-", id(op.PacketID), "")
 		case sessionstore.PutOutbound:

@@ -282,6 +282,9 @@ var (
 				PacketID: anyID.Draw(rt, "id"), MessageID: anyText.Draw(rt, "message-id"), Accepted: rapid.Bool().Draw(rt, "accepted"),
 			}}
 		}),
+		rapid.Custom(func(rt *rapid.T) sessionstore.Op {
+			return sessionstore.AcceptInbound{PacketID: anyID.Draw(rt, "id"), MessageID: anyText.Draw(rt, "message-id")}
+		}),
 		rapid.Custom(func(rt *rapid.T) sessionstore.Op { return sessionstore.DeleteInbound{PacketID: anyID.Draw(rt, "id")} }),
 		rapid.Custom(func(rt *rapid.T) sessionstore.Op {
 			return sessionstore.PutOutbound{Record: sessionstore.Outbound{

@@ -26,6 +26,8 @@ func Run(t *testing.T, fresh Fresh) {
 		{"done is called once, in order", doneInOrder},
 		{"done may write again", doneMayWrite},
 		{"a stale fence changes nothing", staleFence},
+		{"a stale fence may say what the bus took", staleAccepts},
+		{"what the bus took counts for the very message only", acceptsTheMessage},
 		{"a fence of a removed session is refused", fenceOfRemoved},
 		{"a released fence is spent", fenceIsSpent},
 		{"release may be repeated", releaseRepeats},
