@@ -167,7 +167,7 @@ func (u *upkeep) do(w sessionstore.Work) {
 		log.Warn("a group of a shared subscription not left yet", zap.Error(err))
 		return
 	}
-	if w.Ended {
+	if w.Ended && w.Group == nil {
 		u.gw.metrics.ended.Inc()
 	}
 	if err := u.gw.opt.Store.Finish(ctx, w); err != nil && !errors.Is(err, sessionstore.ErrFenced) {

@@ -43,8 +43,6 @@ type GroupStore interface {
 	// another was first [MQTT-4.8.2-4]. Repeating is no error. The group remembers MaxTaken, and forgets the oldest beyond. ErrNotFound: the
 	// group of that incarnation is over.
 	Take(ctx context.Context, g Group, incarnation uint64, identity string, by Member) (Member, error)
-	// Done forgets what was taken: the message will not come again. Repeating it is no error, also when the group is over.
-	Done(ctx context.Context, g Group, incarnation uint64, identity string) error
 }
 
 // String gives the group as tenant/filter, each part percent-escaped: total, reversible (ParseGroup) and safe inside Redis keys.
@@ -86,7 +84,7 @@ func ValidateMember(g Group, f Fence) error {
 	return f.Key.Validate()
 }
 
-// ValidateTaken refuses a Take or Done that no implementation can serve.
+// ValidateTaken refuses a Take that no implementation can serve.
 func ValidateTaken(g Group, identity string) error {
 	if err := g.Validate(); err != nil {
 		return err

@@ -27,8 +27,9 @@ const (
 	// session's groups become one piece of work.
 	MaxMembers = 65536
 	MaxGroups  = 256
-	// MaxTaken bounds the QoS 2 deliveries a group remembers: what some thousand members can have under way at once.
-	MaxTaken = 65536
+	// MaxTaken bounds the QoS 2 deliveries a group remembers. None is forgotten sooner: that a message will not come again is not known, as
+	// AMQP does not confirm a settlement. So it is what some thousand members can have under way at once.
+	MaxTaken = 16384
 
 	// MaxRetained bounds a retained message, in bytes: a payload of 1 MiB, and properties of any reasonable size.
 	MaxRetained = 1<<20 + 1<<17

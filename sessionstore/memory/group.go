@@ -111,33 +111,3 @@ func (s *Store) Take(ctx context.Context, g sessionstore.Group, incarnation uint
 	}
 	return by, nil
 }
-
-// Done: see sessionstore.Store.
-func (s *Store) Done(ctx context.Context, g sessionstore.Group, incarnation uint64, identity string) error {
-	if err := sessionstore.ValidateTaken(g, identity); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if err := s.usable(ctx); err != nil {
-		return err
-	}
-	if from := s.groups[g]; from != nil && from.incarnation == incarnation {
-		from.forget(identity)
-	}
-	return nil
-}
-
-// forget is quick for what was taken long ago, as most is done in the order it was taken.
-func (g *group) forget(identity string) {
-	if _, taken := g.taken[identity]; !taken {
-		return
-	}
-	delete(g.taken, identity)
-	for i, other := range g.order {
-		if other == identity {
-			g.order = append(g.order[:i], g.order[i+1:]...)
-			return
-		}
-	}
-}

@@ -166,16 +166,6 @@ func parseMember(text string) (m sessionstore.Member, err error) {
 	return m, err
 }
 
-// Done: see sessionstore.Store.
-func (s *Store) Done(ctx context.Context, g sessionstore.Group, incarnation uint64, identity string) error {
-	if err := sessionstore.ValidateTaken(g, identity); err != nil {
-		return err
-	}
-	k := s.groupKeys(g)
-	_, err := s.number(ctx, s.groupStep(groupDoneScript, g, identity, []string{k[0], k[4], k[5]}, strconv.FormatUint(incarnation, 10), identity))
-	return err
-}
-
 // number runs a step whose answer is one.
 func (s *Store) number(ctx context.Context, st *step) (int64, error) {
 	reply, err := s.do(ctx, s.laneOf(st.key), st)

@@ -63,5 +63,4 @@ var (
 	groupLeaveScript  = newScript("groupleave")
 	groupDueScript    = newScript("groupdue")
 	groupTakeScript   = newScript("grouptake")
-	groupDoneScript   = newScript("groupdone")
 )

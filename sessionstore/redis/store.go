@@ -27,10 +27,9 @@ type Options struct {
 	Grace time.Duration
 	// Logger gets the beginning and end of outages, and what Redis refuses. Nil logs nothing.
 	Logger *zap.Logger
-	// Replicas is how many replicas have to confirm a change before Claim, Write, Release, Due, Finish, PutRetained, Join, Leave,
-	// Take and Done answer; zero asks none. Fewer give
-	// ErrNotReplicated. Open then refuses a server that may evict keys. What all replicas confirmed survives a failover to any of them; with
-	// less than all it survives one to those that confirmed.
+	// Replicas is how many replicas have to confirm a change before Claim, Write, Release, Due, Finish, PutRetained, Join, Leave and Take
+	// answer; zero asks none. Fewer give ErrNotReplicated. Open then refuses a server that may evict keys. What all replicas confirmed survives
+	// a failover to any of them; with less than all it survives one to those that confirmed.
 	Replicas int
 	// ReplicaTimeout is how long they have each time, DefaultReplicaTimeout when zero, at most 2.5 s.
 	ReplicaTimeout time.Duration

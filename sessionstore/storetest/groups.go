@@ -381,7 +381,7 @@ func groupInvalid(t *testing.T, fresh Fresh) {
 	if _, err := s.Take(t.Context(), g, 1, "m", sessionstore.Member{}); !errors.Is(err, sessionstore.ErrInvalid) {
 		t.Errorf("taken by nobody: %v, want ErrInvalid", err)
 	}
-	if err := s.Done(t.Context(), sessionstore.Group{}, 1, "m"); !errors.Is(err, sessionstore.ErrInvalid) {
+	if _, err := s.Take(t.Context(), sessionstore.Group{}, 1, "m", by); !errors.Is(err, sessionstore.ErrInvalid) {
 		t.Errorf("no group: %v, want ErrInvalid", err)
 	}
 }

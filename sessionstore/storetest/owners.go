@@ -332,7 +332,7 @@ func contextDone(t *testing.T, fresh Fresh) {
 	for what, err := range map[string]error{
 		"Claim": claimErr, "Get": getErr, "Release": releaseErr, "Ready": s.Ready(ctx), "Due": dueErr, "Sweep": sweepErr, "Epochs": epochsErr,
 		"RetainedTopics": pageErr, "GetRetained": retainedErr, "TrimRetained": trimErr,
-		"Join": joinErr, "Leave": leaveErr, "Take": takeErr, "Done": s.Done(ctx, someGroup, 1, "m"),
+		"Join": joinErr, "Leave": leaveErr, "Take": takeErr,
 		"Finish": s.Finish(ctx, someWork), "KeepLease": s.KeepLease(ctx, "n"),
 		"Watch": s.Watch(ctx, "n", func(sessionstore.Key, uint64) {}, func() {}),
 	} {
@@ -370,7 +370,7 @@ func closedUnavailable(t *testing.T, fresh Fresh) {
 		"Claim": claimErr, "Get": getErr, "Write": write(t, s, fence(c), sessionstore.SetInbox{Name: "x"}),
 		"Release": release(t, s, fence(c), start, true), "Ready": s.Ready(t.Context()), "Due": dueErr, "Sweep": sweepErr, "Epochs": epochsErr,
 		"RetainedTopics": pageErr, "GetRetained": retainedErr, "TrimRetained": trimErr,
-		"Join": joinErr, "Leave": leaveErr, "Take": takeErr, "Done": s.Done(t.Context(), someGroup, 1, "m"),
+		"Join": joinErr, "Leave": leaveErr, "Take": takeErr,
 		"Finish": s.Finish(t.Context(), someWork), "KeepLease": s.KeepLease(t.Context(), "n"),
 		"Watch": s.Watch(t.Context(), "n", func(sessionstore.Key, uint64) {}, func() {}),
 	} {

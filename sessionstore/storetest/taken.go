@@ -51,12 +51,6 @@ func takenOnce(t *testing.T, fresh Fresh) {
 		same(t, "another message", members[1], take(t, stores[0], g, n, id, members[1]))
 	}
 	same(t, "another group", members[2], take(t, stores[0], other, m, "id\x00\xff 1", members[2]))
-	for range 2 {
-		if err := stores[2].Done(t.Context(), g, n, "id\x00\xff 1"); err != nil {
-			t.Fatalf("Done: %v", err)
-		}
-	}
-	same(t, "after it was done", members[3], take(t, stores[1], g, n, "id\x00\xff 1", members[3]))
 	same(t, "of the others", members[1], take(t, stores[1], g, n, "another", members[4]))
 	same(t, "of the other group", members[2], take(t, stores[1], other, m, "id\x00\xff 1", members[4]))
 }
@@ -69,9 +63,6 @@ func takenIsOver(t *testing.T, fresh Fresh) {
 		t.Helper()
 		if first, err := s.Take(t.Context(), g, n, "m", by); !errors.Is(err, sessionstore.ErrNotFound) {
 			t.Fatalf("%s: %v, %v; want ErrNotFound", what, first, err)
-		}
-		if err := s.Done(t.Context(), g, n, "m"); err != nil {
-			t.Fatalf("%s: Done: %v", what, err)
 		}
 	}
 	refused("no group", 1)

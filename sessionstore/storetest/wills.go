@@ -227,9 +227,9 @@ func silentOwner(t *testing.T, fresh Fresh) {
 	a, b := node(), node()
 	c := claim(t, a, sessionstore.ClaimRequest{Key: newKey(), Will: will(0, "x")})
 	second := claim(t, b, sessionstore.ClaimRequest{Key: c.Session.Key, Node: "node-b", Will: will(0, "y")})
-	<-time.After(Quick.Lease / 2)
+	<-time.After(Quick.Silence() / 2)
 	claim(t, a, sessionstore.ClaimRequest{Key: c.Session.Key})
-	<-time.After(Quick.Lease/2 + 100*time.Millisecond)
+	<-time.After(Quick.Silence()/2 + 100*time.Millisecond)
 	work, err := releaseWith(t, a, fence(c), sessionstore.ReleaseRequest{})
 	if !errors.Is(err, sessionstore.ErrFenced) || work {
 		t.Fatalf("the word of an owner long thought dead: work %v, %v", work, err)
