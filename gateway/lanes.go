@@ -114,7 +114,7 @@ func (d *device) flushNodeLane() error {
 }
 
 // resumeLanes attaches to what the session had. The bindings are there already; a lane that cannot be joined now is joined when the bus is
-// back. An inbox that exists is attached to also when no filter needs it: it may hold what came before a subscription was changed to QoS 0.
+// back.
 func (d *device) resumeLanes(e bridge.ResumeLanes) {
 	if l := d.lanes.session; len(e.Session) > 0 || e.Begun || l.made {
 		l.filters.add(e.Session)

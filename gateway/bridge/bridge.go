@@ -132,6 +132,9 @@ func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 		// connection.
 		return out
 	}
+	if !ev.Present {
+		return out
+	}
 	return b.lanes.resume(ev.State, out)
 }
 

@@ -138,8 +138,9 @@ type (
 	}
 	// SendRetained: bring the device the retained messages of these filters, as FanoutArrived with For and Retained, as fast as it reads.
 	SendRetained struct{ Filters []string }
-	// ResumeLanes: the session had these subscriptions already; attach without binding. The filters of the session lane are for the case that the
-	// bus has lost the inbox. Begun: deliveries were begun that are to be completed, so the session lane is needed also without filters.
+	// ResumeLanes: the session was there before, with these subscriptions; attach without binding. An inbox that it has is attached to in any case: it
+	// may hold messages from before a subscription was changed to QoS 0. The filters of the session lane are for the case that the bus has lost
+	// the inbox. Begun: deliveries were begun that are to be completed, so the session lane is needed also without filters.
 	ResumeLanes struct {
 		Session, Node []string
 		Shared        []Shared

@@ -70,9 +70,7 @@ func (l *lanes) resume(s session.State, out []Effect) []Effect {
 			r.Shared = append(r.Shared, Shared{Filter: s.Filter, Inbox: s.QoS == 2})
 		}
 	}
-	if len(s.Subscriptions) == 0 && !r.Begun {
-		return out
-	}
+	l.moves.resumed = true
 	return append(out, r)
 }
 
@@ -250,6 +248,8 @@ func (l *lanes) put(p pendingChange, reasons []packet.ReasonCode) {
 			delete(l.moves.stale, s.Filter)
 		}
 		switch {
+		case before == 0 && now == nodeLane && l.moves.resumed:
+			l.moves.suspect(s.Filter)
 		case before == sessionLane && now == nodeLane:
 			l.leaving.SessionRemove = append(l.leaving.SessionRemove, s.Filter)
 			l.moved = append(l.moved, s.Filter)

@@ -24,8 +24,9 @@ type moves struct {
 	order []sighting      // of seen, oldest first
 
 	// stale are filters of the node lane that an earlier connection may have left bound to the session's inbox, when it was lost in the middle of a
-	// change: the record in the store says only what is to be.
-	stale map[string]struct{}
+	// change: the record in the store says only what is to be. resumed: there was an earlier connection.
+	stale   map[string]struct{}
+	resumed bool
 }
 
 type sighting struct {

@@ -120,6 +120,10 @@ func (b *broker) transfer(conn *busConn, m *message.Message, settled bool, answe
 		b.waiting = append(b.waiting, func() { b.transfer(conn, m, settled, answer) })
 		return
 	}
+	if mapping.MarkerName(m) != "" {
+		b.transferMarker(conn, m, answer)
+		return
+	}
 	w, p := b.w, &b.w.plan
 	if settled {
 		w.oracle.transferredSettled(m)
@@ -149,6 +153,31 @@ func (b *broker) transfer(conn *busConn, m *message.Message, settled bool, answe
 	w.log("bus     %v from %s: %s", m.Properties.MessageID, conn.c.n.id, o.Kind)
 	if w.chance(p.busCutsAfter) {
 		w.log("bus     %v: connection cut, outcome lost", m.Properties.MessageID)
+		conn.cut()
+		return
+	}
+	w.after(w.between(0, p.busThinks), func() { answer(o) })
+}
+
+// transferMarker takes a message of a node to itself, with the faults that any other has. It is none of the application, so the oracle has no
+// part in it.
+func (b *broker) transferMarker(conn *busConn, m *message.Message, answer func(message.Outcome)) {
+	w, p := b.w, &b.w.plan
+	if w.chance(p.busCutsBefore) {
+		w.log("bus     %s: connection cut, not taken", mapping.MarkerName(m))
+		conn.cut()
+		return
+	}
+	o := message.Outcome{Kind: message.Released}
+	to, _ := mapping.ParseAddress(m.Properties.To)
+	if q := b.queue(to.Queue); q != nil {
+		o.Kind = message.Accepted
+		b.serial++
+		q.ready = append(q.ready, &entry{serial: b.serial, q: q, m: m, key: "marker " + mapping.MarkerName(m)})
+		b.deliver(q)
+	}
+	if w.chance(p.busCutsAfter) {
+		w.log("bus     %s: connection cut, outcome lost", mapping.MarkerName(m))
 		conn.cut()
 		return
 	}

@@ -294,9 +294,6 @@ func (d *device) request(subscribe bool, index []int) {
 	p := &packet.Subscribe{ID: id}
 	for _, i := range index {
 		f := &d.filters[i]
-		if f.volatile {
-			f.confirmed = false
-		}
 		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: f.filter, QoS: f.qos, NoLocal: f.noLocal})
 	}
 	d.w.oracle.subscriptionsChange(d)

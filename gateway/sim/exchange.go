@@ -167,7 +167,7 @@ func (d *device) suback(id packet.ID, reasons []packet.ReasonCode) {
 	for i, k := range r.index {
 		f := &d.filters[k]
 		if reasons[i].Failed() {
-			failed = true
+			failed, f.confirmed = true, false
 			continue
 		}
 		f.confirmed = f.wanted
@@ -203,6 +203,8 @@ func (d *device) change() {
 		d.request(false, []int{i})
 		return
 	}
-	f.wanted, f.qos = true, packet.QoS(d.w.rng.IntN(3))
+	qos := packet.QoS(d.w.rng.IntN(3))
+	f.confirmed = f.confirmed && f.qos > 0 && qos > 0 // what is replaced by a like of it owes the messages of both [MQTT-3.8.4-4]
+	f.wanted, f.qos = true, qos
 	d.request(true, []int{i})
 }

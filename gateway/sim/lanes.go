@@ -11,7 +11,6 @@ import (
 	"sluice/gateway/bridge"
 	"sluice/mapping"
 	"sluice/mqtt/session"
-	"sluice/mqtt/topic"
 	"sluice/sessionstore"
 )
 
@@ -109,19 +108,31 @@ func (sh *shell) changeLanes(e bridge.ChangeLanes, done func()) {
 		}
 		done()
 	}
-	leave := func() {
-		sh.n.lane.remove(sh, e.NodeRemove)
-		sh.filters = without(sh.filters, e.NodeRemove)
-		if len(e.SessionRemove) == 0 {
+	flush := func() {
+		if !e.Flush || max(result.Session, result.Node) != bridge.LaneOK {
 			finish()
 			return
 		}
-		sh.retry(func(done func(error)) { sh.n.bus.unsubscribe(sh.lane.inbox, patterns(e.SessionRemove), done) }, func(err error) {
-			if result.Session == bridge.LaneOK {
-				result.Session = laneResult(err)
-			}
-			sh.lane.filters = without(sh.lane.filters, e.SessionRemove)
+		sh.n.lane.flush(sh, func(err error) {
+			result.Session = laneResult(err)
+			result.Node = result.Session
 			finish()
+		})
+	}
+	leaveNode := func() {
+		sh.n.lane.remove(sh, e.NodeRemove)
+		sh.filters = without(sh.filters, e.NodeRemove)
+		flush()
+	}
+	leave := func() {
+		sh.lane.filters = without(sh.lane.filters, e.SessionRemove)
+		if len(e.SessionRemove) == 0 || !sh.lane.made {
+			leaveNode()
+			return
+		}
+		sh.retry(func(done func(error)) { sh.n.bus.unsubscribe(sh.lane.inbox, patterns(e.SessionRemove), done) }, func(err error) {
+			result.Session = max(result.Session, laneResult(err))
+			leaveNode()
 		})
 	}
 	joinNode := func() {
@@ -192,7 +203,7 @@ func (sh *shell) writeInbox(done func(error)) {
 }
 
 func (sh *shell) resumeLanes(e bridge.ResumeLanes) {
-	if len(e.Session) > 0 || e.Begun {
+	if len(e.Session) > 0 || e.Begun || sh.lane.made {
 		sh.lane.filters = with(sh.lane.filters, e.Session)
 		sh.lane.attach()
 	}
@@ -299,89 +310,4 @@ func (l *sessionLane) detached(err error) bool {
 }
 func (l *sessionLane) delivered(tag uint64, m *message.Message, redelivered bool) {
 	l.sh.post(bridge.DeliveryArrived{Tag: tag, Message: m, Redelivered: redelivered})
-}
-
-// nodeLane brings QoS 0 subscriptions (gateway/nodelane.go): one inbox per node, fanned out here.
-type nodeLane struct {
-	n        *node
-	inbox    string
-	bound    []string
-	wanted   []nodeWish
-	receiver *receiver
-}
-
-type nodeWish struct {
-	filter string
-	sh     *shell
-}
-
-func (l *nodeLane) add(sh *shell, filters []string, done func(error)) {
-	missing := without(filters, l.bound)
-	join := func() {
-		if sh.scope.ended {
-			done(context.Canceled)
-			return
-		}
-		for _, f := range filters {
-			if wish := (nodeWish{f, sh}); !slices.Contains(l.wanted, wish) {
-				l.wanted = append(l.wanted, wish)
-			}
-		}
-		done(nil)
-	}
-	if len(missing) == 0 {
-		join()
-		return
-	}
-	l.n.bus.ensureInbox(amqp.Inbox{Name: l.inbox}, func(err error) {
-		if err != nil {
-			done(err)
-			return
-		}
-		if l.receiver == nil {
-			l.receiver = l.n.bus.attach(l.inbox, 100, l.prepare, l)
-		}
-		l.n.bus.subscribe(l.inbox, patterns(missing), func(err error) {
-			if err != nil {
-				done(err)
-				return
-			}
-			l.bound = with(l.bound, missing)
-			join()
-		})
-	})
-}
-
-// remove ends the shell's subscriptions. Bindings stay: what they bring then matches nobody, as when the bus is out of reach.
-func (l *nodeLane) remove(sh *shell, filters []string) {
-	l.wanted = slices.DeleteFunc(l.wanted, func(w nodeWish) bool { return w.sh == sh && slices.Contains(filters, w.filter) })
-}
-
-func (l *nodeLane) prepare(done func(error)) {
-	l.n.bus.ensureInbox(amqp.Inbox{Name: l.inbox}, func(err error) {
-		if err != nil {
-			done(err)
-			return
-		}
-		l.n.bus.subscribe(l.inbox, patterns(l.bound), done)
-	})
-}
-
-func (l *nodeLane) attached()           {}
-func (l *nodeLane) detached(error) bool { return true }
-func (l *nodeLane) delivered(_ uint64, m *message.Message, _ bool) {
-	d, _, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: l.n.w.now, SkipIdentity: true})
-	if err != nil {
-		l.n.w.fail("node lane: %v", err)
-		return
-	}
-	var told []*shell
-	for _, w := range l.wanted {
-		if topic.Match(w.filter, d.Publish.Topic) && !slices.Contains(told, w.sh) {
-			told = append(told, w.sh)
-		}
-	}
-	for _, sh := range told {
-		sh.post(bridge.FanoutArrived{Message: &d})
-	}
 }

@@ -23,6 +23,7 @@ const (
 	upkeepWait   = 5 * time.Second
 	workWait     = 25 * time.Second
 	workBatch    = 32 // pieces
+	markerWait   = 2 * time.Second
 	// readAhead is how many packets may have been read when reading is paused.
 	readAhead = 8
 

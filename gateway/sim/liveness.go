@@ -4,8 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-
-	"sluice/sessionstore"
 )
 
 // unfinished says what is still to be done after the faults have ended, nil when everything is delivered, acknowledged and cleaned up.
@@ -100,11 +98,11 @@ func (w *world) inboxLeftovers() error {
 	return nil
 }
 
-// busLeftovers: the queues of the sessions are empty, each with one consumer that has its credit back.
+// busLeftovers: the queues of the sessions are empty, each with one consumer that has its credit back; also where all subscriptions have QoS 0 by now.
 func (w *world) busLeftovers() error {
 	for _, key := range w.store.keys {
 		s := w.store.session(key)
-		if s == nil || w.device(key.ClientID).gone || !slices.ContainsFunc(s.Subscriptions, func(sub sessionstore.Subscription) bool { return sub.QoS > 0 }) {
+		if s == nil || w.device(key.ClientID).gone || s.Inbox == "" || len(s.Subscriptions) == 0 {
 			continue
 		}
 		q := w.broker.queue(s.Inbox)

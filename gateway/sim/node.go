@@ -46,7 +46,7 @@ func (w *world) startNode(slot int) *node {
 	}
 	n.store = &storeClient{n: n, lanes: map[sessionstore.Key]*storeLane{}}
 	n.bus = newBusClient(n)
-	n.lane = &nodeLane{n: n, inbox: "node." + n.id}
+	n.lane = &nodeLane{n: n, inbox: "node." + n.id, markers: map[string]func(){}}
 	w.log("node    %s starts", n.id)
 	n.startUpkeep()
 	return n
