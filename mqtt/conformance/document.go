@@ -36,7 +36,7 @@ Every numbered statement of MQTT 5.0 and MQTT 3.1.1 that the standards list in t
 - the tests that fail if the gateway breaks the rule, as ` + "`package`" + ` Test: cases;
 - *a device's*: the statement binds only a client. Tests, if there are any, show what the gateway does when a device breaks it;
 - *does not apply*: it binds servers, but not by what this one does;
-- *pending*: not there yet.
+- *pending*: not there yet, or known to be broken.
 
 This page is made from ` + "`mqtt/conformance`" + ` by ` + "`make docs`" + `; a test fails when it is out of date, when it names a test that does not exist or may be
 skipped, and when a statement has no answer.
