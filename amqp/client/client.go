@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"sluice/amqp"
 	"sluice/amqp/message"
@@ -175,9 +176,34 @@ func (c *Client) Unsubscribe(ctx context.Context, inbox string, patterns []strin
 // InboxAddress implements amqp.Bus.
 func (c *Client) InboxAddress(inbox string) string { return c.topology.Source(inbox) }
 
-// DeleteInbox implements amqp.Bus.
+// DeleteInbox implements amqp.Bus. It waits a little until the inbox has no receiver: RabbitMQ 4.3.6 ends the whole AMQP session, and with it the
+// receivers of many others, when a detach, or credit, of one link meets the end of its queue.
 func (c *Client) DeleteInbox(ctx context.Context, inbox string) error {
+	if err := c.awaitDetached(ctx, inbox); err != nil {
+		return err
+	}
 	return c.topology.DeleteInbox(ctx, inbox)
+}
+
+// awaitDetached gives the receivers of an inbox detachWait to go, then it is content.
+func (c *Client) awaitDetached(ctx context.Context, inbox string) error {
+	limit := time.NewTimer(detachWait)
+	defer limit.Stop()
+	for pause := detachFirst; ; pause *= 2 {
+		if n, err := c.topology.Receivers(ctx, inbox); err != nil || n == 0 {
+			return err
+		}
+		next := time.NewTimer(pause)
+		select {
+		case <-next.C:
+		case <-limit.C:
+			next.Stop()
+			return nil
+		case <-ctx.Done():
+			next.Stop()
+			return failure("wait for the receivers of inbox "+inbox+" to detach", "", ctx.Err())
+		}
+	}
 }
 
 // Close stops everything: queued sends get Busy, sends in flight are awaited until ctx ends and then get Lost, receivers detach. It returns

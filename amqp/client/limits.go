@@ -54,6 +54,11 @@ const (
 	// idleProbe is how often an idle lane looks whether its link is still there.
 	idleProbe = time.Second
 
+	// detachWait is how long DeleteInbox waits for the inbox's receivers to go; who is still there then is one that has hung, or does not know
+	// yet that its inbox is over. detachFirst is the pause before the second look; it doubles.
+	detachWait  = 2 * time.Second
+	detachFirst = 5 * time.Millisecond
+
 	// stuckProbe is how often a lane that stops looks whether its last send hangs.
 	stuckProbe = 50 * time.Millisecond
 

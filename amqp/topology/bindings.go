@@ -109,6 +109,24 @@ func (b *bindings) DeleteInbox(ctx context.Context, inbox string) error {
 	return b.all(ctx, []Request{{Method: "DELETE", Path: queuePath(inbox)}}, 404)
 }
 
+// Receivers asks for the queue. RabbitMQ 4.3.6 and the embedded bus tell consumer_count as uint.
+func (b *bindings) Receivers(ctx context.Context, inbox string) (int, error) {
+	get := Request{Method: "GET", Path: queuePath(inbox)}
+	responses, err := b.requester.Do(ctx, []Request{get})
+	if err != nil || responses[0].Status == 404 {
+		return 0, err
+	}
+	if err := check(get, responses[0]); err != nil {
+		return 0, err
+	}
+	info, _ := responses[0].Body.(map[string]any)
+	n, ok := info["consumer_count"].(uint32)
+	if !ok {
+		return 0, fmt.Errorf("%w: %s %s: no consumer_count in %v", amqp.ErrUnavailable, get.Method, get.Path, responses[0].Body)
+	}
+	return int(n), nil
+}
+
 // all performs requests and gives the first refusal; the status absent counts as success.
 func (b *bindings) all(ctx context.Context, requests []Request, absent int) error {
 	if len(requests) == 0 {

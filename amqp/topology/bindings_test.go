@@ -101,6 +101,7 @@ func TestStatusesBecomeErrors(t *testing.T) {
 	subscribe := func(f Family) error { return f.Subscribe(ctx, "q", []string{"a", "b"}) }
 	unsubscribe := func(f Family) error { return f.Unsubscribe(ctx, "q", []string{"a"}) }
 	remove := func(f Family) error { return f.DeleteInbox(ctx, "q") }
+	receivers := func(f Family) error { _, err := f.Receivers(ctx, "q"); return err }
 	ensure := func(f Family) error { return f.EnsureInbox(ctx, amqp.Inbox{Name: "q"}) }
 	for _, tt := range []struct {
 		name  string
@@ -119,6 +120,9 @@ func TestStatusesBecomeErrors(t *testing.T) {
 		{"delete", remove, []int{200}, nil},
 		{"delete, absent", remove, []int{404}, nil},
 		{"delete, refused", remove, []int{403}, amqp.ErrRefused},
+		{"receivers, no inbox", receivers, []int{404}, nil},
+		{"receivers, not told", receivers, []int{200}, amqp.ErrUnavailable},
+		{"receivers, refused", receivers, []int{403}, amqp.ErrRefused},
 		{"ensure, reserved name", ensure, []int{403}, amqp.ErrRefused},
 		{"ensure, arguments that the bus does not take", ensure, []int{409, 404}, amqp.ErrRefused},
 		{"ensure, other arguments that cannot be shown", ensure, []int{409, 500}, amqp.ErrConflict},

@@ -12,6 +12,8 @@ type Family interface {
 	Subscribe(ctx context.Context, inbox string, patterns []string) error
 	Unsubscribe(ctx context.Context, inbox string, patterns []string) error
 	DeleteInbox(ctx context.Context, inbox string) error
+	// Receivers is how many receivers an inbox has at the moment; none when there is no such inbox.
+	Receivers(ctx context.Context, inbox string) (int, error)
 	// Source is the address that a receiver attaches to for the inbox, and under which messages are sent to it alone.
 	Source(inbox string) string
 	// TellsFirstAcquirer: the bus sets header.first-acquirer on the first delivery of a message, so that a header without it is a redelivery.
