@@ -28,6 +28,8 @@ is_external() {
 origin() {
 	if is_external "$1"; then
 		echo external
+	elif [ "$1" = artemis ]; then
+		echo debian # its jars, also where a Docker engine answers: one version and one configuration for all
 	elif [ -s "$RUN/$1.origin" ]; then
 		cat "$RUN/$1.origin"
 	else
@@ -51,7 +53,7 @@ external_ready() {
 	url=$(service_url "$1")
 	host=$(url_host "$url")
 	case $url in
-	amqps://* | rediss://*) port_open "$(url_port "$url" "$([ "$1" = rabbitmq ] && echo 5671 || echo 6379)")" "$host" ;;
+	amqps://* | rediss://*) port_open "$(url_port "$url" "$(case $url in amqps*) echo 5671 ;; *) echo 6379 ;; esac)")" "$host" ;;
 	amqp://*) amqp_answers "$(url_port "$url" 5672)" "$host" ;;
 	*) port_open "$(url_port "$url" 6379)" "$host" ;;
 	esac
@@ -137,8 +139,14 @@ service_restart() {
 	service_start "$1"
 }
 
+# services_up [NAME...]: without names all but the extras, and the clients.
 services_up() {
 	local name
+	if [ $# -gt 0 ]; then
+		for name in "$@"; do is_external "$name" || service_start "$name"; done
+		services_env >"$RUN/env"
+		return
+	fi
 	if all_up; then
 		say "all is up"
 		return
@@ -259,6 +267,7 @@ services_env() {
 	print_env REDIS_REPLICATED_URL "$(service_url redis-replicated)"
 	print_env REDIS_REPLICA_URL "$(service_url redis-replica)"
 	if service_runs redis-sentinel; then print_env REDIS_SENTINEL_URL "$(service_url redis-sentinel)"; fi
+	if service_runs artemis; then print_env ARTEMIS_URL "$(service_url artemis)"; fi
 	print_env MOSQUITTO_PUB "$(find_mosquitto pub || true)"
 	print_env MOSQUITTO_SUB "$(find_mosquitto sub || true)"
 	print_env NODE "$(find_node || true)"

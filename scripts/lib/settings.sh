@@ -10,8 +10,8 @@ SET=
 RUN=$CACHE/run$SET
 ROOTS=$CACHE/roots
 SERVICES=(rabbitmq redis redis7 redis-replicated redis-replica)
-# Started by name only: a Sentinel would fail the pair over whenever a test stops its primary.
-EXTRAS=(redis-sentinel)
+# Started by name only: a Sentinel would fail the pair over whenever a test stops its primary, and Artemis has tests of its own.
+EXTRAS=(redis-sentinel artemis)
 
 # Below 32768, because Linux hands out the ports above to outgoing connections: a test that opens thousands of them
 # would now and then hold the very port that a restarted service wants back.
@@ -20,6 +20,7 @@ PORT_AMQP=$((30672 + offset))
 PORT_DIST=$((30673 + offset))
 PORT_EPMD=$((30369 + offset))
 PORT_MQTT=$((31883 + offset))
+PORT_ARTEMIS=$((30674 + offset))
 PORT_REDIS=$((30379 + offset))
 PORT_REDIS7=$((30380 + offset))
 PORT_REDIS_REPLICATED=$((30381 + offset))
@@ -30,6 +31,7 @@ BUS_USER=sluice
 BUS_PASSWORD=sluice
 OWN_RABBITMQ_URL=amqp://$BUS_USER:$BUS_PASSWORD@$HOST:$PORT_AMQP
 OWN_RABBITMQ_MQTT=mqtt://$BUS_USER:$BUS_PASSWORD@$HOST:$PORT_MQTT
+OWN_ARTEMIS_URL=amqp://$BUS_USER:$BUS_PASSWORD@$HOST:$PORT_ARTEMIS
 OWN_REDIS_URL=redis://$HOST:$PORT_REDIS
 OWN_REDIS7_URL=redis://$HOST:$PORT_REDIS7
 OWN_REDIS_REPLICATED_URL=redis://$HOST:$PORT_REDIS_REPLICATED
