@@ -55,8 +55,9 @@ imports-check: ## fail if a package imports against the one direction, or a pure
 	$(GO) test -count=1 -run 'Imports|Pure|Files|Package' ./gateway
 
 .PHONY: docs
-docs: ## write docs/configuration.md anew
+docs: ## write docs/configuration.md and docs/conformance.md anew
 	$(GO) run ./cmd/sluice config > docs/configuration.md
+	$(GO) test -count=1 ./mqtt/conformance -run TestDocument -rewrite
 
 .PHONY: lint
 lint: ## golangci-lint, pinned

@@ -60,7 +60,8 @@ func TestMessagesWaitForTheDevice(t *testing.T) {
 				// One more is the end: what came twice would come before it.
 				bus.Send(rig.Message(topic, fmt.Append(nil, backlog), 2))
 				for i, m := range d.Collect(backlog + 1) {
-					if want := fmt.Sprint(i); string(m.Payload) != want || m.QoS != qos || m.Dup {
+					// What the old link was given in its last moments may have DUP at QoS 1: nobody knows whether it was sent.
+					if want := fmt.Sprint(i); string(m.Payload) != want || m.QoS != qos || m.Dup && qos == 2 {
 						t.Fatalf("message %d is %q, QoS %d, DUP %t", i, m.Payload, m.QoS, m.Dup)
 					}
 				}
