@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
+	"sluice/amqp"
 	"sluice/amqp/client"
 	"sluice/amqp/embedded"
 	"sluice/gateway/bridge"
@@ -28,6 +29,8 @@ type bubble struct {
 	t     *testing.T
 	bus   *pipes
 	store *memory.Store
+	// inFront puts something in front of the bus of each node that is started; nil: nothing.
+	inFront func(amqp.Bus) amqp.Bus
 }
 
 // inBubble runs a test in one.
@@ -66,8 +69,12 @@ func (b *bubble) start(id string, store sessionstore.Store) *bubbleNode {
 	if err != nil {
 		b.t.Fatal(err)
 	}
+	var seen amqp.Bus = bus
+	if b.inFront != nil {
+		seen = b.inFront(bus)
+	}
 	n.Gateway, err = New(b.t.Context(), Options{
-		NodeID: id, Bus: bus, Store: store, Logger: zap.NewNop(), Registry: prometheus.NewRegistry(),
+		NodeID: id, Bus: seen, Store: store, Logger: zap.NewNop(), Registry: prometheus.NewRegistry(),
 		ConnectionsMax: 100, HandshakeTimeout: time.Second, WriteTimeout: 10 * time.Second,
 		Bridge: bridge.Config{
 			Session: session.Config{

@@ -176,7 +176,7 @@ func (n *nodeLane) Delivered(d amqp.Delivery) {
 		return
 	}
 	for _, dev := range n.trie.Match(nil, m.Publish.Topic) {
-		dev.postQoS0(bridge.FanoutArrived{Message: &m, Source: d.Message})
+		dev.postQoS0(bridge.FanoutArrived{Message: &m})
 	}
 }
 

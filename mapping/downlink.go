@@ -18,7 +18,7 @@ type DownlinkOptions struct {
 	MessageID bool
 	// Bare leaves out the User Properties sluice-*, which tell what AMQP has and MQTT has not: for a message that is kept as MQTT's.
 	Bare bool
-	// SkipIdentity leaves DownlinkMessage.Identity empty: nothing is recorded at QoS 0.
+	// SkipIdentity leaves DownlinkMessage.Identity empty and gives Source instead: at QoS 0 hardly anybody wants to know.
 	SkipIdentity bool
 }
 
@@ -30,6 +30,8 @@ type DownlinkMessage struct {
 	Publish packet.Publish
 	// Identity is the same each time the bus delivers this message, on any node.
 	Identity string
+	// Source is the message as it came from the bus, only with DownlinkOptions.SkipIdentity: Identity makes up for it.
+	Source *message.Message
 	// Publisher is for No Local only: anyone with access to the bus can write these annotations.
 	Publisher Publisher
 	// PossibleDuplicate is the gateway's own flag from the way up.
@@ -107,10 +109,10 @@ func Downlink(m *message.Message, opt DownlinkOptions) (DownlinkMessage, []Loss,
 	if m.Header.Priority != message.DefaultPriority {
 		lost.add(FieldPriority, "", ReasonNoPlace)
 	}
-	if !opt.SkipIdentity {
-		if d.Identity = identity(m); d.For != "" {
-			d.Identity = DirectedIdentity(d.Identity, d.For)
-		}
+	if opt.SkipIdentity {
+		d.Source = m
+	} else if d.Identity = identity(m); d.For != "" {
+		d.Identity = DirectedIdentity(d.Identity, d.For)
 	}
 	if p := &d.Publish.Properties; opt.Version == packet.V311 && (p.Set != 0 || len(p.User) > 0) {
 		lost.add(FieldAllProperties, "", ReasonNo311)

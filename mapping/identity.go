@@ -22,7 +22,7 @@ const contentIdentity = "h:"
 // Unique reports whether no other message has this identity. Equal messages without a message-id have the same.
 func Unique(identity string) bool { return !strings.HasPrefix(identity, contentIdentity) }
 
-// Identity is DownlinkMessage.Identity of a message that is for every subscription, without the rest of Downlink.
+// Identity is DownlinkMessage.Identity of a message that is for every subscription, for who skipped it.
 func Identity(m *message.Message) string { return identity(m) }
 
 // identity names a message the same way each time the bus delivers it, to whichever node. It is the message-id, led by its type since

@@ -28,6 +28,10 @@ func TestIdentityIsThatOfDownlink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	skipped, _, err := mapping.Downlink(m, mapping.DownlinkOptions{SkipIdentity: true})
+	if err != nil || skipped.Source != m || d.Source != nil {
+		t.Fatalf("source %p, want %p; %v", skipped.Source, m, err)
+	}
 	if got := mapping.Identity(m); got != d.Identity || !mapping.Unique(got) {
 		t.Errorf("identity %q, Downlink says %q", got, d.Identity)
 	}

@@ -50,11 +50,9 @@ type (
 		OK        bool
 		Elsewhere bool
 	}
-	// FanoutArrived: a message on the node lane, mapped once for all devices, without its identity.
-	FanoutArrived struct {
-		Message *mapping.DownlinkMessage
-		Source  *message.Message // as it came from the bus; nil for a copy of a retained message
-	}
+	// FanoutArrived: a message on the node lane, mapped once for all devices, with its Source instead of its identity; or a copy of a retained message,
+	// with neither.
+	FanoutArrived struct{ Message *mapping.DownlinkMessage }
 	// LanesChanged answers ChangeLanes. Each error is one class for all filters of that lane.
 	LanesChanged struct {
 		ID      uint64

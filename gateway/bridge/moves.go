@@ -123,14 +123,14 @@ func (m *moves) sessionCopy(now time.Time, msg *mapping.DownlinkMessage) bool {
 func (b *Bridge) fanoutArrived(now time.Time, ev FanoutArrived, out []Effect) []Effect {
 	m, name := &b.lanes.moves, ev.Message.Publish.Topic
 	arrived := session.MessageArrived{Message: b.inbound(ev.Message, false)}
-	if slices.ContainsFunc(m.covered, func(f string) bool { return topic.Match(f, name) }) && ev.Source != nil {
-		return out
-	}
-	if ev.Source == nil || !m.moving(name) {
+	if ev.Message.Source == nil || !m.moving(name) {
 		b.tell(arrived)
 		return out
 	}
-	identity := mapping.Identity(ev.Source)
+	if slices.ContainsFunc(m.covered, func(f string) bool { return topic.Match(f, name) }) {
+		return out
+	}
+	identity := mapping.Identity(ev.Message.Source)
 	if m.seen[identity] == sessionLane {
 		return out
 	}
@@ -152,7 +152,8 @@ func sendsPublish(e Effect) bool {
 }
 
 // unbindStale has filters unbound that the session lane turns out to bring messages for although they are on the node lane: a change of an earlier
-// connection was not completed. Or it is only what the inbox had from before; that does no harm.
+// connection was not completed. Or it is only what the inbox had from before; that does no harm. The message that shows it may come twice, since
+// nobody watched before: doing so on every resumed connection would cost more than it is worth.
 func (b *Bridge) unbindStale(name string, out []Effect) []Effect {
 	l := &b.lanes
 	if len(l.moves.stale) == 0 || len(l.pending) > 0 {

@@ -101,7 +101,7 @@ func (l *nodeLane) delivered(_ uint64, m *message.Message, _ bool) {
 		}
 	}
 	for _, sh := range told {
-		sh.post(bridge.FanoutArrived{Message: &d, Source: m})
+		sh.post(bridge.FanoutArrived{Message: &d})
 	}
 }
 
