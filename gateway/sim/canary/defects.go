@@ -30,7 +30,7 @@ var defects = []defect{
 	},
 	{
 		name: "the store forgets to compare the epoch", file: "sessionstore/memory/store.go", seeds: 50,
-		edits: []edit{{"held == nil || held.epoch != f.Epoch || held.owner == \"\"", "held == nil || held.owner == \"\""}},
+		edits: []edit{{"\tif held.epoch != f.Epoch || held.owner == \"\" {\n", "\tif held.owner == \"\" {\n"}},
 	},
 	{
 		name: "epochs never compared", file: "sessionstore/spent.go", seeds: 500,
@@ -137,7 +137,7 @@ var defects = []defect{
 	},
 	{
 		name: "timer leak: a session ends and its inbox stays", file: "sessionstore/memory/work.go", seeds: 100,
-		edits: []edit{{"if held.will == nil && held.inbox == \"\" {", "if held.will == nil {"}},
+		edits: []edit{{"if held.will == nil && held.inbox == \"\" && len(held.groups) == 0 {", "if held.will == nil {"}},
 	},
 	{
 		name: "a lane joined after Finish", file: "gateway/bridge/bridge.go", seeds: 300,
