@@ -11,7 +11,7 @@ const (
 	// MaxSubscriptions bounds the subscriptions of one session. It guards the store; a gateway's own limit is far lower. In-flight records
 	// need no such number: packet identifiers are 16 bits wide.
 	MaxSubscriptions = 65536
-	// MaxWill bounds a will, in bytes: a payload of 65,535 [MQTT-3.1.3-10] and properties of any reasonable size.
+	// MaxWill bounds a will, in bytes: a payload of 65,535 (MQTT 5, 3.1.3.4) and properties of any reasonable size.
 	MaxWill = 1 << 20
 	// MaxWork bounds the unfinished work of one key: a device that begins a new session with each connect makes a piece each time. Beyond it a
 	// Claim gets ErrFull until the work is done.

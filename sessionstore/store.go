@@ -31,7 +31,7 @@ type Store interface {
 	// Claim makes req.Node the owner of the session and returns what the store holds of it. It creates the session when there is none, when
 	// the one there has ended, or when req.Clean asks for a new one: then Present is false, the incarnation is new and nothing of
 	// the old one remains but work. A session of expiry zero ends with its connection, so a claim that finds one still owned replaces it too
-	// [MQTT-3.1.2-6]. req.Expiry becomes the session's expiry, req.Will its will; Will says what becomes of the old one. Whoever owned
+	// [3.1.1 MQTT-3.1.2-6]. req.Expiry becomes the session's expiry, req.Will its will; Will says what becomes of the old one. Whoever owned
 	// it before is told (Watch). It waits for Writes of the session made here before. It fails with ErrUnavailable when the store does not answer within ctx and the grace, with ErrNotReplicated
 	// when too few replicas confirm (then nothing is claimed), with ErrFull when there is no room for a new session.
 	Claim(ctx context.Context, req ClaimRequest) (Claimed, error)

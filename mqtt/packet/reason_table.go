@@ -82,7 +82,7 @@ func (r ReasonCode) LegalIn(t Type) bool { return t <= AUTH && reasonDefs[r].in&
 
 // ConnackReturnCode is the return code that tells a 3.1.1 client the same (MQTT 3.1.1, table 3.1). Where that table has no
 // equal, the code says what the client should do: 3 (Server unavailable) if the same CONNECT may succeed later, 5 (not
-// authorized) if it has to change first. A CONNECT that is malformed gets no CONNACK at all in 3.1.1 [MQTT-3.1.4-1]; the
+// authorized) if it has to change first. A CONNECT that is malformed gets no CONNACK at all in 3.1.1 [3.1.1 MQTT-3.1.4-1]; the
 // caller closes instead of asking for a code.
 func (r ReasonCode) ConnackReturnCode() byte {
 	switch r {

@@ -77,7 +77,7 @@ func (m *Machine) refuse(why CloseRequested) {
 }
 
 // brokenConnect: the CONNECT, or what came behind it, breaks the protocol. 3.1.1 gets no CONNACK then: none of its return codes says so,
-// and "not authorized" would send people looking for a wrong password [3.1.1 MQTT-3.1.4-1, MQTT-3.2.2-6].
+// and "not authorized" would send people looking for a wrong password [3.1.1 MQTT-3.1.4-1, 3.1.1 MQTT-3.2.2-6].
 func brokenConnect(reason packet.ReasonCode) bool {
 	switch reason {
 	case packet.MalformedPacket, packet.ProtocolError, packet.PacketTooLarge, packet.TopicNameInvalid:

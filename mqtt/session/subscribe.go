@@ -257,7 +257,7 @@ func (m *Machine) waitingRequest(id packet.ID) *request {
 	return m.subs.requests[0]
 }
 
-// suback answers in the order of the filters [MQTT-3.8.4-6]. 3.1.1 knows one failure.
+// suback answers in the order of the filters [MQTT-3.9.3-1]. 3.1.1 knows one failure.
 func (m *Machine) suback() {
 	r := m.subs.requests[0]
 	for i, reason := range r.reasons {

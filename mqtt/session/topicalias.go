@@ -17,7 +17,7 @@ func (m *Machine) resolveAlias(p *packet.Publish) *packet.Error {
 	}
 	alias := p.Properties.TopicAlias
 	if alias == 0 || alias > m.cfg.TopicAliasMaximum {
-		return violation(packet.TopicAliasInvalid, "MQTT-3.3.2-9", "the Topic Alias is zero or above the Topic Alias Maximum")
+		return violation(packet.TopicAliasInvalid, "MQTT-3.3.2-8, MQTT-3.3.2-9", "the Topic Alias is zero or above the Topic Alias Maximum")
 	}
 	if p.Topic == "" {
 		name, ok := m.up.aliases[alias]

@@ -43,7 +43,7 @@ func newSession(epoch uint64) *session {
 	}
 }
 
-// endsWithConnection: an owned session of expiry zero does not go on under another connection [MQTT-3.1.2-6].
+// endsWithConnection: an owned session of expiry zero does not go on under another connection [3.1.1 MQTT-3.1.2-6].
 func (h *session) endsWithConnection() bool { return h.owner != "" && h.expiry == 0 }
 
 func (h *session) ended(now time.Time) bool {
