@@ -14,7 +14,7 @@ import (
 // would come back for ever.
 func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect) []Effect {
 	if ev.Malformed != nil {
-		return undeliverable(ev, "amqp:decode-error", ev.Malformed.Error(), out)
+		return b.undeliverable(ev, "amqp:decode-error", ev.Malformed.Error(), out)
 	}
 	m, _, err := mapping.Downlink(ev.Message, mapping.DownlinkOptions{Now: now})
 	if err != nil {
@@ -23,7 +23,7 @@ func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect
 		if errors.As(err, &u) {
 			condition, reason = u.Condition, u.Reason
 		}
-		return undeliverable(ev, condition, reason, out)
+		return b.undeliverable(ev, condition, reason, out)
 	}
 	if ev.Lane == "" {
 		return b.sessionArrived(now, ev, &m, out)
@@ -47,7 +47,8 @@ func (b *Bridge) sessionArrived(now time.Time, ev DeliveryArrived, m *mapping.Do
 	return out
 }
 
-func undeliverable(ev DeliveryArrived, condition, why string, out []Effect) []Effect {
+func (b *Bridge) undeliverable(ev DeliveryArrived, condition, why string, out []Effect) []Effect {
+	b.tell(session.MessageUnusable{Lane: ev.Lane})
 	return append(out,
 		Report{Kind: DeliveryUndeliverable, Detail: why},
 		SettleDelivery{Lane: ev.Lane, Tag: ev.Tag, Outcome: message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: condition, Description: why}}})

@@ -238,6 +238,23 @@ func TestWhatCannotBeDeliveredIsRejectedNotIgnored(t *testing.T) {
 	}
 }
 
+// What is rejected gives its credit back, or a backend could silence a session with a window of such messages.
+func TestWhatCannotBeDeliveredTakesNoCredit(t *testing.T) {
+	r := listening(t, 1)
+	credit := int(testConfig().Session.OutboundWindow)
+	for tag := range uint64(100) {
+		if credit == 0 {
+			t.Fatalf("no credit is left after %d messages", tag)
+		}
+		credit--
+		for _, e := range r.b.Step(r.now, DeliveryArrived{Tag: tag + 1, Malformed: &message.Error{Condition: "amqp:decode-error"}}, nil) {
+			if g, ok := e.(session.GrantCredit); ok {
+				credit += int(g.N)
+			}
+		}
+	}
+}
+
 func TestNoLocalKnowsOurOwnMessages(t *testing.T) {
 	r := connected(t, session.State{})
 	s := sub("a/#", 1)

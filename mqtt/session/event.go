@@ -68,6 +68,8 @@ type (
 		Lane    string
 		Message Message
 	}
+	// MessageUnusable: a lane brought a message that can be no PUBLISH, and who says so has settled it. It was one of those that the lane had credit for.
+	MessageUnusable struct{ Lane string }
 	// HandedOver answers HandOver. OK: the delivery is settled, and the message is in the inbox of the member that has it for good. That is this
 	// session, whose session lane brings it as a copy with Message.For, unless Elsewhere says that no copy comes: another member took it
 	// before, or had it and is gone. Not OK: the delivery is settled released, the message is back with its group. The copy may come before
@@ -113,6 +115,7 @@ func (Stored) event()           {}
 func (LaneAttached) event()     {}
 func (LaneDetached) event()     {}
 func (MessageArrived) event()   {}
+func (MessageUnusable) event()  {}
 func (HandedOver) event()       {}
 func (AuthContinue) event()     {}
 func (AuthSucceeded) event()    {}

@@ -79,6 +79,10 @@ func (m *Machine) take(ev Event) {
 		m.publishAnswered(ev)
 	case MessageArrived:
 		m.messageArrived(ev)
+	case MessageUnusable:
+		if l := m.down.lane(ev.Lane); l != nil && l.credit > 0 {
+			l.credit--
+		}
 	case Stored:
 		m.stored(ev)
 	case DeadlineReached:

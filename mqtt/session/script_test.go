@@ -31,6 +31,7 @@ import (
 //	stored N [fenced|unavailable]
 //	attached [lane=FILTER], detached [lane=FILTER]
 //	message DELIVERY t=TOPIC q=1 i=IDENTITY p=PAYLOAD [lane=FILTER] [for=FILTER] [retained] [retain] [self] [again] [content] [seen] [expires=5s]
+//	unusable [lane=FILTER]                           MessageUnusable
 //	handed DELIVERY [no|elsewhere]                   HandedOver
 //	lost; close RC [TEXT] [nowill] [server=REFERENCE]
 //	wait 5s                                          time passes
@@ -176,6 +177,8 @@ func (s *script) event(a *args) (Event, error) {
 		return HandedOver{OK: !a.flag("no"), Elsewhere: a.flag("elsewhere"), Delivery: uint64(a.id())}, nil
 	case "message":
 		return s.message(a), nil
+	case "unusable":
+		return MessageUnusable{Lane: a.text("lane")}, nil
 	case "deadline":
 		return DeadlineReached{}, nil
 	case "lost":

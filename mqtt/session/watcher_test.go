@@ -142,6 +142,10 @@ func (w *watcher) event(ev Event) error {
 			delete(w.handed, ev.Delivery)
 			delete(w.open, ev.Delivery)
 		}
+	case MessageUnusable:
+		if !w.closed && w.credit[ev.Lane] > 0 {
+			w.credit[ev.Lane]--
+		}
 	case MessageArrived:
 		if ev.Delivery != 0 && !w.closed && w.credit[ev.Lane] > 0 {
 			w.credit[ev.Lane]--
