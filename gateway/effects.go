@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"fmt"
 	"time"
 
@@ -24,6 +25,8 @@ func (d *device) perform(e bridge.Effect) {
 		d.publish(e)
 	case session.Store:
 		d.store(e)
+	case session.Recall:
+		go d.recall() // the machine asks for one at a time
 	case bridge.SettleDelivery:
 		if l := d.lanes.named(e.Lane); l != nil {
 			l.settle(e.Tag, e.Outcome)
@@ -91,6 +94,17 @@ func (d *device) store(e session.Store) {
 			d.post(storeGone)
 		}
 	})
+}
+
+// recall answers session.Recall: what the store has by now, from whichever connection.
+func (d *device) recall() {
+	ctx, cancel := context.WithTimeout(d.ctx, recallWait)
+	defer cancel()
+	s, err := d.gw.opt.Store.Get(ctx, d.fence.Key, time.Now())
+	if err != nil {
+		d.log.Debug("records not read", zap.String("client", d.fence.Key.ClientID), zap.Error(err))
+	}
+	d.post(session.Recalled{Inbound: records.State(&s).Inbound})
 }
 
 // storeGone ends a connection whose state could not be stored within the grace.

@@ -16,9 +16,11 @@ const (
 	// turnEvents is how many events one goroutine handles for a device before it lets another go on, so that a bus connection's goroutine is not
 	// held by one busy device.
 	turnEvents = 64
-	// takeoverWait is how long a new connection waits for the one it displaces on this node to handle what came before (microseconds), or to get
-	// an answer to its Claim. After it the epoch alone decides. A takeover has to be over within a second.
+	// takeoverWait is how long a new connection waits for the one it displaces on this node to handle what came before (microseconds), to learn
+	// what the bus says of its QoS 2 messages, or to get an answer to its Claim. After it the epoch alone decides. A takeover has to be over within a second.
 	takeoverWait = 500 * time.Millisecond
+	// recallWait bounds a look at the records of a session: about as long as it is worth waiting for what they may say (mqtt/session, recall).
+	recallWait = time.Second
 	// claimWait bounds a Claim; after it CONNECT is answered with 0x88.
 	claimWait = 10 * time.Second
 	// closeWait bounds the ordered release of a session lane.

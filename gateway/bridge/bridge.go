@@ -76,6 +76,9 @@ func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
 		panic(fmt.Sprintf("bridge: unknown event %T", ev))
 	}
 	out = b.drain(now, out)
+	if b.machine.TakenOver() {
+		out = b.drain(now, b.abandon(out))
+	}
 	return b.deadline(out)
 }
 

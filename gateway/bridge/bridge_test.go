@@ -28,6 +28,7 @@ type rig struct {
 	retain  []StoreRetained
 	feeds   []SendRetained
 	handed  []HandOver
+	recalls int
 }
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -88,6 +89,8 @@ func (r *rig) step(ev Event) {
 			r.retain = append(r.retain, e)
 		case HandOver:
 			r.handed = append(r.handed, e)
+		case session.Recall:
+			r.recalls++
 		case SendRetained:
 			r.feeds = append(r.feeds, e)
 		case session.SetDeadline:

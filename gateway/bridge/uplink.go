@@ -79,6 +79,25 @@ func (u *uplink) forget() {
 	u.entries = kept
 }
 
+// abandon drops what the bus has not got, or may not have, once another connection owns the session: that one sends it now, and whoever sends beside
+// it makes duplicates. What the bus has not answered yet is still told when it does (session.AcceptInbound).
+func (b *Bridge) abandon(out []Effect) []Effect {
+	u := &b.uplink
+	for i := len(u.entries) - 1; i >= 0; i-- {
+		e := u.entries[i]
+		switch {
+		case !e.waits():
+		case e.qos == 0:
+			out = b.drop(i, "another connection took the session over", out)
+		default:
+			u.remove(i)
+			b.tell(session.PublishAbandoned{Token: e.token})
+		}
+	}
+	u.holding, u.probe, u.retryAt = false, 0, time.Time{}
+	return out
+}
+
 func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effect {
 	m, losses := mapping.Uplink(mapping.UplinkMessage{
 		Publish:           e.Packet,

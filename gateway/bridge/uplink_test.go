@@ -263,3 +263,47 @@ func messageNumber(id string) packet.ID {
 	}
 	return packet.ID(n)
 }
+
+// Once another connection has the session, it sends what is not on the bus. What the bus still answers here is told, and nothing else is waited for.
+func TestATakeoverEndsHoldsAndTellsOutcomes(t *testing.T) {
+	r := connected(t, session.State{})
+	for id := packet.ID(1); id <= 3; id++ {
+		r.publish(id, 2, "a")
+		r.step(session.Stored{ID: r.stores[id-1].ID})
+	}
+	r.answer(0, busy) // a hold begins
+	r.publish(4, 0, "a")
+	r.step(session.CloseRequested{Reason: packet.SessionTakenOver})
+	r.step(session.ConnectionLost{})
+	if r.reported(PublishDropped) != 1 {
+		t.Error("a QoS 0 message that was not sent is gone without a word")
+	}
+	r.answer(1, lost) // and would be tried again
+	r.wait(500 * time.Millisecond)
+	if len(r.sent) != 3 || r.finish != nil {
+		t.Fatalf("%d sends, finished: %t; want the 3 from before, and one still waited for", len(r.sent), r.finish != nil)
+	}
+	r.answer(2, accepted)
+	if r.finish == nil {
+		t.Error("not finished, although nothing is left to wait for")
+	}
+	want := session.AcceptInbound{ID: 3, MessageID: ids(r.sent[2:])[0]}
+	if last := r.stores[len(r.stores)-1]; len(r.stores) != 4 || len(last.Ops) != 1 || last.Ops[0] != session.Op(want) {
+		t.Errorf("stored %+v, want %+v after the three records", r.stores, want)
+	}
+}
+
+func TestARecallPasses(t *testing.T) {
+	r := connected(t, session.State{
+		Subscriptions: []session.Subscription{{Subscription: packet.Subscription{Filter: "f"}}},
+		Inbound:       []session.Inbound{{ID: 1, MessageID: "old"}},
+	})
+	r.publish(1, 2, "a")
+	if len(r.sent) != 0 || r.recalls != 1 {
+		t.Fatalf("%d sends and %d looks at the store, want the look alone", len(r.sent), r.recalls)
+	}
+	r.step(session.Recalled{Inbound: []session.Inbound{{ID: 1, MessageID: "old", Accepted: true}}})
+	if a := r.puback(0); a.Kind != packet.PUBREC || a.Reason != packet.Success {
+		t.Errorf("got %+v, want PUBREC", a)
+	}
+}

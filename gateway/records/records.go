@@ -58,6 +58,8 @@ func Ops(ops []session.Op) []sessionstore.Op {
 		case session.PutInbound:
 			r := op.Record
 			out[i] = sessionstore.PutInbound{Record: sessionstore.Inbound{PacketID: uint16(r.ID), MessageID: r.MessageID, Accepted: r.Accepted}}
+		case session.AcceptInbound:
+			out[i] = sessionstore.AcceptInbound{PacketID: uint16(op.ID), MessageID: op.MessageID}
 		case session.DeleteInbound:
 			out[i] = sessionstore.DeleteInbound{PacketID: uint16(op.ID)}
 		case session.PutOutbound:

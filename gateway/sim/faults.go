@@ -28,6 +28,8 @@ type plan struct {
 	stall                                    time.Duration
 	cutConn, takeover, disconnect, newStart  time.Duration
 	changeSubs                               time.Duration
+
+	changes bool // onlyChanges
 }
 
 func (w *world) drawPlan() {
@@ -54,6 +56,19 @@ func (w *world) drawPlan() {
 	}
 	if p.newStart > 0 {
 		p.newStart *= 4
+	}
+}
+
+// changesEvery is of how many runs one has devices that change nodes and nothing else that goes wrong.
+const changesEvery = 5
+
+// onlyChanges leaves of the faults those that no node, store or bus has a part in: devices lose their connections and make others, often, while
+// the bus takes its time. Then even what the standard leaves to the network has no excuse (oracle.onceOnTheBus).
+func (p *plan) onlyChanges() {
+	*p = plan{
+		changes: true, lostNotice: p.lostNotice, busThinks: 6 * p.busThinks,
+		busRejectsForNow: p.busRejectsForNow, busRejects: p.busRejects, busModifies: p.busModifies,
+		cutConn: time.Second, takeover: time.Second, disconnect: p.disconnect, newStart: p.newStart, changeSubs: p.changeSubs,
 	}
 }
 

@@ -72,7 +72,7 @@ func (sh *shell) removeStray() {
 	if l == nil || !l.made {
 		return
 	}
-	n.store.get(sh.key, func(s sessionstore.Session, err error) {
+	n.store.get(sh.key, grace, func(s sessionstore.Session, err error) {
 		if err == nil && s.Inbox == l.inbox || err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
 			return
 		}

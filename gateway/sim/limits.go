@@ -11,6 +11,7 @@ import (
 const (
 	grace        = 30 * time.Second
 	takeoverWait = 500 * time.Millisecond
+	recallWait   = time.Second
 	claimWait    = 10 * time.Second
 	closeWait    = 5 * time.Second
 	retryFirst   = 50 * time.Millisecond

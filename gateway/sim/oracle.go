@@ -171,6 +171,7 @@ func (o *oracle) taken(m *message.Message, outcome message.Outcome) {
 	r.stored++
 	if r.stored > 1 {
 		o.marks.duplicates++
+		o.onceOnTheBus(r)
 	}
 	if o.wills[r.key] != nil {
 		o.marks.wills++
@@ -180,6 +181,14 @@ func (o *oracle) taken(m *message.Message, outcome message.Outcome) {
 	}
 	if r.unflagged > 1 {
 		o.w.fail("duplicates: the bus has %s twice, and neither says that it may be a duplicate", r.key)
+	}
+}
+
+// onceOnTheBus: a device that changes nodes in the middle makes no duplicate at QoS 2, as long as no node dies, is cut off or loses its
+// connection to the bus [MQTT-4.3.3-10].
+func (o *oracle) onceOnTheBus(r *record) {
+	if o.w.plan.changes && r.qos == 2 && !o.w.healed {
+		o.w.fail("exactly once: the bus has %s %d times, and nobody but the device has changed", r.key, r.stored)
 	}
 }
 

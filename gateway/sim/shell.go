@@ -126,6 +126,8 @@ func (sh *shell) perform(e bridge.Effect) {
 		})
 	case session.Store:
 		sh.store(e)
+	case session.Recall:
+		sh.recall()
 	case bridge.SettleDelivery:
 		sh.lane.receiver.settle(e.Tag, e.Outcome)
 	case session.GrantCredit:
@@ -171,6 +173,12 @@ func (sh *shell) store(e session.Store) {
 		case result == session.StoreUnavailable:
 			sh.post(storeGone)
 		}
+	})
+}
+
+func (sh *shell) recall() {
+	sh.n.store.get(sh.key, recallWait, func(s sessionstore.Session, _ error) {
+		sh.post(session.Recalled{Inbound: records.State(&s).Inbound})
 	})
 }
 

@@ -278,9 +278,9 @@ func (c *storeClient) release(sh *shell, end bool, fate sessionstore.WillFate, d
 	}, func(err error) { done(work, err) })
 }
 
-func (c *storeClient) get(key sessionstore.Key, done func(sessionstore.Session, error)) {
+func (c *storeClient) get(key sessionstore.Key, within time.Duration, done func(sessionstore.Session, error)) {
 	var found sessionstore.Session
-	c.lane(key).add(c.n.id+" get "+key.ClientID, grace, func() (err error) {
+	c.lane(key).add(c.n.id+" get "+key.ClientID, within, func() (err error) {
 		found, err = c.n.w.store.held.Get(context.Background(), key, c.n.w.now)
 		return err
 	}, func(err error) { done(found, err) })

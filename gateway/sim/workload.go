@@ -32,6 +32,9 @@ type Result struct {
 func Run(seed uint64, print io.Writer) Result {
 	w := newWorld(seed, print)
 	w.drawPlan()
+	if seed%changesEvery == 0 {
+		w.plan.onlyChanges()
+	}
 	w.broker.dedup = w.chance(0.5)
 	w.sameNames = w.chance(0.5)
 	w.log("seed %d, duplicate detection %t, %+v", seed, w.broker.dedup, w.plan)

@@ -139,10 +139,10 @@ func (m *Machine) closeRequested(ev CloseRequested) {
 	if ev.NoWill {
 		m.ending.noWill = true
 	}
-	if ev.Reason == packet.SessionTakenOver {
-		m.ending.taken = true
-	}
-	if m.ending.lost {
+	switch {
+	case ev.Reason == packet.SessionTakenOver:
+		m.takenOver()
+	case m.ending.lost:
 		// Whoever asks does not want to wait for the last outcomes.
 		m.timers.lingerUntil = m.now
 	}
@@ -152,6 +152,13 @@ func (m *Machine) closeRequested(ev CloseRequested) {
 	m.closeFor(ev)
 }
 
+// takenOver: another connection owns the session. What the bus says of the device's QoS 2 messages is still to be told, for as long as that
+// connection looks for it (recall).
+func (m *Machine) takenOver() {
+	m.ending.taken = true
+	m.timers.lingerUntil = earlier(m.timers.lingerUntil, m.now.Add(recallTime))
+}
+
 func (m *Machine) connectionLost() {
 	if m.ending.lost {
 		return
@@ -159,7 +166,11 @@ func (m *Machine) connectionLost() {
 	byUs := m.phase == phaseClosing
 	m.ending.lost = true
 	m.phase = phaseClosing
-	m.timers.lingerUntil = m.now.Add(m.cfg.LingerTime)
+	if linger := m.now.Add(m.cfg.LingerTime); m.ending.taken {
+		m.timers.lingerUntil = earlier(m.timers.lingerUntil, linger)
+	} else {
+		m.timers.lingerUntil = linger
+	}
 	switch {
 	case byUs:
 		m.held = nil
@@ -208,15 +219,20 @@ func (m *Machine) finish() {
 }
 
 // lingers reports whether outcomes are awaited that decide what a resumed session does: a QoS 2 message the bus has taken must be
-// recorded as such, or it is sent again.
+// recorded as such, or it is sent again. When another connection owns the session, the word of that is a Store which will be refused but for this
+// (AcceptInbound), so its answer is not waited for.
 func (m *Machine) lingers() bool {
-	if !m.persistent() || m.ending.taken || !m.now.Before(m.timers.lingerUntil) {
+	if !m.persistent() || !m.now.Before(m.timers.lingerUntil) {
 		return false
 	}
 	for _, r := range m.up.records {
 		switch r.state {
-		case inPublishing, inAccepting, inRefusing:
+		case inPublishing:
 			return true
+		case inAccepting, inRefusing:
+			if !m.ending.taken {
+				return true
+			}
 		}
 	}
 	return false

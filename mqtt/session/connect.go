@@ -166,6 +166,7 @@ func (m *Machine) sessionOpened(ev SessionOpened) {
 	}
 	m.phase = phaseOpen
 	m.timers.heard = m.now
+	m.up.recall.until = m.now.Add(recallTime)
 	m.down.window = int(min(m.conn.receiveMax, m.cfg.OutboundWindow))
 	// After Clean Start there is no session to be present [MQTT-3.2.2-2].
 	present := ev.Present && !m.conn.cleanStart

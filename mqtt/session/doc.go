@@ -13,7 +13,8 @@
 //	machine.go     Step: which event goes where, and what is done after each
 //	connect.go     CONNECT, CONNACK and what they agree on; resume.go: what a resumed session carries over
 //	auth.go        enhanced authentication, before CONNACK and on an open connection
-//	inbound.go     PUBLISH of the device (uplink); inbound2.go: its QoS 2 exchange; ledger.go: answers in order
+//	inbound.go     PUBLISH of the device (uplink); inbound2.go: its QoS 2 exchange; ledger.go: answers in order;
+//	               recall.go: what an earlier connection knows of it
 //	outbound.go    messages to the device (downlink); exchange.go: its answers; redelivery.go: messages that come again
 //	lane.go        the links that bring them; shared.go: those of shared subscriptions; credit.go: how many may come
 //	verdict.go     how a delivery is settled, and remembering that; completed.go: exchanges that are over

@@ -59,6 +59,9 @@ type (
 		ID  uint64
 		Ops []Op
 	}
+	// Recall: read the records of QoS 2 messages from the device as they are stored now, whoever wrote them. Answered by Recalled, within a second or
+	// so also when the store does not answer. Only one is under way at a time.
+	Recall struct{}
 	// Settle: answer a delivery. It may still come after CloseConnection, when a Store is answered late; never for a
 	// delivery of a lane that LaneDetached has ended.
 	Settle struct {
@@ -107,6 +110,7 @@ func (Publish) effect()         {}
 func (Subscribe) effect()       {}
 func (Unsubscribe) effect()     {}
 func (Store) effect()           {}
+func (Recall) effect()          {}
 func (Settle) effect()          {}
 func (HandOver) effect()        {}
 func (GrantCredit) effect()     {}

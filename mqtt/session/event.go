@@ -40,6 +40,11 @@ type (
 		Reason packet.ReasonCode // legal in PUBACK and PUBREC
 		Text   string            // Reason String for the device; may be empty
 	}
+	// PublishAbandoned ends Publish instead of PublishAnswered: nobody goes on with it, as another connection owns the session (Machine.TakenOver)
+	// and the bus has not got the message, or may not.
+	PublishAbandoned struct{ Token uint64 }
+	// Recalled answers Recall; empty when the store cannot be read.
+	Recalled struct{ Inbound []Inbound }
 	// Subscribed answers Subscribe: one reason for each of its subscriptions, in order. Any success grants the QoS that the effect asked
 	// for. A failure leaves things as they were.
 	Subscribed struct {
@@ -109,6 +114,8 @@ func (PacketMalformed) event()  {}
 func (SessionOpened) event()    {}
 func (SessionRefused) event()   {}
 func (PublishAnswered) event()  {}
+func (PublishAbandoned) event() {}
+func (Recalled) event()         {}
 func (Subscribed) event()       {}
 func (Unsubscribed) event()     {}
 func (Stored) event()           {}

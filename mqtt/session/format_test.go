@@ -182,6 +182,8 @@ func formatOp(op Op) string {
 		return "-sub=" + op.Filter
 	case PutInbound:
 		return "+in=" + formatInbound(op.Record)
+	case AcceptInbound:
+		return fmt.Sprintf("!in=%d:%s", op.ID, op.MessageID)
 	case DeleteInbound:
 		return fmt.Sprintf("-in=%d", op.ID)
 	case PutOutbound:

@@ -12,17 +12,20 @@ type uplink struct {
 	ids1             map[packet.ID]struct{} // in qos1
 	records          map[packet.ID]*inbound // QoS 2, until PUBREL
 	counted          int                    // records that take up Receive Maximum
+	recall           recall
 	tokens           uint64
 	aliases          map[uint16]string
 }
 
 // publishBlocked reports whether a PUBLISH must wait for room in the window. MQTT 5 devices know their window at QoS 1 and 2 and are held to
-// it; nothing tells a device about QoS 0, or a 3.1.1 device about anything, but that we stop reading.
+// it; nothing tells a device about QoS 0, or a 3.1.1 device about anything, but that we stop reading. See recall for the other reason to wait.
 func (m *Machine) publishBlocked(p *packet.Publish) bool {
 	window := int(m.cfg.ReceiveMaximum)
 	switch {
 	case p.QoS == 0:
 		return m.up.qos0.len() >= window
+	case p.QoS == 2 && len(m.up.recall.waiting) > 0 && m.up.records[p.ID] == nil:
+		return true // a new message does not pass those whose outcome is looked for
 	case m.v5():
 		return false
 	}

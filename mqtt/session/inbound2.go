@@ -8,7 +8,7 @@ import "sluice/mqtt/packet"
 //	                              refused: -> refusing: PUBREC >= 0x80
 //
 // where recording, accepting, refusing and releasing each wait for a Store. An exchange that came from the store starts at accepted, or
-// at idle when the bus had not accepted the message.
+// at idle when it is not known whether the bus has the message; from there PUBLISH leads to recalling, and on to accepted or recording.
 type inbound struct {
 	rec     Inbound
 	state   inboundState
@@ -22,6 +22,7 @@ type inboundState uint8
 
 const (
 	inIdle inboundState = iota
+	inRecalling
 	inRecording
 	inPublishing
 	inAccepting
@@ -32,7 +33,8 @@ const (
 
 func (m *Machine) publish2(p *packet.Publish) {
 	r := m.up.records[p.ID]
-	if r == nil {
+	again := r != nil
+	if !again {
 		if r = m.newInbound(p); r == nil {
 			return
 		}
@@ -46,10 +48,20 @@ func (m *Machine) publish2(p *packet.Publish) {
 		m.pubrecReady(r, packet.Success, "")
 		return
 	}
-	r.state, r.pub = inRecording, p
+	r.pub = p
+	if again {
+		m.up.recall.begin(m, r)
+		return
+	}
+	m.record(r)
+}
+
+// record has the exchange stored, and then the message handed to the bus.
+func (m *Machine) record(r *inbound) {
+	r.state = inRecording
 	// A record that is there is written once more: it keeps the order of what is behind it, and a connection that lost the session
 	// learns so before it publishes.
-	m.store(pendingStore{then: thenPublish, pid: p.ID}, PutInbound{Record: r.rec})
+	m.store(pendingStore{then: thenPublish, pid: r.rec.ID}, PutInbound{Record: r.rec})
 }
 
 // newInbound starts an exchange; nil when it must not.
@@ -126,7 +138,18 @@ func (m *Machine) publish2Answered(ev PublishAnswered) {
 		return
 	}
 	r.state, r.rec.Accepted = inAccepting, true
-	m.store(next, PutInbound{Record: r.rec})
+	m.store(next, AcceptInbound{ID: r.rec.ID, MessageID: r.rec.MessageID})
+}
+
+// publishAbandoned: the outcome will not be known, and is not waited for.
+func (m *Machine) publishAbandoned(token uint64) {
+	e := m.up.qos2.find(token)
+	if e == nil || !m.ending.taken {
+		return
+	}
+	if r := m.up.records[e.id]; r != nil && r.token == token && r.state == inPublishing {
+		r.state = inIdle
+	}
 }
 
 // decided: what the bus said is stored, PUBREC may go out.

@@ -74,6 +74,9 @@ func (m *Machine) checkUplink() error {
 		if e == nil || e.id != id {
 			return fmt.Errorf("the PUBREC owed for identifier %d is not in the ledger", id)
 		}
+		if (r.state == inRecalling || r.state == inRecording) != (r.pub != nil) {
+			return fmt.Errorf("identifier %d is in state %d with a message to hand over: %t", id, r.state, r.pub != nil)
+		}
 		if e.answered && !e.reason.Failed() && (r.state != inAccepted || !r.rec.Accepted) {
 			return fmt.Errorf("identifier %d would get a positive PUBREC that nothing backs", id)
 		}
@@ -83,6 +86,9 @@ func (m *Machine) checkUplink() error {
 	}
 	if m.v5() && m.phase == phaseOpen && u.qos1.len()+counted > window {
 		return fmt.Errorf("%d PUBLISH packets without answer, Receive Maximum is %d", u.qos1.len()+counted, window)
+	}
+	if c := &u.recall; m.phase == phaseOpen && (len(c.waiting) > window || len(c.waiting) > 0 && !c.asked && c.at.IsZero()) {
+		return fmt.Errorf("%d messages wait for word of their outcome, asked for: %t", len(c.waiting), c.asked)
 	}
 	if len(u.aliases) > int(m.cfg.TopicAliasMaximum) {
 		return fmt.Errorf("%d topic aliases of the device, %d allowed", len(u.aliases), m.cfg.TopicAliasMaximum)

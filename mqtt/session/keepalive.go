@@ -30,7 +30,7 @@ func (m *Machine) nextDeadline() time.Time {
 	case phaseConnect, phaseAuthenticating:
 		return m.timers.connectBy
 	case phaseOpen:
-		return earlier(m.silentUntil(), m.timers.orphansAt)
+		return earlier(earlier(m.silentUntil(), m.timers.orphansAt), m.up.recall.at)
 	case phaseClosing:
 		if m.ending.lost && !m.ending.opening {
 			return m.timers.lingerUntil
@@ -76,6 +76,9 @@ func (m *Machine) deadlineReached() {
 		if m.due(m.silentUntil()) {
 			m.fail(packet.KeepAliveTimeout, "MQTT-3.1.2-22", "nothing was heard for one and a half times the keep alive")
 			return
+		}
+		if m.due(m.up.recall.at) {
+			m.up.recall.look(m)
 		}
 		if m.due(m.timers.orphansAt) {
 			m.closeOrphans()

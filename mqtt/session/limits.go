@@ -1,5 +1,7 @@
 package session
 
+import "time"
+
 const (
 	// ReadAhead is how many packets the machine keeps that came while it could not take them: during OpenSession, and behind a
 	// PauseReading. The shell reads no further than that; a device that gets past it is cut off.
@@ -20,6 +22,16 @@ const (
 	// windowMax is the largest OutboundWindow. Identifiers are needed for a window under way, for the resumedWindows of earlier connections, and for
 	// a window of records of what is over; there are 65,535.
 	windowMax = packetIDs/(2+resumedWindows) - 1
+
+	// recallTime is how long, after a session was opened, a QoS 2 PUBLISH that comes again waits for word of its outcome from the connection before,
+	// and how long that one waits for the bus once it knows that it was taken over. The bus answers in milliseconds, on a busy machine in
+	// hundreds; a connection that died with its node delays its device's QoS 2 messages by as much.
+	recallTime = time.Second
+
+	// recallFirst and recallMax are the pauses between two looks at the store: first about as long as the bus takes, then fewer, so that the devices
+	// of a dead node, which all come at once, cost the store a handful of reads each.
+	recallFirst = 20 * time.Millisecond
+	recallMax   = 320 * time.Millisecond
 
 	// packetIDs is how many packet identifiers there are [MQTT-2.2.1-3].
 	packetIDs = 65535

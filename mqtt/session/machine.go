@@ -55,6 +55,9 @@ func (m *Machine) Version() packet.Version { return m.conn.version }
 // ClientID is the client identifier, as sent or assigned; empty before CONNECT.
 func (m *Machine) ClientID() string { return m.conn.clientID }
 
+// TakenOver tells whether another connection is known to own the session.
+func (m *Machine) TakenOver() bool { return m.ending.taken }
+
 // Step takes one event and appends the effects of it to out. Times must not go back by much: a deadline is only as good as they are.
 func (m *Machine) Step(now time.Time, ev Event, out []Effect) []Effect {
 	if m.phase == phaseFinished {
@@ -77,6 +80,10 @@ func (m *Machine) take(ev Event) {
 		m.packetReceived(ev.Packet)
 	case PublishAnswered:
 		m.publishAnswered(ev)
+	case PublishAbandoned:
+		m.publishAbandoned(ev.Token)
+	case Recalled:
+		m.recalled(ev)
 	case MessageArrived:
 		m.messageArrived(ev)
 	case MessageUnusable:

@@ -40,9 +40,17 @@ type world struct {
 	settledOnLane   []*busMessage
 	// The bus, uplink: what it has by message-id, and what it has not answered.
 	taken   map[string]string
+	times   map[string]int // how often it got it
 	refused map[string]bool
 	pubs    []Publish
 	subs    []Subscribe
+
+	recall bool // Recall has no answer
+	// old is the connection before, whose session this one took over; changes counts those.
+	old     *displaced
+	changes int
+	// changing makes a device change nodes, with nothing else going wrong: no node dies, and none loses its bus.
+	changing bool
 
 	toDevice, toServer []packet.Packet
 	dev                *device
@@ -88,7 +96,7 @@ const (
 func newWorld(seed uint64, v packet.Version) *world {
 	w := &world{
 		rng: rand.New(rand.NewPCG(seed, uint64(v))), version: v, now: scriptStart,
-		taken: map[string]string{}, refused: map[string]bool{},
+		taken: map[string]string{}, times: map[string]int{}, refused: map[string]bool{},
 		dev: &device{held: map[packet.ID]bool{}, acked: map[int]bool{}, rejected: map[int]bool{}, qos2: map[int]bool{}, refusals: map[int]bool{}},
 	}
 	for n := range worldDown {
@@ -127,6 +135,8 @@ func (w *world) perform(e Effect) error {
 		w.asked = true
 	case Publish:
 		w.pubs = append(w.pubs, e)
+	case Recall:
+		w.recall = true
 	case Subscribe:
 		w.subs = append(w.subs, e)
 	case Store:
@@ -176,7 +186,7 @@ func (w *world) settle(e Settle) error {
 func (w *world) end() {
 	w.detach(w.loseSettlements)
 	w.m, w.watch, w.open, w.paused, w.asked, w.closing = nil, nil, false, false, false, false
-	w.toDevice, w.toServer, w.pubs, w.subs = nil, nil, nil, nil
+	w.toDevice, w.toServer, w.pubs, w.subs, w.recall = nil, nil, nil, nil, false
 	w.dev.online, w.dev.connected = false, false
 }
 
@@ -214,6 +224,12 @@ func (s *State) apply(op Op) {
 	case PutInbound:
 		s.apply(DeleteInbound{ID: op.Record.ID})
 		s.Inbound = append(s.Inbound, op.Record)
+	case AcceptInbound:
+		for i, r := range s.Inbound {
+			if r.ID == op.ID && r.MessageID == op.MessageID {
+				s.Inbound[i].Accepted = true
+			}
+		}
 	case DeleteInbound:
 		s.Inbound = slices.DeleteFunc(s.Inbound, func(x Inbound) bool { return x.ID == op.ID })
 	case PutOutbound:
@@ -229,7 +245,11 @@ func (w *world) act(faults bool) error {
 	if w.m == nil {
 		return w.connect()
 	}
-	if faults {
+	if faults && w.changing {
+		if w.open && !w.closing && w.rng.IntN(30) == 0 && w.old.settled() {
+			return w.change()
+		}
+	} else if faults {
 		switch n := w.rng.IntN(100); {
 		case n < 1: // the node dies: of the writes under way some are applied
 			w.log("crash")
@@ -287,6 +307,9 @@ func (w *world) actions() (a []func() error) {
 	add(w.attached && w.credit > 0 && w.dev.subscribed && w.nextReady() != nil, w.busDelivers)
 	add(len(w.pubs) > 0, w.busAnswers)
 	add(len(w.subs) > 0, w.busSubscribes)
+	add(w.recall, w.storeRecalls)
+	add(!w.m.up.recall.at.IsZero(), w.looksAgain)
+	add(!w.old.settled(), w.busAnswersOld)
 	add(len(w.writes) > 0, w.storeAnswers)
 	add(w.dev.connected && w.dev.subscribed && len(w.dev.out) < 3 && w.dev.sent < worldUp, w.devicePublishes)
 	return a
@@ -333,7 +356,7 @@ func (w *world) busAnswers() error {
 		w.refused[p.MessageID] = true
 		ev.Reason = packet.QuotaExceeded
 	} else {
-		w.taken[p.MessageID] = string(p.Packet.Payload)
+		w.take(p)
 	}
 	return w.step(ev)
 }
@@ -501,6 +524,9 @@ func (w *world) verify() error {
 		if w.dev.qos2[n] && got > 1 {
 			return fmt.Errorf("the bus has %d under %d message-ids", n, got)
 		}
+	}
+	if err := w.onceOnTheBus(); err != nil {
+		return err
 	}
 	if err := nothingUnderWay(w.m.State()); err != nil {
 		return fmt.Errorf("left behind: %w", err)

@@ -27,6 +27,8 @@ import (
 //	unauthenticated RC [TEXT]                        AuthFailed
 //	pingreq, disconnect [RC] [expiry=N], connack, suback, malformed RC CLAUSE TEXT
 //	answered TOKEN RC [TEXT]                         PublishAnswered
+//	abandoned TOKEN                                  PublishAbandoned
+//	recalled [in=ID:MSGID[:accepted]] ...            Recalled
 //	subscribed ID RC ...; unsubscribed ID
 //	stored N [fenced|unavailable]
 //	attached [lane=FILTER], detached [lane=FILTER]
@@ -152,6 +154,10 @@ func (s *script) event(a *args) (Event, error) {
 		return PacketMalformed{Err: &packet.Error{Version: packet.Version(a.num("v", 0)), Reason: a.code(), Clause: a.next(), Detail: a.next()}}, nil
 	case "answered":
 		return PublishAnswered{Token: a.token(), Reason: a.code(), Text: a.optional()}, nil
+	case "abandoned":
+		return PublishAbandoned{Token: a.token()}, nil
+	case "recalled":
+		return Recalled{Inbound: a.inbound()}, nil
 	case "subscribed":
 		ev := Subscribed{ID: a.id()}
 		for a.more() {
@@ -197,10 +203,7 @@ func (s *script) opened(a *args) Event {
 		sub := a.subscription(v)
 		ev.State.Subscriptions = append(ev.State.Subscriptions, Subscription{Subscription: sub, SubID: uint32(a.num("subid", 0))})
 	}
-	for v, ok := a.get("in"); ok; v, ok = a.get("in") {
-		f := strings.Split(v, ":")
-		ev.State.Inbound = append(ev.State.Inbound, Inbound{ID: packet.ID(a.atoi(f[0])), MessageID: f[1], Accepted: len(f) > 2})
-	}
+	ev.State.Inbound = a.inbound()
 	for v, ok := a.get("out"); ok; v, ok = a.get("out") {
 		f := strings.Split(v, ":")
 		ev.State.Outbound = append(ev.State.Outbound, Outbound{ID: packet.ID(a.atoi(f[0])), Identity: f[1], QoS: packet.QoS(a.atoi(f[2])), Order: uint64(a.atoi(f[3])), Released: len(f) > 4, Done: len(f) > 5})
@@ -449,6 +452,14 @@ func (a *args) code() packet.ReasonCode { return packet.ReasonCode(a.atoi(a.next
 func (a *args) token() uint64 {
 	n, q, _ := strings.Cut(a.next(), "q")
 	return uint64(a.atoi(n))<<2 | uint64(a.atoi(q))
+}
+
+func (a *args) inbound() (list []Inbound) {
+	for v, ok := a.get("in"); ok; v, ok = a.get("in") {
+		f := strings.Split(v, ":")
+		list = append(list, Inbound{ID: packet.ID(a.atoi(f[0])), MessageID: f[1], Accepted: len(f) > 2})
+	}
+	return list
 }
 
 func (a *args) subscription(v string) packet.Subscription {

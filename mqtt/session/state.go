@@ -40,15 +40,22 @@ type (
 	PutSubscription    struct{ Subscription Subscription }
 	DeleteSubscription struct{ Filter string }
 	PutInbound         struct{ Record Inbound }
-	DeleteInbound      struct{ ID packet.ID }
-	PutOutbound        struct{ Record Outbound }
-	DeleteOutbound     struct{ ID packet.ID }
-	SetExpiry          struct{ Seconds uint32 }
+	// AcceptInbound sets Inbound.Accepted of this message, if it is recorded. It is to be stored also for a connection that has lost the session:
+	// the bus has the message whoever asks.
+	AcceptInbound struct {
+		ID        packet.ID
+		MessageID string
+	}
+	DeleteInbound  struct{ ID packet.ID }
+	PutOutbound    struct{ Record Outbound }
+	DeleteOutbound struct{ ID packet.ID }
+	SetExpiry      struct{ Seconds uint32 }
 )
 
 func (PutSubscription) op()    {}
 func (DeleteSubscription) op() {}
 func (PutInbound) op()         {}
+func (AcceptInbound) op()      {}
 func (DeleteInbound) op()      {}
 func (PutOutbound) op()        {}
 func (DeleteOutbound) op()     {}

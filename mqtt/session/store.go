@@ -96,7 +96,8 @@ func (m *Machine) storeFailed(err StoreError) {
 	}
 	if err == StoreFenced {
 		// Another connection owns the session, perhaps for long: it answers for the Will.
-		m.ending.taken, m.ending.noWill = true, true
+		m.takenOver()
+		m.ending.noWill = true
 		m.close(packet.SessionTakenOver, "another connection has taken the session over")
 		return
 	}

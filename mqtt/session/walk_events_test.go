@@ -171,6 +171,9 @@ func (w *walk) busAnswer() Event {
 }
 
 func (w *walk) storeAnswer() Event {
+	if w.recall && w.chance(2) {
+		return w.recalled()
+	}
 	if len(w.stores) == 0 || w.chance(50) {
 		return Stored{ID: uint64(w.pick(200))}
 	}
@@ -178,6 +181,20 @@ func (w *walk) storeAnswer() Event {
 	w.stores = w.stores[1:]
 	if w.chance(200) {
 		ev.Err = StoreError(1 + w.pick(2))
+	}
+	return ev
+}
+
+// recalled: the store has what it had, but for the marks of an earlier connection; or somebody else's record.
+func (w *walk) recalled() Event {
+	w.recall = false
+	var ev Recalled
+	for _, r := range w.stored.Inbound {
+		if w.chance(4) {
+			r.MessageID = "another"
+		}
+		r.Accepted = r.Accepted || w.chance(3)
+		ev.Inbound = append(ev.Inbound, r)
 	}
 	return ev
 }

@@ -23,6 +23,7 @@ type walk struct {
 	attached     bool
 	shared       []string // lanes attached
 	handing      []uint64
+	recall       bool
 	lastDelivery uint64
 	pubs         []uint64
 	stores       []uint64
@@ -102,6 +103,11 @@ func (w *walk) step(ev Event) error {
 			w.subs = append(w.subs, e)
 		case Unsubscribe:
 			w.unsubs = append(w.unsubs, e.ID)
+		case Recall:
+			if w.recall {
+				return errors.New("a Recall while one is under way")
+			}
+			w.recall = true
 		case HandOver:
 			w.handing = append(w.handing, e.Delivery)
 		case SetDeadline:

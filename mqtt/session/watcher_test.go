@@ -21,18 +21,20 @@ type watcher struct {
 	window                             int
 	maxPacket                          uint32
 
-	stores  map[uint64]Store          // without answer
-	tokens  map[uint64]Publish        // without answer
-	owed    []uint64                  // QoS 1 tokens whose PUBACK has not been sent, in order
-	success map[uint64]bool           // answered tokens
-	backed  map[packet.ID]bool        // QoS 2: PUBREC may be positive
-	sent    map[packet.ID]*sentOut    // PUBLISH to the device without end
-	open    map[uint64]MessageArrived // deliveries without settlement
-	kept    map[packet.ID]string      // from earlier connections, and not sent on this one
-	known   map[string]bool           // identities the device has acknowledged
-	asQoS0  map[uint64]bool           // deliveries that were sent at QoS 0
-	credit  map[string]int            // by lane
-	lanes   int                       // shared lanes attached so far
+	stores  map[uint64]Store   // without answer
+	tokens  map[uint64]Publish // without answer
+	owed    []uint64           // QoS 1 tokens whose PUBACK has not been sent, in order
+	success map[uint64]bool    // answered tokens
+	backed  map[packet.ID]bool // QoS 2: PUBREC may be positive
+	// messageIDs are those of the records of QoS 2 messages from the device.
+	messageIDs map[packet.ID]string
+	sent       map[packet.ID]*sentOut    // PUBLISH to the device without end
+	open       map[uint64]MessageArrived // deliveries without settlement
+	kept       map[packet.ID]string      // from earlier connections, and not sent on this one
+	known      map[string]bool           // identities the device has acknowledged
+	asQoS0     map[uint64]bool           // deliveries that were sent at QoS 0
+	credit     map[string]int            // by lane
+	lanes      int                       // shared lanes attached so far
 	// How much of the shared lanes was seen: messages handed over, PUBLISH packets sent.
 	handovers, ofGroups int
 	handed              map[uint64]bool // deliveries that are being handed over
@@ -51,7 +53,7 @@ type sentOut struct {
 
 func newWatcher(m *Machine) *watcher {
 	return &watcher{
-		m: m, stores: map[uint64]Store{}, tokens: map[uint64]Publish{}, success: map[uint64]bool{}, backed: map[packet.ID]bool{},
+		m: m, stores: map[uint64]Store{}, tokens: map[uint64]Publish{}, success: map[uint64]bool{}, backed: map[packet.ID]bool{}, messageIDs: map[packet.ID]string{},
 		sent: map[packet.ID]*sentOut{}, open: map[uint64]MessageArrived{}, known: map[string]bool{}, kept: map[packet.ID]string{}, asQoS0: map[uint64]bool{},
 		filters: map[string]bool{}, excused: map[uint64]bool{}, credit: map[string]int{}, handed: map[uint64]bool{}, begun: map[string]bool{},
 	}
@@ -92,6 +94,7 @@ func (w *watcher) event(ev Event) error {
 		}
 		for _, r := range ev.State.Inbound {
 			w.backed[r.ID] = r.Accepted
+			w.messageIDs[r.ID] = r.MessageID
 		}
 		for _, r := range ev.State.Outbound {
 			w.kept[r.ID] = r.Identity
@@ -113,6 +116,10 @@ func (w *watcher) event(ev Event) error {
 		if p.Packet.QoS == 2 && !w.persistent && !ev.Reason.Failed() {
 			w.backed[p.Packet.ID] = true
 		}
+	case Recalled:
+		for _, r := range ev.Inbound {
+			w.backed[r.ID] = w.backed[r.ID] || r.Accepted && w.messageIDs[r.ID] == r.MessageID
+		}
 	case Stored:
 		s, ok := w.stores[ev.ID]
 		if !ok || ev.Err != StoreOK {
@@ -123,6 +130,8 @@ func (w *watcher) event(ev Event) error {
 			switch op := op.(type) {
 			case PutInbound:
 				w.backed[op.Record.ID] = op.Record.Accepted
+			case AcceptInbound:
+				w.backed[op.ID] = true
 			case PutOutbound:
 				if op.Record.Released {
 					w.known[op.Record.Identity] = true
@@ -260,8 +269,11 @@ func (w *watcher) effect(e Effect, before []Effect) error {
 			w.stores[e.ID] = e
 		}
 		for _, op := range e.Ops {
-			if put, ok := op.(PutOutbound); ok {
-				w.begun[put.Record.Identity] = true
+			switch op := op.(type) {
+			case PutInbound:
+				w.messageIDs[op.Record.ID] = op.Record.MessageID
+			case PutOutbound:
+				w.begun[op.Record.Identity] = true
 			}
 		}
 	case Subscribe:

@@ -57,7 +57,23 @@ var defects = []defect{
 	},
 	{
 		name: "the QoS 2 mark is not stored", file: "mqtt/session/inbound2.go", seeds: 50,
-		edits: []edit{{"\tm.store(next, PutInbound{Record: r.rec})\n", "\tm.store(next, PutInbound{Record: Inbound{ID: r.rec.ID, MessageID: r.rec.MessageID}})\n"}},
+		edits: []edit{{"\tm.store(next, AcceptInbound{ID: r.rec.ID, MessageID: r.rec.MessageID})\n", "\tm.store(next, PutInbound{Record: Inbound{ID: r.rec.ID, MessageID: r.rec.MessageID}})\n"}},
+	},
+	{
+		name: "a taken-over connection keeps to itself what the bus took", file: "mqtt/session/close.go", seeds: 200,
+		edits: []edit{{"\t\tcase inPublishing:\n\t\t\treturn true\n", "\t\tcase inPublishing:\n\t\t\treturn !m.ending.taken\n"}},
+	},
+	{
+		name: "the store does not listen to an owner that lost the session", file: "sessionstore/memory/store.go", seeds: 200,
+		edits: []edit{{"op.(sessionstore.AcceptInbound); ok {", "op.(sessionstore.AcceptInbound); ok && false {"}},
+	},
+	{
+		name: "a QoS 2 message that comes again is sent at once", file: "mqtt/session/recall.go", seeds: 200,
+		edits: []edit{{"\t\tcase over:\n", "\t\tcase over || true:\n"}},
+	},
+	{
+		name: "new QoS 2 messages pass one whose outcome is looked for", file: "mqtt/session/inbound.go", seeds: 1000,
+		edits: []edit{{"\tcase p.QoS == 2 && len(m.up.recall.waiting) > 0 &&", "\tcase false && len(m.up.recall.waiting) > 0 &&"}},
 	},
 	{
 		name: "a QoS 2 message that comes again gets a new message-id", file: "mqtt/session/inbound2.go", seeds: 200,
