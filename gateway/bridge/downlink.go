@@ -41,7 +41,7 @@ func (b *Bridge) sessionArrived(now time.Time, ev DeliveryArrived, m *mapping.Do
 	msg := b.inbound(m, ev.Redelivered)
 	if m.For == "" {
 		out = b.unbindStale(m.Publish.Topic, out)
-		msg.Seen = b.lanes.moves.sessionCopy(now, m)
+		msg.Seen = b.lanes.moves.sessionCopy(now, &msg)
 	}
 	b.tell(session.MessageArrived{Delivery: ev.Tag, Message: msg})
 	return out

@@ -28,6 +28,7 @@ func laneOf(filter string, qos packet.QoS) lane {
 // lanes knows on which lane each filter is, and which changes wait for the bus.
 type lanes struct {
 	on      map[string]lane // by filter
+	noLocal map[string]bool // filters of the session lane with that option
 	pending map[uint64]pendingChange
 	next    uint64
 
@@ -59,7 +60,7 @@ func (l *lanes) resume(s session.State, out []Effect) []Effect {
 	r := ResumeLanes{Begun: len(s.Outbound) > 0}
 	for _, s := range s.Subscriptions {
 		on := laneOf(s.Filter, s.QoS)
-		l.on[s.Filter] = on
+		l.place(s.Subscription)
 		switch on {
 		case sessionLane:
 			r.Session = append(r.Session, s.Filter)
@@ -70,6 +71,7 @@ func (l *lanes) resume(s session.State, out []Effect) []Effect {
 			r.Shared = append(r.Shared, Shared{Filter: s.Filter, Inbox: s.QoS == 2})
 		}
 	}
+	l.noteOwn()
 	l.moves.resumed = true
 	return append(out, r)
 }
@@ -243,7 +245,7 @@ func (l *lanes) put(p pendingChange, reasons []packet.ReasonCode) {
 			}
 			continue
 		}
-		l.on[s.Filter] = now
+		l.place(s)
 		if now == sessionLane {
 			delete(l.moves.stale, s.Filter)
 		}
@@ -261,6 +263,28 @@ func (l *lanes) put(p pendingChange, reasons []packet.ReasonCode) {
 		}
 	}
 	l.moves.begin(l.moved)
+	l.noteOwn()
+}
+
+func (l *lanes) place(s packet.Subscription) {
+	on := laneOf(s.Filter, s.QoS)
+	l.on[s.Filter] = on
+	if delete(l.noLocal, s.Filter); on == sessionLane && s.NoLocal {
+		if l.noLocal == nil {
+			l.noLocal = map[string]bool{}
+		}
+		l.noLocal[s.Filter] = true
+	}
+}
+
+// noteOwn finds out whose own messages may come by both lanes.
+func (l *lanes) noteOwn() {
+	l.moves.own = nil
+	for f := range l.noLocal {
+		if l.meetsNodeLane(f) {
+			l.moves.own = append(l.moves.own, f)
+		}
+	}
 }
 
 // unsubscribe leaves the lanes. Where a filter of the session lane overlaps one that stays on the node lane, the messages of both move there. The
@@ -273,7 +297,9 @@ func (b *Bridge) unsubscribe(e session.Unsubscribe, out []Effect) []Effect {
 	for _, f := range e.Filters {
 		left[f] = l.on[f]
 		delete(l.on, f)
+		delete(l.noLocal, f)
 	}
+	l.noteOwn()
 	var moving []string
 	for _, f := range e.Filters {
 		switch left[f] {

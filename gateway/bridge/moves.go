@@ -20,6 +20,10 @@ type moves struct {
 	filters map[string]int // whose messages may come by both lanes, and how many changes under way say so
 	covered []string       // filters that were unsubscribed, and that the session lane still brings all messages for
 
+	// own are filters of the session lane with No Local that overlap some of the node lane. They keep the session's own messages from themselves, but
+	// the session lane brings them all the same, for the subscriptions of QoS 0, as the node lane does.
+	own []string
+
 	seen  map[string]lane // by identity: the lane that was first
 	order []sighting      // of seen, oldest first
 
@@ -51,14 +55,19 @@ func (m *moves) end(filters []string) {
 	}
 }
 
-// moving reports whether a message with this topic may come by both lanes.
-func (m *moves) moving(name string) bool {
+// twice reports whether a message may come by both lanes, and the machine take it from both.
+func (m *moves) twice(msg *session.Message) bool {
+	name := msg.Publish.Topic
 	for f := range m.filters {
 		if topic.Match(f, name) {
 			return true
 		}
 	}
-	return false
+	return msg.FromSelf && matchesAny(m.own, name)
+}
+
+func matchesAny(filters []string, name string) bool {
+	return slices.ContainsFunc(filters, func(f string) bool { return topic.Match(f, name) })
 }
 
 // note remembers who brought a message first.
@@ -105,15 +114,15 @@ func (m *moves) due() time.Time {
 }
 
 // sessionCopy reports whether the device has been sent a message of the session lane already, by the node lane.
-func (m *moves) sessionCopy(now time.Time, msg *mapping.DownlinkMessage) bool {
-	if len(m.filters) == 0 && len(m.order) == 0 || !mapping.Unique(msg.Identity) {
+func (m *moves) sessionCopy(now time.Time, msg *session.Message) bool {
+	if len(m.filters)+len(m.own)+len(m.order) == 0 || !msg.Unique {
 		return false
 	}
 	m.trim(now)
 	if m.seen[msg.Identity] == nodeLane {
 		return true
 	}
-	if m.moving(msg.Publish.Topic) {
+	if m.twice(msg) {
 		m.note(now, msg.Identity, sessionLane)
 	}
 	return false
@@ -121,13 +130,13 @@ func (m *moves) sessionCopy(now time.Time, msg *mapping.DownlinkMessage) bool {
 
 // fanoutArrived tells the machine of a message of the node lane, unless the session lane has brought it, or is sure to.
 func (b *Bridge) fanoutArrived(now time.Time, ev FanoutArrived, out []Effect) []Effect {
-	m, name := &b.lanes.moves, ev.Message.Publish.Topic
+	m := &b.lanes.moves
 	arrived := session.MessageArrived{Message: b.inbound(ev.Message, false)}
-	if ev.Message.Source == nil || !m.moving(name) {
+	if ev.Message.Source == nil || !m.twice(&arrived.Message) {
 		b.tell(arrived)
 		return out
 	}
-	if slices.ContainsFunc(m.covered, func(f string) bool { return topic.Match(f, name) }) {
+	if matchesAny(m.covered, arrived.Message.Publish.Topic) {
 		return out
 	}
 	identity := mapping.Identity(ev.Message.Source)

@@ -139,6 +139,33 @@ func TestAChangeToTheNodeLaneBringsNothingTwiceAndLosesNothing(t *testing.T) {
 	r.want("after SUBACK", 0, 0, 0)
 }
 
+// No Local keeps a session's own messages from one subscription, and the node lane brings them for another of QoS 0 [MQTT-3.8.3-3].
+func TestOwnMessagesBesideNoLocalComeOnce(t *testing.T) {
+	s := sub("a/b", 1)
+	s.NoLocal = true
+	r := moving(t, s, sub("a/#", 0))
+	own := func(id string) *message.Message {
+		m, _ := mapping.Uplink(mapping.UplinkMessage{Publish: &packet.Publish{Topic: "a/b", QoS: 1}, From: r.b.from, MessageID: id, Received: r.now})
+		return m
+	}
+	r.byNode(own("1"))
+	r.bySession(own("1"))
+	r.bySession(own("2"))
+	r.byNode(own("2"))
+	r.want("two messages of its own", 0, 0)
+	r.byNode(withID("a/b", "3"))
+	r.bySession(withID("a/b", "3"))
+	r.want("one of a backend", 1)
+	if n := len(r.b.lanes.moves.order); n != 2 {
+		t.Errorf("%d messages are remembered, want those of its own", n)
+	}
+	r.changed(r.subscribe(2, sub("a/b", 1)), LaneOK, LaneOK)
+	r.got()
+	r.byNode(own("4"))
+	r.bySession(own("4"))
+	r.want("without No Local", 1)
+}
+
 // Of two equal messages neither must be lost.
 func TestMessagesWithoutIdentityAreNotTakenForOneAnother(t *testing.T) {
 	r := moving(t, sub("a", 0))
