@@ -75,7 +75,7 @@ func keys(c *Config) []key {
 		{"mqtt.wss.profile", "", "Profile of devices on mqtt.wss.listen. Empty takes that of the key profile.", inherited(&c.WSSProfile, profiles)},
 		{"mqtt.max_packet_size", 262144, "Largest packet a device may send, in bytes. Refused from its header above that.", integer(&c.MaxPacketSize, 128, 268435455)},
 		{"mqtt.receive_maximum", 100, "QoS 1 and 2 messages a device may have sent without an answer. MQTT 5 devices are told, others are read more slowly.", integer(&c.ReceiveMaximum, 1, 65535)},
-		{"mqtt.window", 20, "QoS 1 and 2 messages under way to a device. Its own Receive Maximum can only lower it.", integer(&c.Window, 1, 65535)},
+		{"mqtt.window", 20, "QoS 1 and 2 messages under way to a device. Its own Receive Maximum can only lower it.", integer(&c.Window, 1, 16382)},
 		{"mqtt.topic_alias_maximum", 16, "Topic aliases a device may use, and the most we use towards it.", integer(&c.TopicAliasMax, 0, 65535)},
 		{"mqtt.keep_alive_max", 0, "Longest keep-alive in seconds; MQTT 5 devices that ask for more, or for none, are told this one. 0 is no limit.", integer(&c.KeepAliveMax, 0, 65535)},
 		{"mqtt.connect_timeout", "10s", "How long a connection may take to send CONNECT, and to finish its TLS and WebSocket handshakes, each.", duration(&c.ConnectTimeout, 100*time.Millisecond, 10*time.Minute)},
