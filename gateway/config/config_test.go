@@ -97,7 +97,7 @@ func TestFaults(t *testing.T) {
 		{"unknown key in --set", Source{Set: []string{"mqtt.windows=3"}}, []string{"mqtt.windows", "did you mean mqtt.window?"}},
 		{"unknown key in the file", Source{File: file(t, "bus:\n  ulr: amqp://x\n")}, []string{"bus.ulr", "did you mean bus.url?"}},
 		{"no = in --set", Source{Set: []string{"mqtt.window"}}, []string{"mqtt.window", "key=value"}},
-		{"wrong type", Source{Set: []string{"mqtt.window=many"}}, []string{"mqtt.window", `"many"`, "whole number from 1 to 65535"}},
+		{"wrong type", Source{Set: []string{"mqtt.window=many"}}, []string{"mqtt.window", `"many"`, "whole number from 1 to 16382"}},
 		{"wrong type in the file", Source{File: file(t, "mqtt:\n  window: [1]\n")}, []string{"mqtt.window", "whole number"}},
 		{"impossible value", Source{Env: []string{"SLUICE_MQTT_WINDOW=0"}}, []string{"mqtt.window", `"0"`}},
 		{"no unit", Source{Set: []string{"bus.grace=30"}}, []string{"bus.grace", `"30"`, "30s"}},
