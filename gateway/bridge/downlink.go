@@ -56,14 +56,15 @@ func (b *Bridge) undeliverable(ev DeliveryArrived, condition, why string, out []
 
 func (b *Bridge) inbound(m *mapping.DownlinkMessage, redelivered bool) session.Message {
 	return session.Message{
-		Publish:     &m.Publish,
-		Identity:    m.Identity,
-		Unique:      mapping.Unique(m.Identity),
-		FromSelf:    m.Publisher.ClientID == b.self.ClientID && m.Publisher.Principal == b.self.Principal && m.Publisher.Tenant == b.self.Tenant,
-		Expires:     m.Expires,
-		Redelivered: redelivered,
-		For:         m.For,
-		Retained:    m.Retained,
+		Publish:           &m.Publish,
+		Identity:          m.Identity,
+		Unique:            mapping.Unique(m.Identity),
+		FromSelf:          m.Publisher.ClientID == b.self.ClientID && m.Publisher.Principal == b.self.Principal && m.Publisher.Tenant == b.self.Tenant,
+		Expires:           m.Expires,
+		Redelivered:       redelivered,
+		PossibleDuplicate: m.PossibleDuplicate,
+		For:               m.For,
+		Retained:          m.Retained,
 	}
 }
 

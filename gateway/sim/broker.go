@@ -42,6 +42,7 @@ type entry struct {
 	m          *message.Message
 	key        string // of the application message, for the oracle
 	deliveries int
+	over       bool // settled for good
 }
 
 type consumer struct {
@@ -302,7 +303,9 @@ func (b *broker) settle(c *consumer, e *entry, o message.Outcome) {
 	if o.Kind == message.Released || o.Kind == message.Modified {
 		b.giveBack(c.q, e)
 		b.deliver(c.q)
+		return
 	}
+	e.over = true
 }
 
 // giveBack puts an entry into its old place.

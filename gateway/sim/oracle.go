@@ -315,7 +315,7 @@ func (o *oracle) settled(e *entry, outcome message.Outcome) {
 		own := r.publisher == d && slices.ContainsFunc(d.filters, func(f subscription) bool { return f.noLocal })
 		// What the queue still has for a subscription that has ended is done with, and nobody is told.
 		ended := !d.owed(r) && slices.ContainsFunc(d.filters, func(f subscription) bool { return f.volatile && topic.Match(f.filter, r.topic) })
-		if !g.answered && !g.atQoS0 && r.qos > 0 && !own && !ended {
+		if !g.answered && !g.atQoS0 && r.qos > 0 && !own && !ended && !secondCopy(e, r) {
 			o.w.fail("P2: %s is settled accepted, and %s has not acknowledged it", e.key, d.id)
 		}
 	case message.Rejected:
@@ -324,6 +324,12 @@ func (o *oracle) settled(e *entry, outcome message.Outcome) {
 			o.w.fail("%s is settled rejected (%v), and %s has not refused it", e.key, outcome.Error, d.id)
 		}
 	}
+}
+
+// secondCopy: the entry says that it may be a duplicate, and it is one: the queue still has another, which counts.
+func secondCopy(e *entry, r *record) bool {
+	flagged, _ := e.m.Annotations[mapping.AnnotationPossibleDuplicate].(bool)
+	return flagged && slices.ContainsFunc(r.copies, func(c *entry) bool { return c != e && c.q == e.q && !c.over })
 }
 
 // shellWatch is what the oracle knows of a connection.

@@ -11,7 +11,8 @@ import (
 // The bus confirms no settlement. One that was written to a connection which carried nothing any more, or died with its node, brings the message
 // again to whoever owns the session then. So a record is kept, marked Done, until it cannot matter any more: what the bus has delivered and
 // not seen settled is never more than the window it gave credit for, since credit travels behind the settlements that made room for
-// it. What was completed a window ago has therefore reached the bus.
+// it. What was completed a window ago has therefore reached the bus. The records also tell a second copy that a publisher's change of nodes has put on
+// the bus, which comes soon after the first; for that a session that ends with its connection has them, too, in memory.
 type completed []Outbound
 
 // has reports whether an identifier names a kept record: a new exchange must not overwrite it in the store.
@@ -21,9 +22,6 @@ func (c completed) has(id packet.ID) bool {
 
 // complete keeps the record of an exchange that is over.
 func (m *Machine) complete(rec Outbound) {
-	if !m.persistent() {
-		return // no other connection can ever get the message
-	}
 	d := &m.down
 	d.lastOrder++
 	rec.Released, rec.Done, rec.Order = true, true, d.lastOrder
@@ -33,14 +31,16 @@ func (m *Machine) complete(rec Outbound) {
 		ops = append(ops, DeleteOutbound{ID: d.completed[0].ID})
 		d.completed = d.completed[1:]
 	}
-	m.emit(Store{Ops: ops})
+	if m.persistent() {
+		m.emit(Store{Ops: ops})
+	}
 }
 
-// completedAgain settles a message whose exchange the device has ended on an earlier connection. Only what the bus says it delivered before can be
-// one, and only an identity that no other message has tells it apart: anything else is a message of its own.
+// completedAgain settles a message whose exchange the device has ended. Only what the bus says it delivered before can be one, or what its sender
+// says may be on the bus twice, and only an identity that no other message has tells it apart: anything else is a message of its own.
 func (m *Machine) completedAgain(ev MessageArrived) bool {
 	d := &m.down
-	if !ev.Message.Redelivered || !ev.Message.Unique {
+	if !ev.Message.Redelivered && !ev.Message.PossibleDuplicate || !ev.Message.Unique {
 		return false
 	}
 	i := slices.IndexFunc(d.completed, func(r Outbound) bool { return r.Identity == ev.Message.Identity })

@@ -156,6 +156,9 @@ type Message struct {
 	Unique bool
 	// Redelivered: the bus says that it was delivered before.
 	Redelivered bool
+	// PossibleDuplicate: whoever sent it to the bus says that the bus may have had it already, under the same identity. Where that is Unique and the
+	// session has the message under way, or had it lately, this one is settled accepted and not delivered [MQTT-4.3.3-10].
+	PossibleDuplicate bool
 	// For says that the message is for the subscription of exactly this filter, whatever else matches; empty for any that match. It is set on
 	// copies of retained messages and of QoS 2 messages of a shared subscription, whose identities are then not those of the messages they are
 	// copies of. A retained one whose subscription has ended is settled accepted, and nobody is told; one that was handed over is

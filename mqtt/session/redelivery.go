@@ -21,12 +21,27 @@ func (m *Machine) cameAgain(ev MessageArrived) bool {
 		m.rejoin(o, ev)
 		return true
 	}
-	if m.completedAgain(ev) || m.copyAgain(ev) {
+	if m.underWayTwice(ev) || m.completedAgain(ev) || m.copyAgain(ev) {
 		return true
 	}
 	if v, ok := d.answered.take(ev.Message.Identity, d.session.gen); ok {
 		m.settle(&d.session, ev.Delivery, ev.Message.Identity, v)
 		return true
+	}
+	return false
+}
+
+// underWayTwice settles the second copy on the bus of a message whose first is being delivered. Should this connection end now, the bus still has
+// the first. It is not remembered: the answer to the first may be another.
+func (m *Machine) underWayTwice(ev MessageArrived) bool {
+	if !ev.Message.PossibleDuplicate || !ev.Message.Unique {
+		return false
+	}
+	for _, o := range m.down.exchanges {
+		if !o.lane.shared() && o.rec.Identity == ev.Message.Identity {
+			m.emit(Settle{Delivery: ev.Delivery, Outcome: SettleAccepted})
+			return true
+		}
 	}
 	return false
 }

@@ -32,7 +32,7 @@ import (
 //	subscribed ID RC ...; unsubscribed ID
 //	stored N [fenced|unavailable]
 //	attached [lane=FILTER], detached [lane=FILTER]
-//	message DELIVERY t=TOPIC q=1 i=IDENTITY p=PAYLOAD [lane=FILTER] [for=FILTER] [retained] [retain] [self] [again] [content] [seen] [expires=5s]
+//	message DELIVERY t=TOPIC q=1 i=IDENTITY p=PAYLOAD [lane=FILTER] [for=FILTER] [retained] [retain] [self] [again] [dup] [content] [seen] [expires=5s]
 //	unusable [lane=FILTER]                           MessageUnusable
 //	handed DELIVERY [no|elsewhere]                   HandedOver
 //	lost; close RC [TEXT] [nowill] [server=REFERENCE]
@@ -217,7 +217,7 @@ func (s *script) message(a *args) Event {
 	if v, ok := a.get("ct"); ok {
 		p.Properties.SetContentType(v)
 	}
-	ev.Message = Message{Publish: p, Identity: a.text("i"), FromSelf: a.flag("self"), Redelivered: a.flag("again"), Unique: !a.flag("content"), For: a.text("for"), Retained: a.flag("retained"), Seen: a.flag("seen")}
+	ev.Message = Message{Publish: p, Identity: a.text("i"), FromSelf: a.flag("self"), Redelivered: a.flag("again"), Unique: !a.flag("content"), For: a.text("for"), Retained: a.flag("retained"), Seen: a.flag("seen"), PossibleDuplicate: a.flag("dup")}
 	if v, ok := a.get("expires"); ok {
 		d, err := time.ParseDuration(v)
 		a.fail(err)

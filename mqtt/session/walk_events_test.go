@@ -214,6 +214,9 @@ func (w *walk) message() Event {
 		ev.Message.Unique = true
 		ev.Message.For, ev.Message.Retained = filters[w.pick(len(filters))], w.chance(2)
 	}
+	if w.chance(6) {
+		ev.Message.Unique, ev.Message.PossibleDuplicate = true, true
+	}
 	if w.attached && !w.chance(5) {
 		w.lastDelivery++
 		ev.Delivery = w.lastDelivery

@@ -169,6 +169,9 @@ func (w *watcher) settled(e Settle) error {
 		return nil
 	}
 	msg := ev.Message
+	if msg.PossibleDuplicate && msg.Unique && w.begun[msg.Identity] {
+		return nil // the other copy is the one that counts
+	}
 	// A QoS 0 message that comes again after the lane was lost has no trace on the device's side.
 	if msg.FromSelf || strings.HasPrefix(msg.Publish.Topic, "$") || w.asQoS0[e.Delivery] || w.excused[e.Delivery] || msg.Publish.QoS == 0 || msg.Seen {
 		// What was settled without the device is settled the same way should the session lane bring it again.
