@@ -63,6 +63,9 @@ func Topic(key string) string {
 	return string(name)
 }
 
+// AppendKey appends Key(topic) to dst.
+func AppendKey(dst []byte, topic string) []byte { return appendKey(dst, topic) }
+
 func appendKey(dst []byte, topic string) []byte {
 	for i := 0; i < len(topic); i++ {
 		switch c := topic[i]; c {
@@ -117,6 +120,17 @@ func To(exchange, key string) string {
 	var buf [scratch]byte
 	to := appendPercent(append(buf[:0], exchangePrefix...), exchange)
 	return string(appendPercent(append(to, '/'), key))
+}
+
+// AppendTo appends To(exchange, key) to dst, for a key that was built in a buffer.
+func AppendTo(dst []byte, exchange string, key []byte) []byte {
+	dst = appendPercent(append(dst, exchangePrefix...), exchange)
+	return appendPercent(append(dst, '/'), key)
+}
+
+// AppendQueueAddress appends QueueAddress(queue) to dst.
+func AppendQueueAddress(dst, queue []byte) []byte {
+	return appendPercent(append(dst, queuePrefix...), queue)
 }
 
 // toTopic is To(Exchange, Key(topic)) without the intermediate string.

@@ -18,6 +18,8 @@ const (
 	AnnotationNode              = "x-opt-sluice-node"
 	AnnotationTime              = "x-opt-sluice-time" // timestamp: when the gateway received the message
 	AnnotationPossibleDuplicate = "x-opt-sluice-possible-duplicate"
+	// AnnotationPartitionKey is the name that Azure Event Hubs and Service Bus read; only mapping rules set it.
+	AnnotationPartitionKey = "x-opt-partition-key"
 	// AnnotationFor names the filter of the one subscription that a message in a session's inbox is for, AnnotationRetainedCopy (boolean) says
 	// that it is the copy of a retained message.
 	AnnotationFor          = "x-opt-sluice-for"
@@ -49,6 +51,9 @@ const (
 func forges(name string) bool {
 	return strings.HasPrefix(name, prefixGateway) || strings.HasPrefix(name, prefixAnnotation)
 }
+
+// Reserved reports whether an application property of this name would look like the gateway's own word.
+func Reserved(name string) bool { return forges(name) }
 
 // ofTheBus reports whether an annotation is the bus's own account of how it carried the message. It says nothing about the message
 // itself, so leaving it out is no loss.

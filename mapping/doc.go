@@ -35,10 +35,15 @@
 //	-                       x-opt-sluice-tenant, -principal, -client, -node            provenance; empty ones absent
 //	-                       x-opt-sluice-possible-duplicate true                       only when it may be one
 //
+// A mapping rule (package rules) may say otherwise for the topics it matches, by a Route: to, subject, content-type where the device gives
+// none, content-encoding, header ttl (a default and a bound; a shortened Message Expiry is a Loss), priority, group-id,
+// x-opt-partition-key and application-properties (a User Property of the same name is a Loss).
+//
 // # Down: AMQP to MQTT
 //
 //	AMQP                      MQTT                                                     note
-//	x-opt-mqtt-topic          Topic Name, if it agrees with the routing key            else Loss (stale)
+//	x-opt-mqtt-topic          Topic Name, if it agrees with the routing key            else Loss (stale); also where a rule sends the topic here
+//	address, subject          Topic Name that a rule says (package rules), else
 //	x-routing-key             Topic Name, else                                         not of the default exchange
 //	to /exchanges/x/key       Topic Name, else                                         where the bus gives no routing key
 //	subject, then plain to    Topic Name, else undeliverable                           also when the name is not valid

@@ -18,6 +18,8 @@ type DownlinkOptions struct {
 	MessageID bool
 	// Bare leaves out the User Properties sluice-*, which tell what AMQP has and MQTT has not: for a message that is kept as MQTT's.
 	Bare bool
+	// Rules find topics where the defaults do not; nil: there are no rules.
+	Rules Resolver
 	// SkipIdentity leaves DownlinkMessage.Identity empty and gives Source instead: at QoS 0 hardly anybody wants to know.
 	SkipIdentity bool
 }
@@ -83,7 +85,7 @@ func (e *Undeliverable) Error() string { return e.Condition + ": " + e.Reason }
 func Downlink(m *message.Message, opt DownlinkOptions) (DownlinkMessage, []Loss, error) {
 	var lost losses
 	marks := readAnnotations(m.Annotations, &lost)
-	name, err := resolveTopic(m, &marks, &lost)
+	name, err := resolveTopic(m, &marks, opt.Rules, &lost)
 	if err != nil {
 		return DownlinkMessage{}, nil, err
 	}

@@ -112,6 +112,8 @@ func showMessage(m *message.Message) string {
 		p.line("correlation-id", m.Properties.CorrelationID)
 	}
 	p.text("content-type", m.Properties.ContentType)
+	p.text("content-encoding", m.Properties.ContentEncoding)
+	p.text("group-id", m.Properties.GroupID)
 	if !m.Properties.AbsoluteExpiry.IsZero() {
 		p.line("absolute-expiry-time", m.Properties.AbsoluteExpiry)
 	}

@@ -31,6 +31,7 @@ const (
 	// MQTT, on the way up.
 	FieldUserProperty  Field = "User Property"
 	FieldResponseTopic Field = "Response Topic"
+	FieldMessageExpiry Field = "Message Expiry"
 	FieldSubscription  Field = "Subscription Identifier"
 
 	// MQTT, on the way down.
@@ -72,6 +73,7 @@ const (
 	ReasonInvalid      Reason = "the annotation has a value it must not have"
 	ReasonStale        Reason = "the annotation contradicts the rest of the message"
 	ReasonRange        Reason = "it is later than MQTT can say; the latest possible is sent"
+	ReasonRule         Reason = "a mapping rule says otherwise"
 	ReasonSections     Reason = "several sections became one payload, their boundaries are lost"
 )
 

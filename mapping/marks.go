@@ -128,17 +128,24 @@ func userList(value any) ([]packet.UserProperty, bool) {
 //  2. x-routing-key. The default exchange's is a queue name and says nothing.
 //  3. subject, then to: a bus without routing keys, or a message sent straight to a queue.
 //
+// Rules come between: a message may have the address that they give its topic (1), and the address or subject may have a topic by them (2).
+//
 // A copy that a gateway put into an inbox has come under no routing key of its topic: its annotation is the truth.
-func resolveTopic(m *message.Message, marks *marks, lost *losses) (string, error) {
+func resolveTopic(m *message.Message, marks *marks, rules Resolver, lost *losses) (string, error) {
 	key, routed := routedKey(m, marks)
 	if marks.onlyFor != "" && marks.hasTopic {
 		return marks.topic, nil
 	}
 	if marks.hasTopic {
-		if !routed || isKeyOf(key, marks.topic) {
+		if !routed || isKeyOf(key, marks.topic) || rules != nil && rules.Sends(marks.topic, marks.qos, marks.publisher, arrival(m, marks)) {
 			return marks.topic, nil
 		}
 		lost.add(FieldAnnotation, AnnotationTopic, ReasonStale)
+	}
+	if rules != nil {
+		if name, ok := rules.Topic(arrival(m, marks), m.Properties.Subject); ok {
+			return name, nil
+		}
 	}
 	var name, from string
 	switch {
@@ -168,6 +175,20 @@ func routedKey(m *message.Message, marks *marks) (string, bool) {
 		return a.Key, true
 	}
 	return "", false
+}
+
+// arrival is the address by which a message came: as the bus says, else as to says. It is zero when neither does.
+func arrival(m *message.Message, marks *marks) Address {
+	switch {
+	case marks.hasKey && marks.exchange != "":
+		return Address{Exchange: marks.exchange, Key: marks.routingKey}
+	case marks.hasKey && marks.hasExchange: // the default exchange routes to the queue that the key names
+		return Address{Queue: marks.routingKey}
+	case marks.hasKey:
+		return Address{}
+	}
+	a, _ := ParseAddress(m.Properties.To)
+	return a
 }
 
 // plainTo reports whether a to may be a topic name itself, as backends on buses with plain addresses write it.

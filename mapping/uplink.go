@@ -35,6 +35,8 @@ type UplinkMessage struct {
 	Received  time.Time
 	// PossibleDuplicate says that the bus may hold the message already, perhaps under this message-id.
 	PossibleDuplicate bool
+	// Route is what the mapping rule says that matched; nil: none did, and the defaults hold.
+	Route *Route
 }
 
 // uplinkAllocation keeps the message and its one data section in one allocation.
@@ -53,21 +55,29 @@ func Uplink(in UplinkMessage) (*message.Message, []Loss) {
 	m.Header.Durable = p.QoS > 0
 	m.Header.Priority = message.DefaultPriority
 	m.Properties.MessageID = in.MessageID
-	m.Properties.To = toTopic(p.Topic)
-	m.Properties.Subject = p.Topic
+	if in.Route == nil {
+		m.Properties.To = toTopic(p.Topic)
+		m.Properties.Subject = p.Topic
+	} else {
+		m.Properties.To = in.Route.To
+		m.Properties.Subject = in.Route.Subject
+	}
 	m.Properties.CreationTime = received
 	out.data[0] = p.Payload
 	m.Data = out.data[:]
 
 	var lost losses
-	m.ApplicationProperties = applicationProperties(p.Properties.User, &lost)
-	ordered := orderedUser(p.Properties.User)
+	m.ApplicationProperties = applicationProperties(p.Properties.User, in.Route, &lost)
+	ordered := orderedUser(p.Properties.User, in.Route)
 	m.Annotations = make(map[string]any, countAnnotations(in, ordered != nil))
 	annotate(m.Annotations, in, received)
 	if ordered != nil {
 		m.Annotations[AnnotationUser] = ordered
 	}
 	uplinkProperties(m, &p.Properties, received, &lost)
+	if in.Route != nil {
+		in.Route.apply(m, &p.Properties, received, &lost)
+	}
 	return m, lost.sorted()
 }
 
@@ -78,6 +88,7 @@ func countAnnotations(in UplinkMessage, ordered bool) int {
 		in.Publish.Retain, in.PossibleDuplicate, ordered,
 		in.Publish.Properties.Has(packet.PropPayloadFormat),
 		in.Publish.Properties.Has(packet.PropContentType) && !isSymbol(in.Publish.Properties.ContentType),
+		in.Route != nil && in.Route.PartitionKey != "",
 	} {
 		if present {
 			n++
@@ -161,15 +172,28 @@ func isSymbol(s string) bool {
 	return s != ""
 }
 
-// applicationProperties makes a map of User Properties. Of a repeated key it has the first value, as on RabbitMQ.
-func applicationProperties(user []packet.UserProperty, lost *losses) map[string]any {
-	if len(user) == 0 {
+// applicationProperties makes a map of User Properties and of what the rule sets. Of a repeated key it has the first value, as on RabbitMQ.
+func applicationProperties(user []packet.UserProperty, route *Route, lost *losses) map[string]any {
+	size := len(user)
+	if route != nil {
+		size += len(route.Properties)
+	}
+	if size == 0 {
 		return nil
 	}
-	properties := make(map[string]any, len(user))
+	properties := make(map[string]any, size)
+	if route != nil {
+		for _, p := range route.Properties {
+			properties[p.Name] = p.Value
+		}
+	}
 	for _, u := range user {
 		if forges(u.Key) {
 			lost.add(FieldUserProperty, u.Key, ReasonReserved)
+			continue
+		}
+		if route.sets(u.Key) {
+			lost.add(FieldUserProperty, u.Key, ReasonRule)
 			continue
 		}
 		if _, repeated := properties[u.Key]; !repeated {
@@ -184,10 +208,10 @@ func applicationProperties(user []packet.UserProperty, lost *losses) map[string]
 
 // orderedUser lists User Properties as key, value, key, value where a map cannot give them back. A map gives them back sorted by key,
 // so the list is needed when they come in another order or when a key repeats [MQTT-3.3.2-18]. Otherwise it is nil.
-func orderedUser(user []packet.UserProperty) any {
+func orderedUser(user []packet.UserProperty, route *Route) any {
 	kept, ascending, last := 0, true, ""
 	for _, u := range user {
-		if forges(u.Key) {
+		if forges(u.Key) || route.sets(u.Key) {
 			continue
 		}
 		ascending = ascending && (kept == 0 || last < u.Key)
@@ -199,7 +223,7 @@ func orderedUser(user []packet.UserProperty) any {
 	}
 	list := make([]any, 0, 2*kept)
 	for _, u := range user {
-		if !forges(u.Key) {
+		if !forges(u.Key) && !route.sets(u.Key) {
 			list = append(list, u.Key, u.Value)
 		}
 	}

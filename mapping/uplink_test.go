@@ -57,6 +57,22 @@ func TestUplinkGolden(t *testing.T) {
 			mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("x-opt-sluice-client", "boss", "a", "1", "sluice-error", "no")})}},
 		{"User Property reserved only", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("sluice-msgid", "1")})}},
 		{"Subscription Identifier", mapping.UplinkMessage{Publish: publish(packet.Properties{SubscriptionIDs: []uint32{3}})}},
+		{"a rule, MQTT 3.1.1", mapping.UplinkMessage{Publish: publish(packet.Properties{}), Route: &mapping.Route{
+			To: "/queues/q", Subject: "temp", ContentType: "application/json", ContentEncoding: "gzip", TTL: time.Minute, Priority: 7, GroupID: "g", PartitionKey: "7",
+			Properties: []mapping.Property{{Name: "site", Value: "hall"}}}}},
+		{"a rule, and what the device says itself", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType | packet.PropMessageExpiry,
+			ContentType: "text/plain", MessageExpiry: 30, User: user("site", "forged", "a", "1")}), Route: &mapping.Route{
+			To: "/exchanges/e/k", Subject: "t", ContentType: "application/json", TTL: time.Minute, TTLMax: time.Hour, Priority: 4,
+			Properties: []mapping.Property{{Name: "site", Value: "hall"}}}}},
+		{"a rule without subject", mapping.UplinkMessage{Publish: publish(packet.Properties{}), Route: &mapping.Route{To: "/exchanges/e/k", Priority: 4}}},
+		{"a rule bounds Message Expiry", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry, MessageExpiry: 3600}),
+			Route: &mapping.Route{To: "/exchanges/e/k", TTLMax: time.Minute, Priority: 4}}},
+		{"a rule bounds what would live for ever", mapping.UplinkMessage{Publish: publish(packet.Properties{}),
+			Route: &mapping.Route{To: "/exchanges/e/k", TTLMax: 50 * 24 * time.Hour, Priority: 4}}},
+		{"a rule leaves a Message Expiry of zero", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry}),
+			Route: &mapping.Route{To: "/exchanges/e/k", TTL: time.Minute, TTLMax: time.Hour, Priority: 4}}},
+		{"a rule, repeated User Properties of its name", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("b", "1", "site", "x", "b", "2")}), Route: &mapping.Route{
+			To: "/exchanges/e/k", Priority: 4, Properties: []mapping.Property{{Name: "site", Value: ""}}}}},
 		{"absent property values do not count", mapping.UplinkMessage{Publish: publish(packet.Properties{ContentType: "stale", MessageExpiry: 9})}},
 	}
 	titles := make([]string, len(rows))
