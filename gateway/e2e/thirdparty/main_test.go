@@ -63,7 +63,7 @@ func (s *stage) startNode() *rig.Node {
 
 func scenarios() []scenario {
 	var all []scenario
-	for _, part := range [][]scenario{delivery, subscriptions, sessions, wills, expiry, metadata, aliases, flow, connections, webSocket, retained, backAtOnce} {
+	for _, part := range [][]scenario{delivery, subscriptions, sessions, wills, expiry, metadata, aliases, flow, connections, webSocket, retained, backAtOnce, republish} {
 		all = append(all, part...)
 	}
 	return all
