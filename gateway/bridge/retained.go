@@ -7,7 +7,8 @@ import (
 
 // A retained message is stored once the bus has taken it, and the device is answered when it is stored: so a refused message is never retained,
 // and whoever publishes after an answer replaces what was retained before. Messages of one topic are stored in the order they were published:
-// one waits for those before it that the bus has not answered.
+// one waits for those before it that the bus has not answered, or the store. Were it stored while the one before it fails, the device would send that one
+// again, and it would take the place of the later.
 
 //
 // At QoS 0 nobody waits for the store: were it away, the device's window would fill up, and with it its pings would go unanswered.
@@ -25,15 +26,14 @@ func (b *Bridge) storeRetained(out []Effect) []Effect {
 	}
 	waiting := map[string]bool{}
 	for _, e := range b.uplink.entries {
-		if !e.retained() || e.storing {
+		if !e.retained() {
 			continue
 		}
-		if e.answer == nil || waiting[e.topic] {
-			waiting[e.topic] = true
-			continue
+		if !waiting[e.topic] && !e.storing && e.answer != nil {
+			e.storing = true
+			out = append(out, StoreRetained{Token: e.token, Packet: e.retain, Received: e.received})
 		}
-		e.storing = true
-		out = append(out, StoreRetained{Token: e.token, Packet: e.retain, Received: e.received})
+		waiting[e.topic] = true
 	}
 	return out
 }
@@ -57,5 +57,5 @@ func (b *Bridge) retainedStored(ev RetainedStored, out []Effect) []Effect {
 	b.uplink.remove(i)
 	out = append(out, Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason})
 	b.tell(answer)
-	return out
+	return b.storeRetained(out) // what waited for this one
 }

@@ -94,7 +94,24 @@ func TestRetainedMessagesOfATopicAreStoredInOrder(t *testing.T) {
 	}
 	r.answer(0, accepted)
 	r.answer(3, accepted)
-	if got := r.payloads(); !slices.Equal(got, []string{"b1", "a1", "a2", "a3"}) {
+	for i, want := range [][]string{{"b1", "a1"}, {"b1", "a1", "a2"}, {"b1", "a1", "a2", "a3"}} {
+		if got := r.payloads(); !slices.Equal(got, want) {
+			t.Fatalf("stored %v, want %v: one at a time", got, want)
+		}
+		r.step(RetainedStored{Token: r.retain[i+1].Token})
+	}
+}
+
+// The device sends what was not stored again, with all it has published since. Were a later one stored and marked as taken (QoS 2), only the earlier
+// would be stored once more, in its place.
+func TestAMessageThatCannotBeRetainedHoldsBackLaterOnes(t *testing.T) {
+	r := connected(t, session.State{})
+	r.publishRetained(1, 1, "a", "a1")
+	r.publishRetained(2, 1, "a", "a2")
+	r.answer(0, accepted)
+	r.answer(1, accepted)
+	r.step(RetainedStored{Token: r.retain[0].Token, Result: RetainedLost})
+	if got := r.payloads(); !slices.Equal(got, []string{"a1"}) {
 		t.Errorf("stored %v", got)
 	}
 }
