@@ -20,7 +20,7 @@ func (c completed) has(id packet.ID) bool {
 	return slices.ContainsFunc(c, func(r Outbound) bool { return r.ID == id })
 }
 
-// complete keeps the record of an exchange that is over.
+// complete keeps the record of an exchange that is over. The store has it where another connection can get the message.
 func (m *Machine) complete(rec Outbound) {
 	d := &m.down
 	d.lastOrder++
