@@ -36,7 +36,7 @@ func (d *device) perform(e bridge.Effect) {
 			l.grant(e.N)
 		}
 	case bridge.HandOver:
-		go d.handOver(e) // at most as many as the machine gave credit for
+		d.handOver(e)
 	case bridge.StoreRetained:
 		d.storeRetained(e)
 	case bridge.SendRetained:

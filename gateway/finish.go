@@ -41,7 +41,7 @@ func (d *device) teardown(e bridge.Finish) {
 	late := d.laneOps.wait()
 	d.feeds.wait()
 	d.leaveLanes()
-	if ended := !<-ours || e.End; ended && late && e.Opened {
+	if taken := !<-ours; e.Opened && (taken || e.End && late) {
 		d.removeStray()
 	}
 	d.gw.directory.leave(d)
@@ -81,8 +81,8 @@ func (d *device) release(e bridge.Finish) (ours bool) {
 	return true
 }
 
-// removeStray removes what was made too late: while we waited for the bus our session ended, and and its inbox was removed before
-// we had made it. Nobody else knows of it now.
+// removeStray removes what was made too late: while we waited for the bus, or had not heard that the session was taken over, it ended, and its inbox
+// was removed before we had made it. Nobody else knows of it now.
 func (d *device) removeStray() {
 	l := d.lanes.session
 	if l == nil || !l.made {

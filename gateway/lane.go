@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"go.uber.org/zap"
 
@@ -23,6 +24,8 @@ type lane struct {
 	mu       sync.Mutex
 	receiver amqp.Receiver
 	held     uint32 // credit not given since the device does not read
+
+	losses atomic.Uint64 // of the link, with which the bus took back what it had delivered
 }
 
 // attach makes the receiver, once; the inbox exists, or prepare makes it.
@@ -49,6 +52,7 @@ func (l *lane) Delivered(d amqp.Delivery) {
 
 // Detached implements amqp.Handler.
 func (l *lane) Detached(err error) bool {
+	l.losses.Add(1)
 	l.d.log.Debug("lane detached", zap.String("lane", l.name), zap.Error(err))
 	l.d.post(session.LaneDetached{Lane: l.name})
 	switch {

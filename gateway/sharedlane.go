@@ -123,25 +123,38 @@ func (d *device) leaveOrphaned(groups []string, state session.State) {
 //
 // The note of who has it is there before the copy, and the copy before the settlement. So if a node dies anywhere in between, the message comes
 // again, to whichever member, and goes to the same inbox; whoever has it there knows it by its message-id.
+//
+// When the lane is lost meanwhile, the group has the message back, and what becomes of it is the business of whoever gets it next. Trying on here would
+// bring its taker copies late, perhaps after it has forgotten that it had the message.
 func (d *device) handOver(e bridge.HandOver) {
-	ctx, cancel := context.WithTimeout(d.ctx, d.gw.opt.Bridge.Grace)
-	defer cancel()
-	var elsewhere bool
-	err := retryUntil(ctx, func(ctx context.Context) (err error) {
-		elsewhere, err = d.tryHandOver(ctx, e)
-		return err
-	})
-	if err != nil && d.ctx.Err() == nil {
-		d.log.Warn("a message of a shared subscription could not be handed over; it goes back to the group", zap.String("filter", e.Lane), zap.Error(err))
-	}
-	d.post(bridge.HandedOver{Delivery: e.Delivery, OK: err == nil, Elsewhere: elsewhere})
-}
-
-func (d *device) tryHandOver(ctx context.Context, e bridge.HandOver) (elsewhere bool, err error) {
 	l := d.lanes.sharedLane(e.Lane)
 	if l == nil {
-		return false, context.Canceled // unsubscribed meanwhile
+		d.post(bridge.HandedOver{Delivery: e.Delivery})
+		return
 	}
+	losses := l.losses.Load()
+	go func() { // at most as many as the machine gave credit for
+		ctx, cancel := context.WithTimeout(d.ctx, d.gw.opt.Bridge.Grace)
+		defer cancel()
+		var elsewhere bool
+		err := retryUntil(ctx, func(ctx context.Context) (err error) {
+			if d.lanes.sharedLane(e.Lane) != l || l.losses.Load() != losses {
+				return errLaneLost
+			}
+			elsewhere, err = d.tryHandOver(ctx, l, e)
+			return err
+		})
+		if err != nil && d.ctx.Err() == nil && !errors.Is(err, errLaneLost) {
+			d.log.Warn("a message of a shared subscription could not be handed over; it goes back to the group", zap.String("filter", e.Lane), zap.Error(err))
+		}
+		d.post(bridge.HandedOver{Delivery: e.Delivery, OK: err == nil, Elsewhere: elsewhere})
+	}()
+}
+
+// errLaneLost: the group has the message back.
+var errLaneLost = errors.New("the lane was lost, or left, while a message of it was handed over")
+
+func (d *device) tryHandOver(ctx context.Context, l *sharedLane, e bridge.HandOver) (elsewhere bool, err error) {
 	self := sessionstore.Member{Key: d.fence.Key, Incarnation: d.incarnation}
 	taker := self
 	if mapping.Unique(e.Identity) {
