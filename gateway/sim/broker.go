@@ -23,6 +23,7 @@ type broker struct {
 	waiting []func()
 	// unreadable: a message-id that is refused for good, or not, is so for each copy that comes.
 	unreadable map[string]bool
+	removed    map[string]bool // by name
 }
 
 type queue struct {
@@ -32,7 +33,9 @@ type queue struct {
 	ready     []*entry // by serial
 	consumers []*consumer
 	taken     []string // message-ids it ever took
-	everHeld  int
+	// stray: it was removed before, and made again by a node that had not heard of that. Its name is that of nothing any more; it expires on the bus
+	// when nobody receives from it.
+	stray bool
 }
 
 // entry is a message in one queue.
@@ -40,7 +43,9 @@ type entry struct {
 	serial     uint64
 	q          *queue
 	m          *message.Message
-	key        string // of the application message, for the oracle
+	r          *record // the application message, for the oracle
+	via        via
+	key        string // r's, and via
 	deliveries int
 	over       bool // settled for good
 }
@@ -53,7 +58,9 @@ type consumer struct {
 	gone      bool
 }
 
-func newBroker(w *world) *broker { return &broker{w: w, unreadable: map[string]bool{}} }
+func newBroker(w *world) *broker {
+	return &broker{w: w, unreadable: map[string]bool{}, removed: map[string]bool{}}
+}
 
 // cannotRead draws once for each message-id. Copies of a message can be on their way over two nodes, and a bus does not take one and
 // refuse the other for what it is.
@@ -78,7 +85,7 @@ func (b *broker) queue(name string) *queue {
 
 func (b *broker) ensure(inbox amqp.Inbox) error {
 	if b.queue(inbox.Name) == nil {
-		b.queues = append(b.queues, &queue{name: inbox.Name, single: inbox.SingleActive})
+		b.queues = append(b.queues, &queue{name: inbox.Name, single: inbox.SingleActive, stray: b.removed[inbox.Name]})
 	}
 	return nil
 }
@@ -100,10 +107,12 @@ func (b *broker) unbind(name string, patterns []string) error {
 }
 
 func (b *broker) remove(name string) error {
+	b.removed[name] = true
 	q := b.queue(name)
 	if q == nil {
 		return nil
 	}
+	b.w.oracle.queueGoes(q)
 	b.queues = slices.DeleteFunc(b.queues, func(other *queue) bool { return other == q })
 	for _, c := range slices.Clone(q.consumers) {
 		b.detach(c)
@@ -142,7 +151,7 @@ func (b *broker) transfer(conn *busConn, m *message.Message, settled bool, answe
 	case w.chance(p.busModifies):
 		b.refuse(m, answer, message.Outcome{Kind: message.Modified, DeliveryFailed: true})
 		return
-	case b.cannotRead(m):
+	case !direct(m) && b.cannotRead(m):
 		b.refuse(m, answer, message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: "amqp:decode-error"}})
 		return
 	}
@@ -150,7 +159,9 @@ func (b *broker) transfer(conn *busConn, m *message.Message, settled bool, answe
 	if b.route(m) {
 		o.Kind = message.Accepted
 	}
-	w.oracle.taken(m, o)
+	if !direct(m) {
+		w.oracle.taken(m, o)
+	}
 	w.log("bus     %v from %s: %s", m.Properties.MessageID, conn.c.n.id, o.Kind)
 	if w.chance(p.busCutsAfter) {
 		w.log("bus     %v: connection cut, outcome lost", m.Properties.MessageID)
@@ -187,38 +198,53 @@ func (b *broker) transferMarker(conn *busConn, m *message.Message, answer func(m
 
 func (b *broker) refuse(m *message.Message, answer func(message.Outcome), o message.Outcome) {
 	b.w.log("bus     %v: %s", m.Properties.MessageID, o.Kind)
-	if o.Kind == message.Rejected && o.Error.Info == nil {
+	switch {
+	case direct(m):
+	case o.Kind == message.Rejected && o.Error.Info == nil:
 		b.w.oracle.rejectedByBus(m)
-	} else {
+	default:
 		b.w.oracle.transferred(m)
 	}
 	b.w.after(b.w.between(0, 2*time.Millisecond), func() { answer(o) })
 }
 
-// route puts a message into each queue that matches and reports whether there was one.
+// direct reports whether a message is a node's copy for one inbox.
+func direct(m *message.Message) bool {
+	to, _ := mapping.ParseAddress(m.Properties.To)
+	return to.Queue != ""
+}
+
+// route puts a message into each queue that matches, or into the one it is for, and reports whether there was one.
 func (b *broker) route(m *message.Message) (routed bool) {
 	to, ok := mapping.ParseAddress(m.Properties.To)
 	if !ok {
 		b.w.fail("the bus got a message for %q", m.Properties.To)
 		return false
 	}
-	id, _ := m.Properties.MessageID.(string)
 	for _, q := range b.queues {
-		if !slices.ContainsFunc(q.patterns, func(p string) bool { return matches(p, to.Key) }) {
-			continue
+		if to.Queue == q.name || to.Queue == "" && slices.ContainsFunc(q.patterns, func(p string) bool { return matches(p, to.Key) }) {
+			routed = true
+			b.put(q, m)
 		}
-		routed = true
-		if b.dedup && slices.Contains(q.taken, id) {
-			continue
-		}
-		q.taken = append(q.taken, id)
-		b.serial++
-		e := &entry{serial: b.serial, q: q, m: m, key: keyOfMessage(m)}
-		q.ready = append(q.ready, e)
-		b.w.oracle.queued(e)
-		b.deliver(q)
+	}
+	if !routed && to.Queue != "" {
+		b.w.oracle.lapses(to.Queue, m)
 	}
 	return routed
+}
+
+func (b *broker) put(q *queue, m *message.Message) {
+	id, _ := m.Properties.MessageID.(string)
+	if b.dedup && slices.Contains(q.taken, id) && !direct(m) { // RabbitMQ, the one bus that copies are made on, has no duplicate detection
+		return
+	}
+	q.taken = append(q.taken, id)
+	b.serial++
+	e := &entry{serial: b.serial, q: q, m: m, r: b.w.oracle.records[keyOfMessage(m)], via: viaOf(q, m)}
+	e.key = e.r.key + e.via.suffix()
+	q.ready = append(q.ready, e)
+	b.w.oracle.queued(e)
+	b.deliver(q)
 }
 
 // matches is the topic exchange's rule: words between dots, * is one, # any number.
@@ -261,18 +287,21 @@ func (b *broker) credit(c *consumer, n int) {
 	b.deliver(c.q)
 }
 
-// deliver sends what is ready to who has credit. With a single active consumer that is the first only.
+// deliver sends what is ready to who has credit. With a single active consumer that is the first only; else they compete.
 func (b *broker) deliver(q *queue) {
 	for len(q.ready) > 0 {
-		var to *consumer
+		var with []*consumer
 		for i, c := range q.consumers {
 			if c.credit > 0 && (i == 0 || !q.single) {
-				to = c
-				break
+				with = append(with, c)
 			}
 		}
-		if to == nil {
+		if len(with) == 0 {
 			return
+		}
+		to := with[0]
+		if len(with) > 1 {
+			to = with[b.w.rng.IntN(len(with))]
 		}
 		e := q.ready[0]
 		q.ready = q.ready[1:]
@@ -299,13 +328,11 @@ func (b *broker) settle(c *consumer, e *entry, o message.Outcome) {
 	}
 	c.unsettled = slices.Delete(c.unsettled, i, i+1)
 	b.w.log("bus     %s: %s settled %s", c.q.name, e.key, o.Kind)
-	b.w.oracle.settled(e, o)
-	if o.Kind == message.Released || o.Kind == message.Modified {
+	b.w.oracle.settled(c, e, o)
+	if e.over = o.Kind != message.Released && o.Kind != message.Modified; !e.over {
 		b.giveBack(c.q, e)
 		b.deliver(c.q)
-		return
 	}
-	e.over = true
 }
 
 // giveBack puts an entry into its old place.

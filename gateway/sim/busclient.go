@@ -269,7 +269,10 @@ func (c *busClient) subscribe(inbox string, patterns []string, done func(error))
 }
 
 func (c *busClient) unsubscribe(inbox string, patterns []string, done func(error)) {
-	c.request(fmt.Sprintf("unbind %s %q", inbox, patterns), func() error { return c.n.w.broker.unbind(inbox, patterns) }, done)
+	c.request(fmt.Sprintf("unbind %s %q", inbox, patterns), func() error {
+		c.n.w.oracle.unbinds(c.n, inbox)
+		return c.n.w.broker.unbind(inbox, patterns)
+	}, done)
 }
 
 func (c *busClient) deleteInbox(inbox string, done func(error)) {

@@ -15,6 +15,13 @@ type conn struct {
 	sh         *shell // nil until the node has accepted it
 	up, down   *pipe
 	nodeClosed bool
+	asked      []asked // SUBSCRIBEs of the device
+}
+
+// asked is a filter of a SUBSCRIBE, and when it was sent.
+type asked struct {
+	filter string
+	at     time.Time
 }
 
 // dial connects a device to a node.

@@ -20,10 +20,11 @@ type device struct {
 	thinks     time.Duration // how long it may take to answer
 	filters    []subscription
 	receiveMax uint16
-	wills      bool // each of its connections has a Will
-	mortal     bool // it may go down with its node
-	gone       bool // and has, for good
-	patient    bool // its nodes must not notice by its silence that it is gone
+	wills      bool   // each of its connections has a Will
+	mortal     bool   // it may go down with its node
+	gone       bool   // and has, for good
+	group      string // the filter of its shared subscription, empty for none
+	patient    bool   // its nodes must not notice by its silence that it is gone
 
 	conn    *conn // nil while offline
 	online  bool  // CONNACK came
@@ -32,6 +33,9 @@ type device struct {
 	serial  int   // of connections, so that old timers know
 	offline *event
 	window  int // PUBLISH packets without answer that the server allows
+
+	completed int  // QoS 2 exchanges, as their receiver
+	unbound   bool // a node that did not own its session any more took a binding from it
 
 	known    bool                 // CONNACK has promised a session that is to be there next time
 	backlog  []*appMessage        // to be published, never sent
@@ -51,13 +55,25 @@ type subscription struct {
 	volatile  bool // comes and goes
 	wanted    bool
 	confirmed bool // SUBACK came in this session, and nothing else was asked since
+	ended     bool // UNSUBACK came, and nothing else was asked since
 }
 
 // appMessage is an application message as its publisher knows it.
 type appMessage struct {
-	key   string
-	topic string
-	qos   packet.QoS
+	key    string
+	topic  string
+	qos    packet.QoS
+	retain bool
+	remove bool // an empty payload removes what is retained; the key is "remove " and the topic then
+}
+
+// packet is the PUBLISH of it.
+func (m *appMessage) packet() *packet.Publish {
+	p := &packet.Publish{Topic: m.topic, QoS: m.qos, Retain: m.retain}
+	if !m.remove {
+		p.Payload = []byte(m.key)
+	}
+	return p
 }
 
 // outgoing is a QoS 1 or 2 exchange with the device as sender.
@@ -228,7 +244,7 @@ func (d *device) flush() {
 		d.backlog = d.backlog[1:]
 		d.w.oracle.published(d, m)
 		if m.qos == 0 {
-			d.conn.toNode(&packet.Publish{Topic: m.topic, Payload: []byte(m.key)})
+			d.conn.toNode(m.packet())
 			continue
 		}
 		o := &outgoing{appMessage: m, id: d.newID()}
@@ -242,7 +258,9 @@ func (d *device) send(o *outgoing) {
 		d.conn.toNode(&packet.Ack{Kind: packet.PUBREL, ID: o.id})
 		return
 	}
-	d.conn.toNode(&packet.Publish{Topic: o.topic, Payload: []byte(o.key), QoS: o.qos, ID: o.id, Dup: o.sent})
+	p := o.packet()
+	p.ID, p.Dup = o.id, o.sent
+	d.conn.toNode(p)
 	o.sent = true
 }
 
@@ -294,6 +312,8 @@ func (d *device) request(subscribe bool, index []int) {
 	p := &packet.Subscribe{ID: id}
 	for _, i := range index {
 		f := &d.filters[i]
+		f.ended = false
+		d.conn.asked = append(d.conn.asked, asked{f.filter, d.w.now})
 		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: f.filter, QoS: f.qos, NoLocal: f.noLocal})
 	}
 	d.w.oracle.subscriptionsChange(d)

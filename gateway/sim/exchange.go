@@ -1,7 +1,6 @@
 package sim
 
 import (
-	"slices"
 	"time"
 
 	"sluice/mqtt/packet"
@@ -83,7 +82,7 @@ func (d *device) answerAnd(p *packet.Ack, and func()) {
 }
 
 func (d *device) delivery(p *packet.Publish) {
-	w, key := d.w, string(p.Payload)
+	w, key := d.w, d.keyOf(p)
 	refused := packet.Success
 	answers := func() { w.oracle.answers(d, key, refused.Failed()) }
 	if d.version == packet.V5 && p.QoS > 0 && !w.healed && w.chance(d.refuses) {
@@ -154,6 +153,10 @@ func (d *device) released(id packet.ID) {
 	}
 	delete(d.holding, id)
 	d.holds--
+	d.completed++
+	if g := d.w.oracle.gotBy(d, key); g.completed == 0 {
+		g.completed = d.completed
+	}
 	d.answerAnd(&packet.Ack{Kind: packet.PUBCOMP, ID: id}, func() { d.w.oracle.answers(d, key, false) })
 }
 
@@ -183,8 +186,13 @@ func (d *device) suback(id packet.ID, reasons []packet.ReasonCode) {
 }
 
 func (d *device) unsuback(id packet.ID) {
-	if r := d.requests[id]; r != nil && !r.subscribe {
-		delete(d.requests, id)
+	r := d.requests[id]
+	if r == nil || r.subscribe {
+		return
+	}
+	delete(d.requests, id)
+	for _, i := range r.index {
+		d.filters[i].ended = true
 	}
 }
 
@@ -193,10 +201,16 @@ func (d *device) change() {
 	if !d.online || len(d.requests) > 0 {
 		return
 	}
-	i := slices.IndexFunc(d.filters, func(f subscription) bool { return f.volatile })
-	if i < 0 {
+	var volatile []int
+	for i, f := range d.filters {
+		if f.volatile {
+			volatile = append(volatile, i)
+		}
+	}
+	if len(volatile) == 0 {
 		return
 	}
+	i := volatile[d.w.rng.IntN(len(volatile))]
 	f := &d.filters[i]
 	if f.wanted && d.w.chance(0.5) {
 		f.wanted = false

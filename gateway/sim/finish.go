@@ -7,8 +7,8 @@ import (
 	"sluice/sessionstore"
 )
 
-// finish carries out bridge.Finish as gateway/finish.go does: no event is handled after it; deliveries go back to the bus, then the session is
-// released.
+// finish carries out bridge.Finish as gateway/finish.go does: no event is handled after it; the session is released while deliveries go back to the
+// bus.
 func (sh *shell) finish(e bridge.Finish) {
 	if sh.finished {
 		return
@@ -22,30 +22,53 @@ func (sh *shell) finish(e bridge.Finish) {
 		f()
 	}
 	sh.whenQuiet = nil
-	sh.ops.wait(func() { sh.leaveLanes(func() { sh.release(e) }) })
+	late := sh.ops.running
+	taken := false
+	both := 2
+	then := func() {
+		if both--; both > 0 {
+			return
+		}
+		if e.Opened && (taken || e.End && late) {
+			sh.removeStray()
+		}
+		sh.n.leave(sh)
+	}
+	sh.release(e, func(ours bool) {
+		taken = !ours
+		then()
+	})
+	sh.ops.wait(func() { sh.feeds.wait(func() { sh.leaveLanes(then) }) })
 }
 
 func (sh *shell) leaveLanes(then func()) {
 	sh.n.lane.remove(sh, sh.filters)
-	if sh.lane == nil || sh.lane.receiver == nil {
+	links := sh.receivers()
+	waiting := len(links)
+	if waiting == 0 {
 		then()
 		return
 	}
-	waiting := true
-	goOn := func() {
-		if waiting {
-			waiting = false
+	closed := func() {
+		if waiting--; waiting == 0 {
 			then()
 		}
 	}
-	sh.n.after(closeWait, goOn)
-	sh.lane.receiver.close(goOn)
+	sh.n.after(closeWait, func() {
+		if waiting > 0 {
+			waiting = 0
+			then()
+		}
+	})
+	for _, r := range links {
+		r.close(closed)
+	}
 }
 
 // release ends the ownership. The Will to publish and the inbox to remove are with the store from here on, as work for any node.
-func (sh *shell) release(e bridge.Finish) {
+func (sh *shell) release(e bridge.Finish, then func(ours bool)) {
 	if !e.Opened {
-		sh.gone()
+		then(true)
 		return
 	}
 	fate := sessionstore.WillDropped
@@ -56,13 +79,10 @@ func (sh *shell) release(e bridge.Finish) {
 		if work {
 			sh.n.upkeep.kick()
 		}
-		switch {
-		case errors.Is(err, sessionstore.ErrFenced):
-			sh.removeStray()
-		case err != nil:
+		if err != nil && !errors.Is(err, sessionstore.ErrFenced) {
 			sh.w.log("release %s %s: %v", sh.n.id, sh.key.ClientID, err)
 		}
-		sh.gone()
+		then(!errors.Is(err, sessionstore.ErrFenced))
 	})
 }
 
@@ -73,14 +93,10 @@ func (sh *shell) removeStray() {
 		return
 	}
 	n.store.get(sh.key, grace, func(s sessionstore.Session, err error) {
-		if err == nil && s.Inbox == l.inbox || err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
+		if err == nil && s.Incarnation == sh.incarnation || err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
 			return
 		}
 		r := &retrying{n: n, until: n.w.now.Add(grace)}
 		r.run(func(done func(error)) { n.bus.deleteInbox(l.inbox, done) }, func(error) {})
 	})
-}
-
-func (sh *shell) gone() {
-	sh.n.leave(sh)
 }

@@ -122,7 +122,7 @@ func (sh *shell) changeLanes(e bridge.ChangeLanes, done func()) {
 	leaveNode := func() {
 		sh.n.lane.remove(sh, e.NodeRemove)
 		sh.filters = without(sh.filters, e.NodeRemove)
-		flush()
+		sh.leaveGroups(e.SharedRemove, &result, flush)
 	}
 	leave := func() {
 		sh.lane.filters = without(sh.lane.filters, e.SessionRemove)
@@ -137,22 +137,32 @@ func (sh *shell) changeLanes(e bridge.ChangeLanes, done func()) {
 	}
 	joinNode := func() {
 		if len(e.NodeAdd) == 0 {
-			leave()
+			sh.joinGroups(e.SharedAdd, &result, leave)
 			return
 		}
 		sh.retry(func(done func(error)) { sh.n.lane.add(sh, e.NodeAdd, done) }, func(err error) {
 			result.Node = laneResult(err)
 			sh.filters = with(sh.filters, e.NodeAdd)
-			leave()
+			sh.joinGroups(e.SharedAdd, &result, leave)
+		})
+	}
+	retained := func() {
+		if len(e.Retained) == 0 || result.Session != bridge.LaneOK {
+			joinNode()
+			return
+		}
+		sh.copyRetained(e.Retained, func(err error) {
+			result.Session = laneResult(err)
+			joinNode()
 		})
 	}
 	if len(e.SessionAdd) == 0 {
-		joinNode()
+		retained()
 		return
 	}
 	sh.retry(func(done func(error)) { sh.joinSession(e.SessionAdd, done) }, func(err error) {
 		result.Session = laneResult(err)
-		joinNode()
+		retained()
 	})
 }
 
@@ -207,16 +217,25 @@ func (sh *shell) resumeLanes(e bridge.ResumeLanes) {
 		sh.lane.filters = with(sh.lane.filters, e.Session)
 		sh.lane.attach()
 	}
-	if len(e.Node) == 0 {
+	if len(e.Node)+len(e.Shared) == 0 {
 		return
 	}
 	sh.ops.add(func(done func()) {
-		sh.filters = with(sh.filters, e.Node)
-		sh.retry(func(done func(error)) { sh.n.lane.add(sh, e.Node, done) }, func(err error) {
-			if err != nil {
-				sh.post(bridge.LanesFailed{Result: laneResult(err)})
+		var result bridge.LanesChanged
+		finish := func() {
+			if worst := max(result.Node, result.Shared); worst != bridge.LaneOK {
+				sh.post(bridge.LanesFailed{Result: worst})
 			}
 			done()
+		}
+		if len(e.Node) == 0 {
+			sh.joinGroups(e.Shared, &result, finish)
+			return
+		}
+		sh.filters = with(sh.filters, e.Node)
+		sh.retry(func(done func(error)) { sh.n.lane.add(sh, e.Node, done) }, func(err error) {
+			result.Node = laneResult(err)
+			sh.joinGroups(e.Shared, &result, finish)
 		})
 	})
 }
@@ -227,6 +246,8 @@ func laneResult(err error) bridge.LaneResult {
 		return bridge.LaneOK
 	case errors.Is(err, sessionstore.ErrFenced):
 		return bridge.LaneFenced
+	case errors.Is(err, sessionstore.ErrFull):
+		return bridge.LaneFull
 	case errors.Is(err, amqp.ErrUnavailable), errors.Is(err, sessionstore.ErrUnavailable),
 		errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return bridge.LaneLost

@@ -25,6 +25,7 @@ const (
 	workWait     = 25 * time.Second
 	workBatch    = 32 // pieces
 	markerWait   = 2 * time.Second
+	retainedPage = 2 // topics; small, so that there are several pages
 	// readAhead is how many packets may have been read when reading is paused.
 	readAhead = 8
 
@@ -50,7 +51,7 @@ func bridgeConfig() bridge.Config {
 			ReceiveMaximum: receiveMaximum, InboundQoS2Max: 2 * receiveMaximum, MaximumPacketSize: 1 << 20,
 			OutboundWindow: outboundWindow, KeepAliveMax: 0, SessionExpiryMax: sessionExpiry, SubscriptionsMax: 20,
 			ConnectTimeout: 10 * time.Second, LingerTime: 5 * time.Second, OrphanTime: 30 * time.Second,
-			MaximumQoS: 2,
+			MaximumQoS: 2, RetainAvailable: true, SharedAvailable: true,
 		},
 		Grace: grace, QoS0Hold: time.Second,
 	}

@@ -34,7 +34,7 @@ func (w *world) unfinished() error {
 	if undone := w.oracle.undone(); undone != "" {
 		return errors.New(undone)
 	}
-	for _, check := range []func() error{w.ownerLeftovers, w.storeLeftovers, w.inboxLeftovers, w.busLeftovers, w.nodeLeftovers} {
+	for _, check := range []func() error{w.ownerLeftovers, w.storeLeftovers, w.inboxLeftovers, w.busLeftovers, w.groupLeftovers, w.nodeLeftovers} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -48,6 +48,9 @@ func (w *world) ownerLeftovers() error {
 		s := w.store.session(key)
 		if s == nil || s.Owner == "" {
 			continue
+		}
+		if w.device(key.ClientID).gone && w.oracle.unanswered[key] {
+			continue // it stays until the device comes back, or the node ends
 		}
 		serves := func(n *node) bool {
 			sh := n.directory[key]
@@ -121,7 +124,8 @@ func (w *world) busLeftovers() error {
 		if d := w.oracle.owner(q); d.receiveMax > 0 {
 			window = min(window, int(d.receiveMax))
 		}
-		if 2*c.credit <= window || c.credit > window {
+		// A session in a group gives half of its window to that, from then on.
+		if shared := len(s.Groups) > 0; !shared && 2*c.credit <= window || c.credit > window || c.credit == 0 {
 			return fmt.Errorf("credit: %s has %d at rest, the window is %d", q.name, c.credit, window)
 		}
 	}

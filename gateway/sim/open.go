@@ -17,9 +17,11 @@ func keyOf(clientID string) sessionstore.Key {
 
 // claimed is bridge.Opened with what the shell needs to know of the session.
 type claimed struct {
-	fence  sessionstore.Fence
-	lane   *sessionLane
-	opened bridge.Opened
+	fence       sessionstore.Fence
+	incarnation uint64
+	lane        *sessionLane
+	groups      []string
+	opened      bridge.Opened
 }
 
 // open answers session.OpenSession as gateway/open.go does: displace, claim, own.
@@ -72,8 +74,10 @@ func (sh *shell) claimed(answer *sessionstore.Claimed) {
 	}
 	sh.resumesFrom(s)
 	sh.post(claimed{
-		fence: sessionstore.Fence{Key: key, Epoch: s.Epoch},
-		lane:  &sessionLane{sh: sh, inbox: inboxOf(key.ClientID, s.Incarnation), made: s.Inbox != ""},
+		fence:       sessionstore.Fence{Key: key, Epoch: s.Epoch},
+		incarnation: s.Incarnation,
+		groups:      s.Groups,
+		lane:        &sessionLane{sh: sh, inbox: inboxOf(key.ClientID, s.Incarnation), made: s.Inbox != ""},
 		opened: bridge.Opened{
 			Present:         answer.Present,
 			State:           records.State(s),

@@ -21,7 +21,11 @@ type oracle struct {
 	got     map[receipt]*got
 	latest  map[string]uint64 // per queue: the greatest place in it of what was delivered for the first time
 	pending []*due
+	// unanswered are the sessions of which a claim had no answer in time. It may have been applied, or be, and nobody serves the session then.
+	unanswered map[sessionstore.Key]bool
 
+	topics    map[string]*retainedTopic
+	groups    map[string]*sharedGroup // by filter
 	wills     map[string]*will
 	standing  map[sessionstore.Key]*will // of the connections that the store takes for the owners
 	willOrder []*will
@@ -43,6 +47,8 @@ type record struct {
 	unflagged int      // copies on the bus that do not say that they may be duplicates
 	stored    int      // times the bus took it
 	copies    []*entry // in queues
+	ackedAt   time.Time
+	retained  bool // it came to the store, once at least
 }
 
 // due is a delivery owed to a subscriber.
@@ -62,16 +68,21 @@ type got struct {
 	exactly  int  // passed to the application at QoS 2
 	answered bool // the device's PUBACK or PUBREC is on its way
 	refused  bool // and it was negative
+	took     bool // or positive, once at least
+	// completed is how many QoS 2 exchanges the device had completed when it completed this one first.
+	completed int
 }
 
 // marks count what must happen now and then: a run in which nothing happens shows nothing.
 type marks struct {
 	published, acked, delivered, again, fenced, takeovers, duplicates, released  int
 	redelivered, resumed, sweeps, wills, worksAgain, spent, sweptWills, perished int
+
+	retained, removals, retainedCopies, retainedSent, shared, handedOver, elsewhere, groupsOver, refusedShared int
 }
 
 func newOracle(w *world) *oracle {
-	return &oracle{w: w, records: map[string]*record{}, got: map[receipt]*got{}, wills: map[string]*will{}, standing: map[sessionstore.Key]*will{}, handed: map[string]*handed{}, latest: map[string]uint64{}}
+	return &oracle{w: w, records: map[string]*record{}, got: map[receipt]*got{}, wills: map[string]*will{}, standing: map[sessionstore.Key]*will{}, handed: map[string]*handed{}, latest: map[string]uint64{}, topics: map[string]*retainedTopic{}, unanswered: map[sessionstore.Key]bool{}, groups: map[string]*sharedGroup{}}
 }
 
 func (o *oracle) gotBy(d *device, key string) *got {
@@ -83,7 +94,22 @@ func (o *oracle) gotBy(d *device, key string) *got {
 	return g
 }
 
-func keyOfMessage(m *message.Message) string { return string(m.Data[0]) }
+// payloadKey is the key of an application message as it is published: its payload, or what it removes.
+func payloadKey(topic string, payload []byte) string {
+	if len(payload) == 0 {
+		return "remove " + topic
+	}
+	return string(payload)
+}
+
+func keyOfMessage(m *message.Message) string {
+	var payload []byte
+	for _, d := range m.Data {
+		payload = append(payload, d...)
+	}
+	to, _ := mapping.ParseAddress(m.Properties.To)
+	return payloadKey(mapping.Topic(to.Key), payload)
+}
 
 // published: the device sends a message for the first time. Who has a confirmed subscription is owed it.
 func (o *oracle) published(d *device, m *appMessage) {
@@ -91,6 +117,9 @@ func (o *oracle) published(d *device, m *appMessage) {
 	o.records[m.key] = r
 	o.order = append(o.order, r)
 	o.marks.published++
+	if m.retain {
+		o.topic(m.topic).published = append(o.topic(m.topic).published, r)
+	}
 	if m.qos == 0 {
 		return
 	}
@@ -104,7 +133,7 @@ func (o *oracle) published(d *device, m *appMessage) {
 // owed: a subscription in force asks for the message at QoS 1 or 2.
 func (d *device) owed(r *record) bool {
 	return slices.ContainsFunc(d.filters, func(f subscription) bool {
-		return f.confirmed && f.qos > 0 && topic.Match(f.filter, r.topic) && !(f.noLocal && r.publisher == d)
+		return f.confirmed && !d.unbound && f.qos > 0 && topic.Match(f.filter, r.topic) && !(f.noLocal && r.publisher == d)
 	})
 }
 
@@ -112,6 +141,19 @@ func (o *oracle) subscriptionsChange(d *device) {
 	for _, due := range o.pending {
 		if due.d == d && !due.done && !d.owed(due.r) {
 			due.waived = true
+		}
+	}
+}
+
+// unbinds: a node has the bus take a binding from a session's queue. When another one owns the session by now, that one's bindings suffer: the bus has
+// no fence, and such a request can be under way for long. What the session is owed then cannot be told.
+func (o *oracle) unbinds(n *node, inbox string) {
+	for _, d := range o.w.devices {
+		s := o.w.store.session(keyOf(d.id))
+		if s != nil && s.Inbox == inbox && s.Owner != n.life {
+			o.w.log("oracle  %s unbinds late what is another's", n.id)
+			d.unbound = true
+			o.subscriptionsChange(d)
 		}
 	}
 }
@@ -217,14 +259,22 @@ func (o *oracle) acknowledged(d *device, m *appMessage, p *packet.Ack) {
 		o.w.fail("P1: %s got %s for %s, and no node had a positive outcome of the bus", d.id, packetText(p), m.key)
 	default:
 		r.acked = true
+		if r.ackedAt.IsZero() {
+			r.ackedAt = o.w.now
+		}
 		o.marks.acked++
 	}
 }
 
 // queued: a copy lies in a queue.
 func (o *oracle) queued(e *entry) {
-	r := o.records[e.key]
-	r.copies = append(r.copies, e)
+	e.r.copies = append(e.r.copies, e)
+	switch e.via {
+	case viaRetained:
+		o.marks.retainedCopies++
+	case viaHandOver:
+		o.marks.handedOver++
+	}
 }
 
 // owner is the device whose session has the queue, nil for the queue of a node.
@@ -237,11 +287,11 @@ func (o *oracle) owner(q *queue) *device {
 	return nil
 }
 
-// copies of a message that the sessions of a device have, or had, in their queues.
+// copies of a message that the sessions of a device have, or had, in their queues. The key says by which way.
 func (o *oracle) copies(d *device, key string) []*entry {
 	var list []*entry
-	for _, e := range o.records[key].copies {
-		if o.owner(e.q) == d {
+	for _, e := range o.record(key).copies {
+		if e.key == key && o.owner(e.q) == d {
 			list = append(list, e)
 		}
 	}
@@ -250,7 +300,7 @@ func (o *oracle) copies(d *device, key string) []*entry {
 
 // delivered: a device's application gets a message, or refuses it.
 func (o *oracle) delivered(d *device, p *packet.Publish, key string, taken bool) {
-	r := o.records[key]
+	r := o.record(key)
 	if r == nil || r.topic != p.Topic || p.QoS > r.qos {
 		o.w.fail("%s got %s, which nobody published so", d.id, packetText(p))
 		return
@@ -258,6 +308,14 @@ func (o *oracle) delivered(d *device, p *packet.Publish, key string, taken bool)
 	g := o.gotBy(d, key)
 	g.times++
 	o.marks.delivered++
+	switch suffixOf(key) {
+	case viaRetained.suffix():
+		o.retainedDelivered(d, p, r, key, taken)
+		return
+	case viaHandOver.suffix():
+		o.sharedDelivered(d, p, r, key, taken)
+		return
+	}
 	if p.QoS == 0 {
 		return
 	}
@@ -300,13 +358,20 @@ func (o *oracle) firstInOrder(d *device, r *record) {
 // answers: the device sends its PUBACK or PUBREC.
 func (o *oracle) answers(d *device, key string, refused bool) {
 	g := o.gotBy(d, key)
-	g.answered, g.refused = true, g.refused || refused
+	g.answered, g.refused, g.took = true, g.refused || refused, g.took || !refused
 }
 
 // settled: a node settles a delivery. P2.
-func (o *oracle) settled(e *entry, outcome message.Outcome) {
-	d, r := o.owner(e.q), o.records[e.key]
-	if d == nil {
+func (o *oracle) settled(c *consumer, e *entry, outcome message.Outcome) {
+	d, r := o.owner(e.q), e.r
+	switch {
+	case e.via == viaGroup:
+		o.settledByMember(c, e, outcome)
+		return
+	case d == nil:
+		return
+	case e.via != viaTopic:
+		o.copySettled(d, e, outcome)
 		return
 	}
 	g := o.gotBy(d, e.key)
@@ -336,6 +401,8 @@ func secondCopy(e *entry, r *record) bool {
 type shellWatch struct {
 	fenced  bool // a write of it was refused: another connection owns the session
 	resumed map[string]sessionstore.Outbound
+	sent    map[packet.ID]string // the key of what went out under an identifier
+	refused map[string]bool      // keys that the device refused, since a shared lane was attached
 	since   time.Time
 }
 
@@ -354,8 +421,9 @@ func (o *oracle) sends(sh *shell, p packet.Packet) {
 	}
 	d := sh.conn.d
 	if publish, ok := p.(*packet.Publish); ok && publish.QoS == 0 {
-		o.gotBy(d, string(publish.Payload)).atQoS0 = true
+		o.gotBy(d, d.keyOf(publish)).atQoS0 = true
 	}
+	sh.notes(p)
 	if !d.persistent || sh.epoch == 0 || sh.epoch != o.w.store.epochs[sh.key] {
 		return
 	}
@@ -375,7 +443,7 @@ func (o *oracle) sends(sh *shell, p packet.Packet) {
 }
 
 func (o *oracle) sendsPublish(sh *shell, s *sessionstore.Session, p *packet.Publish) {
-	key := string(p.Payload)
+	key := sh.conn.d.keyOf(p)
 	if p.QoS == 2 && !slices.ContainsFunc(s.Outbound, func(r sessionstore.Outbound) bool { return r.PacketID == uint16(p.ID) && !r.Released }) {
 		o.w.fail("P3: %s sends %s to %s, which is not recorded", sh.n.id, packetText(p), sh.conn.d.id)
 	}
@@ -383,12 +451,12 @@ func (o *oracle) sendsPublish(sh *shell, s *sessionstore.Session, p *packet.Publ
 	if p.QoS == 0 || len(copies) != 1 || o.w.now.Sub(sh.watch.since) > 20*time.Second {
 		return
 	}
-	id, _ := copies[0].m.Properties.MessageID.(string)
-	was, resumed := sh.watch.resumed["s:"+id]
+	id := copies[0].identity()
+	was, resumed := sh.watch.resumed[id]
 	if !resumed {
 		return
 	}
-	delete(sh.watch.resumed, "s:"+id)
+	delete(sh.watch.resumed, id)
 	if uint16(p.ID) != was.PacketID || !p.Dup {
 		o.w.fail("P3: %s sends %s to %s, which was begun under identifier %d", sh.n.id, packetText(p), sh.conn.d.id, was.PacketID)
 	}

@@ -28,14 +28,19 @@ type shell struct {
 	closing  bool
 	rx       []packet.Packet // arrived and not read; nil is the end of the stream
 
-	key       sessionstore.Key
-	fence     sessionstore.Fence
-	epoch     uint64 // ours; zero before the claim
-	lostEpoch uint64 // the newest another connection is known to have
-	lane      *sessionLane
-	ops       opQueue
-	filters   []string // on the node lane
-	will      string   // key of the Will
+	key   sessionstore.Key
+	fence sessionstore.Fence
+	// incarnation is the session's.
+	incarnation uint64
+	epoch       uint64 // ours; zero before the claim
+	lostEpoch   uint64 // the newest another connection is known to have
+	lane        *sessionLane
+	shared      []*sharedLane
+	ops         opQueue
+	feeds       opQueue  // retained messages for new QoS 0 subscriptions
+	copies      uint64   // of retained messages, counted for their message-ids
+	filters     []string // on the node lane
+	will        string   // key of the Will
 
 	deadline, armed time.Time
 	timer           *event
@@ -95,7 +100,8 @@ func (sh *shell) post(ev bridge.Event) {
 func (sh *shell) handle(ev bridge.Event) {
 	switch e := ev.(type) {
 	case claimed:
-		sh.fence, sh.lane = e.fence, e.lane
+		sh.fence, sh.incarnation, sh.lane = e.fence, e.incarnation, e.lane
+		sh.leaveOrphaned(e.groups, e.opened.State)
 		ev = e.opened
 	case timerFired:
 		if !sh.deadlineDue() {
@@ -129,11 +135,19 @@ func (sh *shell) perform(e bridge.Effect) {
 	case session.Recall:
 		sh.recall()
 	case bridge.SettleDelivery:
-		sh.lane.receiver.settle(e.Tag, e.Outcome)
-	case session.GrantCredit:
-		if sh.lane != nil && sh.lane.receiver != nil {
-			sh.lane.receiver.issueCredit(int(e.N))
+		if r := sh.receiver(e.Lane); r != nil {
+			r.settle(e.Tag, e.Outcome)
 		}
+	case session.GrantCredit:
+		if r := sh.receiver(e.Lane); r != nil {
+			r.issueCredit(int(e.N))
+		}
+	case bridge.HandOver:
+		sh.handOver(e)
+	case bridge.StoreRetained:
+		sh.storeRetained(e)
+	case bridge.SendRetained:
+		sh.feeds.add(func(done func()) { sh.sendRetained(e.Filters, done) })
 	case bridge.ChangeLanes:
 		sh.ops.add(func(done func()) { sh.changeLanes(e, done) })
 	case bridge.ResumeLanes:
@@ -150,7 +164,6 @@ func (sh *shell) perform(e bridge.Effect) {
 		sh.conn.closeByNode()
 	case bridge.Finish:
 		sh.finish(e)
-	case bridge.SendRetained: // the workload retains nothing
 	case bridge.Report:
 	default:
 		panic(fmt.Sprintf("sim: unknown effect %T", e))
@@ -195,6 +208,7 @@ func (sh *shell) read() {
 		}
 		p := sh.rx[0]
 		sh.rx = sh.rx[1:]
+		sh.reads(p)
 		if p == nil {
 			sh.post(session.ConnectionLost{})
 			return

@@ -250,7 +250,12 @@ func (c *storeClient) claim(req sessionstore.ClaimRequest, late func() bool, don
 			applied = true
 		}
 		return err
-	}, func(err error) { done(answer, err) })
+	}, func(err error) {
+		if errors.Is(err, sessionstore.ErrUnavailable) {
+			c.n.w.oracle.unanswered[req.Key] = true
+		}
+		done(answer, err)
+	})
 }
 
 func (c *storeClient) write(f sessionstore.Fence, ops []sessionstore.Op, done func(error)) {

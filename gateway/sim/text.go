@@ -14,7 +14,7 @@ func packetText(p packet.Packet) string {
 	case *packet.Connack:
 		return fmt.Sprintf("CONNACK present=%t 0x%02X", p.SessionPresent, byte(p.Reason))
 	case *packet.Publish:
-		return fmt.Sprintf("PUBLISH %d qos=%d dup=%t %s %s", p.ID, p.QoS, p.Dup, p.Topic, p.Payload)
+		return fmt.Sprintf("PUBLISH %d qos=%d dup=%t retain=%t %s %s", p.ID, p.QoS, p.Dup, p.Retain, p.Topic, p.Payload)
 	case *packet.Ack:
 		return fmt.Sprintf("%s %d 0x%02X", ackNames[p.Kind-packet.PUBACK], p.ID, byte(p.Reason))
 	case *packet.Subscribe:

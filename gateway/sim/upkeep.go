@@ -102,15 +102,16 @@ func (u *upkeep) do(w sessionstore.Work) {
 	n := u.n
 	until := n.w.now.Add(workWait)
 	finish := func() { n.store.finish(w) }
+	dissolve := func() { n.dissolve(w, until, finish) }
 	removeInbox := func() {
 		if w.Inbox == "" {
-			finish()
+			dissolve()
 			return
 		}
 		r := &retrying{n: n, until: until}
 		r.run(func(done func(error)) { n.bus.deleteInbox(w.Inbox, done) }, func(err error) {
 			if err == nil {
-				finish()
+				dissolve()
 			}
 		})
 	}

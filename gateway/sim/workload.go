@@ -3,6 +3,7 @@ package sim
 import (
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"sluice/mqtt/packet"
@@ -66,14 +67,19 @@ func (w *world) recover() {
 	}
 }
 
-// rest lets the world idle until every claim of work is over: what is done stays done.
+// rest lets the world idle until every claim of work is over: what is done stays done. Somebody new asks what is retained.
 func (w *world) rest() {
 	w.log("everything is done")
+	fresh := w.fresh()
 	w.run(w.now.Add(sessionstore.WorkLease + 2*duePause))
 	if w.stopped != nil {
 		return
 	}
-	if err := w.unfinished(); err != nil {
+	err := w.unfinished()
+	if err == nil {
+		err = w.oracle.retainedFor(fresh)
+	}
+	if err != nil {
 		w.fail("liveness: everything was done, and then %w", err)
 	}
 }
@@ -105,12 +111,13 @@ func (w *world) populate() {
 		d.patient = w.chance(0.4)
 		d.mortal = w.chance(0.3)
 		d.subscribes()
+		d.joins()
 		w.devices = append(w.devices, d)
 		d.offline = w.after(w.between(10*time.Millisecond, 2*time.Second), d.connect)
 	}
 }
 
-var filters = []string{"t/0", "t/1", "t/2", "t/+", "t/#", "+/1", "#"}
+var filters = []string{"t/0", "t/1", "t/2", "t/+", "t/#", "+/1", "#", "r/#", "r/+/d1.0"}
 
 func (d *device) subscribes() {
 	w := d.w
@@ -123,6 +130,54 @@ func (d *device) subscribes() {
 	if w.chance(0.5) {
 		d.filters = append(d.filters, subscription{filter: "t/1/#", qos: 1, wanted: w.chance(0.5), volatile: true})
 	}
+	if w.chance(0.4) {
+		d.filters = append(d.filters, subscription{filter: "r/x/#", qos: packet.QoS(w.rng.IntN(3)), wanted: w.chance(0.5), volatile: true})
+	}
+}
+
+// joins has a device be a member of a group, which comes and goes. What it gets of the group's topics it gets as a member: no other filter of it
+// matches them.
+func (d *device) joins() {
+	w := d.w
+	if w.chance(0.3) {
+		return
+	}
+	d.filters = slices.DeleteFunc(d.filters, func(f subscription) bool { return f.filter == "#" })
+	d.group = groupFilters[0]
+	if w.chance(0.3) {
+		d.group = groupFilters[1]
+	}
+	d.filters = append(d.filters, subscription{filter: d.group, qos: w.rather2(), wanted: w.chance(0.8), volatile: true})
+}
+
+// rather2 is a QoS, that with the most rules more often than not.
+func (w *world) rather2() packet.QoS { return min(packet.QoS(w.rng.IntN(5)), 2) }
+
+var groupFilters = []string{"$share/a/g/#", "$share/b/g/+/1"}
+
+// retains has a device publish messages that are retained. One topic has one publisher and one QoS, for only then there is an order; and each is
+// removed once at most, so that a message without payload can be told from others.
+func (d *device) retains(storm time.Duration) {
+	w := d.w
+	if w.chance(0.6) {
+		return
+	}
+	for i := range 1 + w.rng.IntN(2) {
+		name, qos := fmt.Sprintf("r/x/%s.%d", d.id, i), packet.QoS(w.rng.IntN(3))
+		times := make([]time.Duration, 2+w.rng.IntN(5))
+		for k := range times {
+			times[k] = w.between(0, storm)
+		}
+		slices.Sort(times)
+		removal := w.rng.IntN(2 * len(times))
+		for k, at := range times {
+			m := &appMessage{key: fmt.Sprintf("%s-r%d-%d", d.id, i, k), topic: name, qos: qos, retain: true}
+			if m.remove = k == removal; m.remove {
+				m.key = payloadKey(name, nil)
+			}
+			w.after(at, func() { d.publish(m) })
+		}
+	}
 }
 
 // employ has the devices publish during the storm.
@@ -134,8 +189,12 @@ func (w *world) employ(storm time.Duration) {
 				at = at.Truncate(5 * time.Second) // bursts
 			}
 			m := &appMessage{key: fmt.Sprintf("%s-%d", d.id, n), topic: fmt.Sprintf("t/%d", w.rng.IntN(3)), qos: packet.QoS(w.rng.IntN(3))}
+			if w.chance(0.4) {
+				m.topic, m.qos = fmt.Sprintf("g/x/%d", w.rng.IntN(2)), w.rather2()
+			}
 			w.after(at, func() { d.publish(m) })
 		}
+		d.retains(storm)
 	}
 }
 

@@ -159,4 +159,54 @@ var defects = []defect{
 		name: "a lane joined after Finish", file: "gateway/bridge/bridge.go", seeds: 300,
 		edits: []edit{{"\tif b.finished {\n", "\tif false {\n"}},
 	},
+	{
+		name: "shared: settled before the copy is in an inbox", file: "gateway/bridge/shared.go", seeds: 100,
+		edits: []edit{{
+			"Topic: d.topic, Identity: d.identity})\n}\n\n// handedOver",
+			"Topic: d.topic, Identity: d.identity}, SettleDelivery{Lane: d.lane, Tag: d.tag, Outcome: message.Outcome{Kind: message.Accepted}})\n}\n\n// handedOver",
+		}},
+	},
+	{
+		name: "shared: who has taken a message is forgotten", file: "sessionstore/memory/group.go", seeds: 500,
+		edits: []edit{{"if first, taken := from.taken[identity]; taken {", "if first, taken := from.taken[identity]; taken && first == by {"}},
+	},
+	{
+		name: "shared: a group is left at every disconnect", file: "sessionstore/memory/store.go", seeds: 50,
+		edits: []edit{{
+			"\t\theld.release(held.epoch, req.Now, s.now())\n\t}\n\tif req.End",
+			"\t\theld.release(held.epoch, req.Now, s.now())\n\t\tfor filter := range held.groups {\n\t\t\tg := sessionstore.Group{Tenant: f.Key.Tenant, Filter: filter}\n" +
+				"\t\t\ts.mu.Unlock()\n\t\t\t_, _ = s.Leave(ctx, g, f)\n\t\t\ts.mu.Lock()\n\t\t}\n\t}\n\tif req.End",
+		}},
+	},
+	{
+		name: "shared: a group is not left with UNSUBSCRIBE", file: "gateway/bridge/lanes.go", seeds: 100,
+		edits: []edit{{"\t\t\tc.SharedRemove = append(c.SharedRemove, f)\n", ""}},
+	},
+	{
+		name: "shared: a session that ends stays a member", file: "sessionstore/memory/work.go", seeds: 100,
+		edits: []edit{{"inbox: held.inbox, groups: held.joined(),", "inbox: held.inbox,"}},
+	},
+	{
+		name: "shared: what was completed without a session is forgotten", file: "mqtt/session/completed.go", seeds: 4000,
+		edits: []edit{{"\td := &m.down\n\td.lastOrder++\n", "\tif !m.persistent() {\n\t\treturn\n\t}\n\td := &m.down\n\td.lastOrder++\n"}},
+	},
+	{
+		name: "retained before the bus has taken it", file: "gateway/bridge/uplink.go", seeds: 20,
+		edits: []edit{{
+			"\tu.entries = append(u.entries, entry)\n\tif !u.holding {\n",
+			"\tu.entries = append(u.entries, entry)\n\tif entry.retained() {\n\t\tout = append(out, StoreRetained{Packet: e.Packet, Received: now})\n\t}\n\tif !u.holding {\n",
+		}},
+	},
+	{
+		name: "retained: stored beside the one before of its topic", file: "gateway/bridge/retained.go", seeds: 4000,
+		edits: []edit{{"\t\twaiting[e.topic] = true\n", "\t\tif e.answer == nil {\n\t\t\twaiting[e.topic] = true\n\t\t}\n"}},
+	},
+	{
+		name: "retained: removed from nowhere", file: "sessionstore/memory/retained.go", seeds: 100,
+		edits: []edit{{"\t\t\tkept.remove(r.Topic)\n", ""}},
+	},
+	{
+		name: "retained: RETAIN is not set", file: "mqtt/session/route.go", seeds: 100,
+		edits: []edit{{"\tr.retain = r.retain || msg.Retained\n", ""}},
+	},
 }
