@@ -30,6 +30,12 @@ test: check services-up ## everything: checks, then all tests with the race dete
 	@eval "$$($(SERVICES) env)"; \
 	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -p $(P) $(if $(RUN),-run '$(RUN)') ./...
 
+.PHONY: test-artemis
+test-artemis: toolchain ## the bus client against a real ActiveMQ Artemis, which it starts (needs Java 17 and Maven)
+	@$(SERVICES) up artemis
+	@eval "$$($(SERVICES) env)"; \
+	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -tags artemis -run '^TestArtemis$(if $(RUN),.*$(RUN))' ./amqp/client
+
 .PHONY: check
 check: toolchain fmt-check vet imports-check ## what needs no service: toolchain, gofmt, go vet, import rules
 

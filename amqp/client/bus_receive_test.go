@@ -80,7 +80,7 @@ func testReleaseRestoresPosition(t *testing.T, url string) {
 	if got := texts(again); !slices.Equal(got, []string{"1", "3", "5"}) {
 		t.Errorf("after releasing 3 and 1 came %v", got)
 	}
-	if !again[0].Redelivered || !again[1].Redelivered || again[2].Redelivered {
+	if tellsRedelivered && (!again[0].Redelivered || !again[1].Redelivered) || again[2].Redelivered {
 		t.Error("redelivered is not told")
 	}
 	closeReceiver(t, rcv)
@@ -235,7 +235,7 @@ func testCutConnection(t *testing.T, url string) {
 			t.Errorf("tag %d came twice", d.Tag)
 		}
 		tags[d.Tag] = true
-		if want := i >= 11 && i < 18; d.Redelivered != want {
+		if want := i >= 11 && i < 18; d.Redelivered != want && (tellsRedelivered || !want) {
 			t.Errorf("delivery %d (%s): redelivered %v", i, text(d), d.Redelivered)
 		}
 	}

@@ -17,7 +17,7 @@ type Client struct {
 	publishers []*publisher
 	pool       *pool
 	management *management
-	topology   topology.Family
+	family     *family
 
 	// closing ends first: nothing new is begun. hard ends when Close's patience does, and cuts what is still under way.
 	closing, hard     context.Context
@@ -59,12 +59,16 @@ func Open(o Options) (*Client, error) {
 	supervise := func(name string, serve func(context.Context, *connection)) *supervisor {
 		return &supervisor{name: name, options: &c.options, endpoints: endpoints, log: o.Logger, serve: serve}
 	}
+	c.management = newManagement(c, supervise)
+	if c.family, err = newFamily(c); err != nil {
+		c.stopHard()
+		return nil, err
+	}
+	c.pool = newPool(c, supervise)
 	for i := range o.Connections {
 		c.startPublisher(i, supervise)
 	}
-	c.pool = newPool(c, supervise)
-	c.management = newManagement(c, supervise)
-	c.topology = topology.NewBindings(c.management, o.Exchange)
+	c.supervise(c.management.sup)
 	return c, nil
 }
 
@@ -78,7 +82,9 @@ func (c *Client) startPublisher(i int, supervise supervise) {
 	}
 	p.supervisor = supervise(fmt.Sprintf("publish-%d", i), func(ctx context.Context, conn *connection) {
 		c.learn(conn.info)
-		p.serve(ctx, conn, &c.options, c.closing.Done())
+		if c.family.usable(conn) {
+			p.serve(ctx, conn, &c.options, c.closing.Done())
+		}
 	})
 	c.publishers = append(c.publishers, p)
 	c.supervise(p.supervisor)
@@ -107,6 +113,7 @@ func (p *publisher) serve(ctx context.Context, conn *connection, o *Options, sto
 }
 
 func (c *Client) learn(info amqp.Info) {
+	c.family.choose(topology.KindOf(info.Product))
 	c.infoMu.Lock()
 	defer c.infoMu.Unlock()
 	if !c.infoKnown {
@@ -129,6 +136,10 @@ func (c *Client) Info() amqp.Info {
 // has another link. A caller that wants order kept re-sends from the first one that was not accepted. A message that cannot be encoded, or is
 // larger than the bus takes, is Rejected here.
 func (c *Client) Publish(shard uint32, m *message.Message, settled bool, done func(message.Outcome)) {
+	if c.family.isDiverts() {
+		to, tell := m.Properties.To, done
+		done = func(o message.Outcome) { tell(c.family.Outcome(to, o)) }
+	}
 	p := c.publishers[int(shard)%len(c.publishers)]
 	lanes := p.unsettled
 	if settled {
@@ -155,42 +166,61 @@ func (c *Client) Ready(context.Context) error {
 			}
 		}
 	}
-	return c.management.ready()
+	if err := c.management.ready(); err != nil {
+		return err
+	}
+	return c.family.ready()
 }
 
 // EnsureInbox implements amqp.Bus.
 func (c *Client) EnsureInbox(ctx context.Context, inbox amqp.Inbox) error {
-	return c.topology.EnsureInbox(ctx, inbox)
+	f, err := c.family.wait(ctx)
+	if err != nil {
+		return err
+	}
+	return f.EnsureInbox(ctx, inbox)
 }
 
 // Subscribe implements amqp.Bus.
 func (c *Client) Subscribe(ctx context.Context, inbox string, patterns []string) error {
-	return c.topology.Subscribe(ctx, inbox, patterns)
+	f, err := c.family.wait(ctx)
+	if err != nil {
+		return err
+	}
+	return f.Subscribe(ctx, inbox, patterns)
 }
 
 // Unsubscribe implements amqp.Bus.
 func (c *Client) Unsubscribe(ctx context.Context, inbox string, patterns []string) error {
-	return c.topology.Unsubscribe(ctx, inbox, patterns)
+	f, err := c.family.wait(ctx)
+	if err != nil {
+		return err
+	}
+	return f.Unsubscribe(ctx, inbox, patterns)
 }
 
-// InboxAddress implements amqp.Bus.
-func (c *Client) InboxAddress(inbox string) string { return c.topology.Source(inbox) }
+// InboxAddress implements amqp.Bus. Before the first connection it is RabbitMQ's, unless Options.Kind says what the bus is.
+func (c *Client) InboxAddress(inbox string) string { return c.family.now().Source(inbox) }
 
 // DeleteInbox implements amqp.Bus. It waits a little until the inbox has no receiver: RabbitMQ 4.3.6 ends the whole AMQP session, and with it the
 // receivers of many others, when a detach, or credit, of one link meets the end of its queue.
 func (c *Client) DeleteInbox(ctx context.Context, inbox string) error {
-	if err := c.awaitDetached(ctx, inbox); err != nil {
+	f, err := c.family.wait(ctx)
+	if err != nil {
 		return err
 	}
-	return c.topology.DeleteInbox(ctx, inbox)
+	if err := awaitDetached(ctx, f, inbox); err != nil {
+		return err
+	}
+	return f.DeleteInbox(ctx, inbox)
 }
 
 // awaitDetached gives the receivers of an inbox detachWait to go, then it is content.
-func (c *Client) awaitDetached(ctx context.Context, inbox string) error {
+func awaitDetached(ctx context.Context, f topology.Family, inbox string) error {
 	limit := time.NewTimer(detachWait)
 	defer limit.Stop()
 	for pause := detachFirst; ; pause *= 2 {
-		if n, err := c.topology.Receivers(ctx, inbox); err != nil || n == 0 {
+		if n, err := f.Receivers(ctx, inbox); err != nil || n == 0 {
 			return err
 		}
 		next := time.NewTimer(pause)

@@ -9,6 +9,7 @@
 //	Client ── supervisor ×Connections ── connection ── lane, lane, ...         publish.go, lane.go
 //	       ── pool ── supervisor ×n ──── connection ── slot (session) ── link  pool.go, receiver.go, settle.go
 //	       ── supervisor ───────────────── connection ── management pair       management.go
+//	       ── family: what kind of bus it is, and so how it wants to be spoken to   family.go
 //
 // A supervisor keeps one connection up for ever. A connection owns its net.Conn (netconn.go), which gathers small writes into few
 // system calls and passes every inbound frame through the frame guard (guard.go).
@@ -24,5 +25,7 @@
 //     Options.SendTimeout costs the connection.
 //   - The library never decodes a message that came from the bus: the guard hands it over as opaque bytes, and decode.go reads them. A message
 //     that cannot be read is a Delivery with Malformed set, never a lost link and never a panic.
+//   - Nothing is sent or received before the bus is known and set up (family.go): what one kind of bus takes for an inbox, another makes
+//     into something else.
 //   - Every delivery is settled at most once, and only on the link on which it came.
 package client

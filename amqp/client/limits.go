@@ -95,6 +95,13 @@ const (
 	managementWait = 5 * time.Second
 	// managementTimeout is how long a request may stay unanswered. Declaring a queue is a cluster-wide write and slow under load.
 	managementTimeout = 30 * time.Second
+	// sweepEvery is how often what expired inboxes have left on the bus is looked for, on buses where they leave something. It asks for all names.
+	sweepEvery = 15 * time.Minute
+	// copiesRemembered is how many originals a link remembers, to drop further copies of them. The bus makes the copies in one go, so that only what
+	// its other threads route at that moment comes between: a few messages for each core.
+	copiesRemembered = 64
 	// maxManagementRequest is the largest request, in bytes: it must fit one frame, or RabbitMQ's session crashes.
 	maxManagementRequest = 32 << 10
+	// maxJSONRequest is Artemis' largest request, in bytes: from 100 KiB on it keeps a message in a file. Twice MQTT's longest filter fits.
+	maxJSONRequest = 100<<10 - 1
 )

@@ -12,14 +12,12 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/amqp"
+	"sluice/amqp/message"
 	"sluice/amqp/topology"
 )
 
-// management is the link pair to the bus's management node: HTTP's verbs and status codes as AMQP messages. It has a connection of its own,
-// because a refused request ends the session at RabbitMQ.
-//
-// The order at the attach matters: receiver first, both links of the same name, the sender's source equal to the receiver's target, and credit
-// for the answer before the request.
+// management is the pair of links to the bus's management node. It has a connection of its own, because a refused request ends the session at RabbitMQ.
+// What is said on the links differs from bus to bus: see dialect.
 type management struct {
 	client *Client
 	sup    *supervisor
@@ -48,15 +46,27 @@ func (c *call) finish(resp topology.Response, err error) {
 	})
 }
 
-const (
-	managementNode = "/management"
-	replyTo        = "$me"
-)
+// dialect is how the management node of one kind of bus is spoken to. It belongs to one pair of links.
+type dialect interface {
+	attach(s *goamqp.Session) (*goamqp.Sender, *goamqp.Receiver, error)
+	// largest is the largest request, in bytes.
+	largest() int
+	// request makes the message of a request; its answer is known by the id.
+	request(r topology.Request, id string) (*goamqp.Message, error)
+	// response reads an answer. An error is one for the request with this id.
+	response(m *message.Message) (id string, r topology.Response, err error)
+}
+
+func dialectOf(kind topology.Kind) dialect {
+	if kind == topology.Diverts {
+		return &jsonOperations{}
+	}
+	return httpVerbs{}
+}
 
 func newManagement(c *Client, supervise supervise) *management {
 	m := &management{client: c, queue: make(chan *call, managementQueue), up: make(chan struct{})}
 	m.sup = supervise("management", m.serve)
-	c.supervise(m.sup)
 	return m
 }
 
@@ -174,6 +184,7 @@ func (m *management) waitUp(ctx context.Context) error {
 
 // serve keeps a pair up on c.
 func (m *management) serve(_ context.Context, c *connection) {
+	m.client.learn(c.info)
 	var wait backoff
 	for c.alive() {
 		err := m.pair(c)
@@ -192,13 +203,17 @@ func (m *management) serve(_ context.Context, c *connection) {
 
 // pair opens the two links and serves requests until they are lost or the client closes.
 func (m *management) pair(c *connection) error {
-	p := &pair{owner: m, conn: c, slots: make(chan struct{}, managementPipeline), lost: make(chan struct{})}
+	p := &pair{owner: m, conn: c, dialect: dialectOf(m.client.family.kind), slots: make(chan struct{}, managementPipeline), lost: make(chan struct{})}
 	session, err := c.newSession()
 	if err != nil {
 		return err
 	}
 	defer c.endSession(session)
-	if err = c.within("attach", func() error { return p.attach(session) }); err != nil {
+	err = c.within("attach", func() (err error) {
+		p.sender, p.receiver, err = p.dialect.attach(session)
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	m.set(true, nil)
@@ -215,6 +230,7 @@ func (m *management) pair(c *connection) error {
 type pair struct {
 	owner    *management
 	conn     *connection
+	dialect  dialect
 	sender   *goamqp.Sender
 	receiver *goamqp.Receiver
 	slots    chan struct{} // one for each request that may be unanswered
@@ -224,20 +240,6 @@ type pair struct {
 	inflight []*call // in the order of sending
 	next     uint64
 	err      error
-}
-
-func (p *pair) attach(session *goamqp.Session) (err error) {
-	const name = "management-link-pair"
-	paired := map[string]any{"paired": true}
-	settled := goamqp.SenderSettleModeSettled
-	p.receiver, err = session.NewReceiver(context.Background(), managementNode, &goamqp.ReceiverOptions{
-		Name: name, Properties: paired, TargetAddress: replyTo, RequestedSenderSettleMode: &settled, Credit: managementCredit})
-	if err != nil {
-		return err
-	}
-	p.sender, err = session.NewSender(context.Background(), managementNode, &goamqp.SenderOptions{
-		Name: name, Properties: paired, SourceAddress: replyTo, SettlementMode: &settled})
-	return err
 }
 
 // write sends requests while there are answers to be expected.
@@ -274,7 +276,7 @@ func (p *pair) send(ctx context.Context, c *call) error {
 	c.id = strconv.FormatUint(p.next, 10)
 	p.inflight = append(p.inflight, c)
 	p.mu.Unlock()
-	m, err := requestMessage(c.request, c.id)
+	m, err := p.message(c)
 	if err != nil {
 		p.take(c.id)
 		<-p.slots
@@ -288,22 +290,17 @@ func (p *pair) send(ctx context.Context, c *call) error {
 	return nil
 }
 
-func requestMessage(r topology.Request, id string) (*goamqp.Message, error) {
-	body, err := encodeValue(r.Body)
+func (p *pair) message(c *call) (*goamqp.Message, error) {
+	m, err := p.dialect.request(c.request, c.id)
 	if err != nil {
 		return nil, err
 	}
-	if body == nil {
-		body = goamqp.Null{} // explicit: a request without a body section ends the session
-	}
-	reply := replyTo
-	m := &goamqp.Message{Value: body, Properties: &goamqp.MessageProperties{MessageID: id, To: &r.Path, Subject: &r.Method, ReplyTo: &reply}}
 	encoded, err := m.MarshalBinary()
 	if err != nil {
 		return nil, err
 	}
-	if len(encoded) > maxManagementRequest {
-		return nil, fmt.Errorf("the request has %d bytes, more than %d", len(encoded), maxManagementRequest)
+	if limit := p.dialect.largest(); len(encoded) > limit {
+		return nil, fmt.Errorf("the request has %d bytes, more than %d", len(encoded), limit)
 	}
 	return m, nil
 }
@@ -322,18 +319,13 @@ func (p *pair) read(ctx context.Context) {
 			p.note(fmt.Errorf("an answer of the management node: %w", err))
 			return
 		}
-		id, _ := in.message.Properties.CorrelationID.(string)
+		id, response, err := p.dialect.response(in.message)
 		c := p.take(id)
 		if c == nil {
 			continue
 		}
 		<-p.slots
-		status, err := strconv.Atoi(in.message.Properties.Subject)
-		if err != nil {
-			c.finish(topology.Response{}, fmt.Errorf("%w: the answer's status is %q", amqp.ErrUnavailable, in.message.Properties.Subject))
-			continue
-		}
-		c.finish(topology.Response{Status: status, Body: in.message.Value}, nil)
+		c.finish(response, err)
 	}
 }
 

@@ -12,6 +12,8 @@ import (
 
 	goamqp "github.com/Azure/go-amqp"
 	"go.uber.org/zap"
+
+	"sluice/amqp/topology"
 )
 
 // Options says which bus to use and how. URLs is required, the zero value of everything else is a good default.
@@ -41,6 +43,10 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Exchange is where patterns are bound on a bus of the bindings family (default "amq.topic").
 	Exchange string
+	// Kind says what kind of bus it is. Empty: what the bus calls itself decides.
+	Kind topology.Kind
+	// Root begins the addresses of topics on a bus of the diverts family (default "mqtt").
+	Root string
 
 	rotate uint64 // sessionRotation; smaller in tests
 }

@@ -86,6 +86,9 @@ func (p *pool) grow() {
 // serve offers c's sessions until c has ended, or the client closes and all receivers have let go.
 func (p *pool) serve(pc *poolConn, c *connection) {
 	p.client.learn(c.info)
+	if !p.client.family.usable(c) {
+		return
+	}
 	settler := newSettler()
 	p.mu.Lock()
 	pc.live, pc.serve = c, settler

@@ -13,6 +13,7 @@ import (
 
 	"sluice/amqp"
 	"sluice/amqp/message"
+	"sluice/amqp/topology"
 )
 
 // receiver implements amqp.Receiver: one source, attached again and again.
@@ -166,7 +167,7 @@ func (r *receiver) attach(s *slot) (*link, error) {
 	}
 	l := &link{slot: s, unsettled: make(map[uint64]*goamqp.Message)}
 	err := s.conn.within("attach", func() (err error) {
-		l.receiver, err = s.session.NewReceiver(context.Background(), r.client.topology.Source(r.source.Inbox),
+		l.receiver, err = s.session.NewReceiver(context.Background(), r.client.family.now().Source(r.source.Inbox),
 			&goamqp.ReceiverOptions{Credit: credit, RequestedSenderSettleMode: &mode})
 		return err
 	})
@@ -201,14 +202,18 @@ func (r *receiver) deliverAll(l *link) error {
 		r.creditM.Lock()
 		r.credit--
 		r.creditM.Unlock()
-		d := r.delivery(m)
+		d, of, copied := r.delivery(m)
 		if !r.source.Settled {
 			l.add(d.Tag, m)
 		}
 		if r.closed() {
 			return r.ctx.Err()
 		}
-		r.handler.Delivered(d)
+		if copied && l.repeats(of, d.Tag, r.source.Settled) {
+			r.drop(l, d.Tag)
+		} else {
+			r.handler.Delivered(d)
+		}
 		if l.slot.deliveries.Add(1) >= r.client.options.rotate {
 			r.client.pool.retire(l.slot)
 			return errRotated
@@ -217,18 +222,28 @@ func (r *receiver) deliverAll(l *link) error {
 }
 
 // delivery decodes m. The payload stays with the Delivery; m is kept for the settlement only.
-func (r *receiver) delivery(m *goamqp.Message) amqp.Delivery {
+func (r *receiver) delivery(m *goamqp.Message) (d amqp.Delivery, of topology.Original, copied bool) {
 	r.tag++
-	d := amqp.Delivery{Tag: r.tag}
+	d.Tag = r.tag
 	in, err := decodeMessage(m.Data)
 	m.Data = nil
 	if err != nil {
 		d.Malformed = err
-		return d
+		return d, of, false
 	}
+	family := r.client.family.now()
 	d.Message = in.message
-	d.Redelivered = in.redelivered(r.client.topology.TellsFirstAcquirer())
-	return d
+	d.Redelivered = in.redelivered(family.TellsFirstAcquirer())
+	of, copied = family.Arrived(d.Message)
+	return d, of, copied
+}
+
+// drop settles a copy of what was delivered already. The credit that it took is given again: the caller counts what he gets.
+func (r *receiver) drop(l *link, tag uint64) {
+	l.settle(tag, message.Outcome{Kind: message.Accepted})
+	if r.source.Credit == 0 {
+		r.IssueCredit(1)
+	}
 }
 
 // redelivered tells what the bus says: by first-acquirer where it sets that, by a count elsewhere.

@@ -93,6 +93,7 @@ type link struct {
 	scheduled bool
 	idle      chan struct{} // non-nil while someone waits for pending to be done; closed then
 	closing   bool          // settle no more
+	copies    *copies       // nil until the bus has sent a message that may have copies
 }
 
 // add remembers a delivery until it is settled.
@@ -111,6 +112,7 @@ func (l *link) settle(tag uint64, o message.Outcome) {
 		return
 	}
 	delete(l.unsettled, tag)
+	l.copies.settling(tag, o.Kind != message.Accepted && o.Kind != message.Rejected)
 	l.enqueue(settlement{message: m, outcome: o})
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"sluice/amqp"
+	"sluice/amqp/message"
 )
 
 // DefaultExchange is where RabbitMQ's own MQTT support publishes, so that its devices and ours hear each other.
@@ -35,6 +36,18 @@ func (b *bindings) Source(inbox string) string { return queuePath(inbox) }
 // TellsFirstAcquirer implements Family. Seen on RabbitMQ 4.3.6, classic queues: true with the first delivery, false after a release, a closed link
 // and a lost connection alike.
 func (b *bindings) TellsFirstAcquirer() bool { return true }
+
+// Setup implements Family: there is nothing to be made.
+func (b *bindings) Setup(context.Context) error { return nil }
+
+// Sweep implements Family: bindings go with their queue.
+func (b *bindings) Sweep(context.Context) error { return nil }
+
+// Arrived implements Family: a queue gets one copy, as it was sent.
+func (b *bindings) Arrived(*message.Message) (Original, bool) { return Original{}, false }
+
+// Outcome implements Family: RabbitMQ releases what is sent to a queue that is not there.
+func (b *bindings) Outcome(_ string, o message.Outcome) message.Outcome { return o }
 
 // EnsureInbox declares the queue: 201 when it is new, 200 when it was there with the same arguments.
 func (b *bindings) EnsureInbox(ctx context.Context, inbox amqp.Inbox) error {
