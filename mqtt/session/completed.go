@@ -26,14 +26,20 @@ func (m *Machine) complete(rec Outbound) {
 	d.lastOrder++
 	rec.Released, rec.Done, rec.Order = true, true, d.lastOrder
 	d.completed = append(d.completed, rec)
-	ops := []Op{PutOutbound{Record: rec}}
+	ops := append([]Op{PutOutbound{Record: rec}}, m.trimCompleted()...)
+	if m.persistent() {
+		m.emit(Store{Ops: ops})
+	}
+}
+
+// trimCompleted forgets the oldest beyond a window.
+func (m *Machine) trimCompleted() (ops []Op) {
+	d := &m.down
 	for len(d.completed) > max(int(m.cfg.OutboundWindow), 1) {
 		ops = append(ops, DeleteOutbound{ID: d.completed[0].ID})
 		d.completed = d.completed[1:]
 	}
-	if m.persistent() {
-		m.emit(Store{Ops: ops})
-	}
+	return ops
 }
 
 // completedAgain settles a message whose exchange the device has ended. Only what the bus says it delivered before can be one, or what its sender

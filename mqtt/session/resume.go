@@ -34,6 +34,10 @@ func (m *Machine) resume(s State) {
 	for _, rec := range records {
 		m.resumeExchange(rec)
 	}
+	// More than a window of records that are done: a write that was to remove one has failed, or the window was larger.
+	if ops := m.trimCompleted(); ops != nil {
+		m.emit(Store{Ops: ops})
+	}
 }
 
 func (m *Machine) resumeExchange(rec Outbound) {
