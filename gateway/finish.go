@@ -36,12 +36,16 @@ func (d *device) finish(e bridge.Finish) {
 // nothing (amqp.Inbox.SingleActive), and takes our deliveries back in order.
 func (d *device) teardown(e bridge.Finish) {
 	defer close(d.done)
-	ours := make(chan bool, 1)
-	go func() { ours <- e.Opened && d.release(e) }()
+	result := make(chan released, 1)
+	go func() { result <- d.release(e) }()
 	late := d.laneOps.wait()
 	d.feeds.wait()
 	d.leaveLanes()
-	if taken := !<-ours; e.Opened && (taken || e.End && late) {
+	r := <-result
+	if r.work {
+		d.gw.upkeep.kick() // not before: an inbox is better left before it is removed
+	}
+	if e.Opened && (!r.ours || e.End && late) {
 		d.removeStray()
 	}
 	d.gw.directory.leave(d)
@@ -60,8 +64,11 @@ func (d *device) leaveLanes() {
 }
 
 // release ends the ownership. What is left to do after it, the Will to publish or the inbox to remove, becomes due work in the store, so that it
-// is done even if this node dies now. It is false when another connection owned the session already.
-func (d *device) release(e bridge.Finish) (ours bool) {
+// is done even if this node dies now.
+func (d *device) release(e bridge.Finish) released {
+	if !e.Opened {
+		return released{}
+	}
 	ctx, cancel := context.WithTimeout(d.gw.ctx, max(d.gw.opt.Bridge.Grace, closeWait))
 	defer cancel()
 	req := sessionstore.ReleaseRequest{Now: time.Now(), End: e.End, Will: sessionstore.WillDropped}
@@ -69,16 +76,19 @@ func (d *device) release(e bridge.Finish) (ours bool) {
 		req.Will = sessionstore.WillKept
 	}
 	work, err := d.gw.opt.Store.Release(ctx, d.fence, req)
-	if work {
-		d.gw.upkeep.kick()
-	}
 	if errors.Is(err, sessionstore.ErrFenced) {
-		return false
+		return released{work: work}
 	}
 	if err != nil {
 		d.log.Warn("session not released; it stays until it is claimed, or this node's lease ends", zap.String("client", d.fence.Key.ClientID), zap.Error(err))
 	}
-	return true
+	return released{ours: true, work: work}
+}
+
+// released is what a release has found.
+type released struct {
+	ours bool // no other connection owned the session already
+	work bool // some is due at once
 }
 
 // removeStray removes what was made too late: while we waited for the bus, or had not heard that the session was taken over, it ended, and its inbox

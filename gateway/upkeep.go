@@ -22,10 +22,20 @@ type upkeep struct {
 	missed chan struct{}  // notices of takeovers may have been lost
 	slots  chan struct{}  // bounds the pieces of work under way
 	tasks  sync.WaitGroup // the loops, and the pieces of work
+
+	// The loop that claims work ends before the others, so that a node that stops claims none that it has no time for: nobody else would get it
+	// before its lease is over.
+	claiming context.Context
+	stop     context.CancelFunc
+	claimed  chan struct{} // closed when it has ended
 }
 
 func newUpkeep(gw *Gateway) *upkeep {
-	return &upkeep{gw: gw, kicks: make(chan struct{}, 1), missed: make(chan struct{}, 1), slots: make(chan struct{}, workMax)}
+	u := &upkeep{
+		gw: gw, kicks: make(chan struct{}, 1), missed: make(chan struct{}, 1), slots: make(chan struct{}, workMax), claimed: make(chan struct{}),
+	}
+	u.claiming, u.stop = context.WithCancel(gw.ctx)
+	return u
 }
 
 // start takes the node's first lease, which must be there before the first Claim, and begins the loops.
@@ -33,10 +43,13 @@ func (u *upkeep) start(ctx context.Context) error {
 	if err := u.gw.opt.Store.KeepLease(ctx, u.gw.opt.NodeID); err != nil {
 		return err
 	}
-	u.tasks.Go(func() { u.every(leasePause, nil, u.keepLease) })
-	u.tasks.Go(func() { u.every(sweepPause, nil, u.sweep) })
-	u.tasks.Go(func() { u.every(duePause, u.kicks, u.work) })
-	u.tasks.Go(func() { u.every(trimPause, nil, u.trim) })
+	u.tasks.Go(func() { u.every(u.gw.ctx, leasePause, nil, u.keepLease) })
+	u.tasks.Go(func() { u.every(u.gw.ctx, sweepPause, nil, u.sweep) })
+	u.tasks.Go(func() {
+		defer close(u.claimed)
+		u.every(u.claiming, duePause, u.kicks, u.work)
+	})
+	u.tasks.Go(func() { u.every(u.gw.ctx, trimPause, nil, u.trim) })
 	u.tasks.Go(u.compareEpochs)
 	return nil
 }
@@ -49,18 +62,18 @@ func (u *upkeep) kick() {
 	}
 }
 
-// every runs step again and again until the gateway is closed. A step that asks for it is run again at once.
-func (u *upkeep) every(pause time.Duration, kicks <-chan struct{}, step func(context.Context) (again bool)) {
+// every runs step again and again until ctx ends, which is the gateway's or comes from it. A step that asks for it is run again at once.
+func (u *upkeep) every(ctx context.Context, pause time.Duration, kicks <-chan struct{}, step func(context.Context) (again bool)) {
 	t := time.NewTimer(pause)
 	defer t.Stop()
 	for {
 		select {
 		case <-t.C:
 		case <-kicks:
-		case <-u.gw.ctx.Done():
+		case <-ctx.Done():
 			return
 		}
-		for u.gw.ctx.Err() == nil && step(u.gw.ctx) {
+		for ctx.Err() == nil && step(u.gw.ctx) {
 		}
 		t.Reset(pause)
 	}
@@ -134,6 +147,12 @@ func (u *upkeep) work(ctx context.Context) (again bool) {
 
 // finish does what is due and waits for it, until ctx ends: the last devices of a node that stops leave some, and there may be no other node.
 func (u *upkeep) finish(ctx context.Context) {
+	u.stop()
+	select {
+	case <-u.claimed:
+	case <-ctx.Done():
+		return
+	}
 	for ctx.Err() == nil && u.work(ctx) {
 	}
 	for range cap(u.slots) { // all free: nothing is under way
