@@ -9,6 +9,8 @@ import (
 
 var delivery = []scenario{
 	{name: "every QoS up and down", play: everyQoS},
+	{name: "from every other client", play: fromEveryOther},
+	{name: "nobody subscribes", play: nobodySubscribes},
 	{name: "many messages at a time", play: manyAtATime},
 	{name: "payload up to the limit", play: largePayloads},
 	{name: "packet above the gateway's limit", play: aboveTheGatewaysLimit},
@@ -31,6 +33,54 @@ func everyQoS(s *stage) {
 			sub.expectText(topic, min(byte(granted), sent), payloads...)
 		}
 	}
+}
+
+// Versions and libraries meet: what one cannot say the other does not miss.
+func fromEveryOther(s *stage) {
+	topic := s.name("x")
+	sub := s.connect(s.second)
+	sub.sub(topic, 2)
+	for _, k := range kinds() {
+		pub := s.connectAs(k, s.first)
+		m := message{Topic: topic, Payload: k.name, QoS: 2}
+		if k.version == packet.V5 {
+			m.extras = extras{ContentType: "text/plain", User: []string{"a=1"}}
+		}
+		pub.pub(m)
+		if s.version != packet.V5 {
+			m.extras = extras{}
+		}
+		sub.expect(m)
+		pub.end()
+	}
+}
+
+// A message that nobody gets is no failure. MQTT 5 devices are told (0x10).
+func nobodySubscribes(s *stage) {
+	pub := s.connect(s.first)
+	for qos := range byte(3) {
+		reason, err := pub.publish(message{Topic: s.name("nobody"), Payload: "x", QoS: qos})
+		if err != nil {
+			s.Fatal(err)
+		}
+		want := packet.Success
+		if s.version == packet.V5 && qos > 0 {
+			want = packet.NoMatchingSubscribers
+		}
+		if told := pub.lastReason(); told != want {
+			s.Errorf("QoS %d: the answer has %v, want %v; the library says %v", qos, told, want, reason)
+		}
+	}
+}
+
+// lastReason is the latest reason of a PUBACK or PUBREC.
+func (d *device) lastReason() (reason packet.ReasonCode) {
+	for _, seen := range d.wire.seen.soFar() {
+		if p, ok := seen.Packet.(*packet.Ack); ok && !seen.ToNode && (p.Kind == packet.PUBACK || p.Kind == packet.PUBREC) {
+			reason = p.Reason
+		}
+	}
+	return reason
 }
 
 // Messages that are under way side by side all arrive, once at QoS 2.

@@ -2,6 +2,7 @@ package thirdparty
 
 import (
 	"flag"
+	"strings"
 	"testing"
 
 	"sluice/gateway/e2e/rig"
@@ -35,7 +36,7 @@ func v5(k kind) bool { return k.version == packet.V5 }
 func TestClients(t *testing.T) {
 	js := startJS(t)
 	for _, b := range []rig.Backend{rig.InProcess(t), rig.Real(t)} {
-		first, second := rig.Pair(t, b, withWebSocket)
+		first, second := rig.Pair(t, b, settings(t, b)...)
 		for _, k := range kinds() {
 			for _, c := range scenarios() {
 				if c.only != nil && !c.only(k) {
@@ -52,18 +53,29 @@ func TestClients(t *testing.T) {
 	}
 }
 
-// withWebSocket is a setting of all nodes.
-const withWebSocket = "mqtt.ws.listen=127.0.0.1:0"
+// settings are those of all nodes. In Redis they have a database of their own: nodes of other tests take work as well, and are killed with it, and
+// then it takes its lease, 30 s, until another node does it.
+func settings(t testing.TB, b rig.Backend) []string {
+	t.Helper()
+	set := []string{"mqtt.ws.listen=127.0.0.1:0"}
+	if b.Name == rabbitMQ {
+		set = append(set, "sessions.url="+strings.TrimSuffix(rig.Env(t, rig.EnvRedis), "/")+"/15")
+	}
+	return set
+}
+
+// rabbitMQ is the name of the backend of real services.
+const rabbitMQ = "rabbitmq"
 
 // startNode starts one more node on the stage's backend.
 func (s *stage) startNode() *rig.Node {
 	s.Helper()
-	return rig.Start(s, s.backend, withWebSocket)
+	return rig.Start(s, s.backend, settings(s, s.backend)...)
 }
 
 func scenarios() []scenario {
 	var all []scenario
-	for _, part := range [][]scenario{delivery, subscriptions, sessions, wills, expiry, metadata, aliases, flow, connections, webSocket, retained, backAtOnce, republish} {
+	for _, part := range [][]scenario{delivery, subscriptions, sessions, wills, expiry, metadata, aliases, flow, connections, webSocket, retained, backAtOnce, shared, republish} {
 		all = append(all, part...)
 	}
 	return all

@@ -130,29 +130,36 @@ func unacknowledged(s *stage) {
 			s.Error("the session is not present")
 		}
 		pub.send(topic, "second", qos)
-		again.wire.seen.await(s, "the exchange again", func(all []sighting) bool {
-			for _, seen := range all {
-				switch p := seen.Packet.(type) {
-				case *packet.Publish:
-					if !seen.ToNode && string(p.Payload) == "first" {
-						if !p.Dup || p.ID != before.ID {
-							s.Errorf("QoS %d: came again with DUP %t and identifier %d, was %d", qos, p.Dup, p.ID, before.ID)
-						}
-						return true
-					}
-				case *packet.Ack:
-					// mqtt.js sends PUBREC before the application has the message.
-					if !seen.ToNode && p.Kind == packet.PUBREL && p.ID == before.ID {
-						return true
-					}
-				}
-			}
-			return false
-		})
+		again.expectAgain(before)
 		again.messages.await(s, "the second message", func(all []message) bool {
 			return len(all) > 0 && all[len(all)-1].Payload == "second"
 		})
 	}
+}
+
+// expectAgain waits until the exchange of a message goes on on a new connection: with the PUBLISH again under its identifier and with DUP
+// [MQTT-4.4.0-1], or with PUBREL, for mqtt.js sends PUBREC before the application has the message.
+func (d *device) expectAgain(before *packet.Publish) {
+	d.s.Helper()
+	d.wire.seen.await(d.s, "the exchange again", func(all []sighting) bool {
+		for _, seen := range all {
+			switch p := seen.Packet.(type) {
+			case *packet.Publish:
+				if seen.ToNode || string(p.Payload) != string(before.Payload) {
+					continue
+				}
+				if !p.Dup || p.ID != before.ID {
+					d.s.Errorf("%q came again with DUP %t and identifier %d, was %d", p.Payload, p.Dup, p.ID, before.ID)
+				}
+				return true
+			case *packet.Ack:
+				if !seen.ToNode && p.Kind == packet.PUBREL && p.ID == before.ID {
+					return true
+				}
+			}
+		}
+		return false
+	})
 }
 
 // cuts is how often a device loses its connection, and each how many messages of both QoS there are between two cuts.

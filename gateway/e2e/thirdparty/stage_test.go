@@ -14,6 +14,7 @@ import (
 	"sluice/gateway/config"
 	"sluice/gateway/e2e/rig"
 	"sluice/mqtt/packet"
+	"sluice/mqtt/topic"
 )
 
 // sessionExpiry is that of persistent sessions, in seconds: longer than any test, and they are ended with it.
@@ -51,12 +52,12 @@ func (s *stage) open() {
 		}
 		s.working.Wait()
 		s.unretain()
-		if len(s.persistent) == 0 {
-			return
-		}
 		for _, id := range s.persistent {
 			d, _ := rig.Dial(s, s.first, s.version, rig.Clean(id))
 			d.Disconnect()
+		}
+		if len(s.filters) == 0 {
+			return
 		}
 		bus := rig.OpenBus(s, s.first)
 		for _, f := range s.filters {
@@ -122,6 +123,15 @@ func withWill(w will) option { return func(o *options) { o.will = &w } }
 func (s *stage) connect(n *rig.Node, set ...option) *device {
 	s.Helper()
 	return s.connectTo([]*rig.Node{n}, set...)
+}
+
+// connectAs is connect for a client of another kind.
+func (s *stage) connectAs(k kind, n *rig.Node) *device {
+	s.Helper()
+	own := s.kind
+	s.kind = k
+	defer func() { s.kind = own }()
+	return s.connect(n)
 }
 
 // connectTo is connect for a device that may come back by itself: each connection goes to the next of the nodes.
@@ -194,7 +204,9 @@ func (d *device) request(r request) {
 	var want []packet.ReasonCode
 	for _, f := range r.filters {
 		want = append(want, packet.ReasonCode(f.QoS))
-		if d.persistent {
+		if _, filter, isShared := topic.Shared(f.Filter); isShared {
+			d.s.filters = append(d.s.filters, filter)
+		} else if d.persistent {
 			d.s.filters = append(d.s.filters, f.Filter)
 		}
 	}
