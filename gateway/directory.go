@@ -63,6 +63,14 @@ func (r *directory) enter(key sessionstore.Key, d *device) (displaced *device) {
 	return displaced
 }
 
+// servedBy reports whether a connection other than this one is in the session, or about to be.
+func (r *directory) servedBy(key sessionstore.Key, except *device) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	d := r.devices[key]
+	return d != nil && d != except
+}
+
 // leave forgets a connection; another one that took its place stays.
 func (r *directory) leave(d *device) {
 	r.mu.Lock()

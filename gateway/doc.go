@@ -7,6 +7,7 @@
 //	open.go         CONNECT: displace, claim, resume
 //	finish.go       the end of a connection: release
 //	upkeep.go       leases, sessions of dead nodes, due work: Wills (will.go) and inboxes
+//	unanswered.go   sessions of claims that the store did not answer in time
 //	epochs.go       connections that lost their session and were not told
 //	shutdown.go     the paced end of a node
 //	lanes.go        subscriptions on their way to the bus

@@ -66,6 +66,8 @@ type Gateway struct {
 	nodes     *nodeLane
 	upkeep    *upkeep
 	retained  *retainedQueue // nil: off
+	// unansweredSlots bounds the claims without an answer that are looked after.
+	unansweredSlots chan struct{}
 
 	ctx    context.Context // ends when the gateway is closed
 	cancel context.CancelFunc
@@ -78,7 +80,7 @@ type Gateway struct {
 
 // New returns a gateway that watches for takeovers and listens nowhere yet. It fails when the store cannot be watched.
 func New(ctx context.Context, opt Options) (*Gateway, error) {
-	gw := &Gateway{opt: opt, log: opt.Logger, directory: newDirectory()}
+	gw := &Gateway{opt: opt, log: opt.Logger, directory: newDirectory(), unansweredSlots: make(chan struct{}, unansweredMax)}
 	gw.ctx, gw.cancel = context.WithCancel(context.Background())
 	gw.metrics = newMetrics(opt.Registry)
 	gw.nodes = newNodeLane(gw)

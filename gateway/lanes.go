@@ -51,6 +51,10 @@ func (d *device) leaveFilters(e bridge.ChangeLanes, result *bridge.LanesChanged)
 		l.filters.remove(e.SessionRemove)
 		if l.made {
 			r := d.laneResult("unsubscribe", d.retry(func(ctx context.Context) error {
+				// The bus knows no epochs: it would unbind what our successor has bound meanwhile. So the store is asked each time.
+				if err := d.writeInbox(ctx); err != nil {
+					return err
+				}
 				return d.gw.opt.Bus.Unsubscribe(ctx, l.inbox, patterns(e.SessionRemove))
 			}))
 			result.Session = max(result.Session, r)

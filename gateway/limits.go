@@ -23,6 +23,12 @@ const (
 	recallWait = time.Second
 	// claimWait bounds a Claim; after it CONNECT is answered with 0x88.
 	claimWait = 10 * time.Second
+	// A Claim without an answer is looked after (unanswered.go) by unansweredLooks looks that the store answers, unansweredPause apart: what was on its
+	// way when we gave up has arrived by then. unansweredWait bounds the wait for the store, unansweredMax the sessions looked after at a time.
+	unansweredLooks = 2
+	unansweredPause = 5 * time.Second
+	unansweredWait  = 5 * time.Minute
+	unansweredMax   = 10_000
 	// closeWait bounds the ordered release of a session lane.
 	closeWait = 5 * time.Second
 	// connectPacketMax is the largest first packet: a stranger may not make us take more memory.

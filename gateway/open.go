@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -52,6 +53,9 @@ func (d *device) open(e session.OpenSession) {
 		Key: key, Node: d.gw.opt.NodeID, Clean: e.Connect.CleanStart || d.offersNoSession(), Expiry: e.Expiry, Will: will, Now: time.Now(),
 	})
 	if err != nil {
+		if !errors.Is(err, sessionstore.ErrFull) && !errors.Is(err, sessionstore.ErrInvalid) {
+			d.gw.unanswered(d, key)
+		}
 		d.log.Warn("session not opened", zap.String("client", e.ClientID), zap.Error(err))
 		d.post(session.SessionRefused{Reason: packet.ServerUnavailable, Text: "the session store is out of reach; try again"})
 		return

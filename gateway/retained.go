@@ -237,6 +237,9 @@ func (c *copies) send(m *message.Message, since time.Time, pause time.Duration) 
 		case time.Since(since) > c.d.gw.opt.Bridge.Grace:
 			c.fail(amqp.ErrUnavailable)
 		default: // a passing problem, or an inbox that has to be made again
+			if o.Kind == message.Lost {
+				m.Annotations[mapping.AnnotationPossibleDuplicate] = true
+			}
 			time.AfterFunc(pause, func() { c.send(m, since, min(2*pause, retryMax)) })
 			return
 		}

@@ -136,12 +136,13 @@ func (d *device) handOver(e bridge.HandOver) {
 	go func() { // at most as many as the machine gave credit for
 		ctx, cancel := context.WithTimeout(d.ctx, d.gw.opt.Bridge.Grace)
 		defer cancel()
-		var elsewhere bool
+		var elsewhere, again bool
 		err := retryUntil(ctx, func(ctx context.Context) (err error) {
 			if d.lanes.sharedLane(e.Lane) != l || l.losses.Load() != losses {
 				return errLaneLost
 			}
-			elsewhere, err = d.tryHandOver(ctx, l, e)
+			elsewhere, err = d.tryHandOver(ctx, l, e, again)
+			again = true
 			return err
 		})
 		if err != nil && d.ctx.Err() == nil && !errors.Is(err, errLaneLost) {
@@ -154,7 +155,7 @@ func (d *device) handOver(e bridge.HandOver) {
 // errLaneLost: the group has the message back.
 var errLaneLost = errors.New("the lane was lost, or left, while a message of it was handed over")
 
-func (d *device) tryHandOver(ctx context.Context, l *sharedLane, e bridge.HandOver) (elsewhere bool, err error) {
+func (d *device) tryHandOver(ctx context.Context, l *sharedLane, e bridge.HandOver, again bool) (elsewhere bool, err error) {
 	self := sessionstore.Member{Key: d.fence.Key, Incarnation: d.incarnation}
 	taker := self
 	if mapping.Unique(e.Identity) {
@@ -164,7 +165,11 @@ func (d *device) tryHandOver(ctx context.Context, l *sharedLane, e bridge.HandOv
 	}
 	elsewhere = taker != self
 	to := d.gw.opt.Bus.InboxAddress(inboxOf(taker.Key, taker.Incarnation))
-	o, err := d.gw.publishAndWait(ctx, d.shard, mapping.HandOver(e.Message, e.Topic, to, e.Lane), false)
+	copied := mapping.HandOver(e.Message, e.Topic, to, e.Lane)
+	if elsewhere || again {
+		copied.Annotations[mapping.AnnotationPossibleDuplicate] = true
+	}
+	o, err := d.gw.publishAndWait(ctx, d.shard, copied, false)
 	switch {
 	case err != nil:
 		return elsewhere, err
