@@ -10,7 +10,7 @@ import (
 )
 
 // Event is one of the events of mqtt/session that need no translation (ConnectionOpened, PacketReceived, PacketMalformed,
-// SessionRefused, Stored, LaneAttached, LaneDetached, DeadlineReached, ConnectionLost, CloseRequested), or one of the types below. Any
+// SessionRefused, Stored, Recalled, LaneAttached, LaneDetached, DeadlineReached, ConnectionLost, CloseRequested), or one of the types below. Any
 // other is a programming error and panics.
 type Event any
 
@@ -86,7 +86,7 @@ const (
 	RetainedLost                   // the store did not answer within the grace
 )
 
-// Effect is one of the effects of mqtt/session that pass through (SendPacket, OpenSession, Store, GrantCredit, SetDeadline,
+// Effect is one of the effects of mqtt/session that pass through (SendPacket, OpenSession, Store, Recall, GrantCredit, SetDeadline,
 // PauseReading, ResumeReading, CloseConnection), or one of the types below. They are carried out in order.
 type Effect any
 
