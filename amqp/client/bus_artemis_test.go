@@ -204,6 +204,7 @@ func TestArtemisSettleKinds(t *testing.T) {
 	c := openArtemis(t)
 	name := newInbox(t, c, amqp.Inbox{SingleActive: true})
 	fill(t, c, name, 5)
+	dead := deadLetters(t, c)
 	r := &recorder{}
 	rcv := c.Attach(amqp.Source{Inbox: name}, r)
 	r.waitAttached(t, 1)
@@ -222,6 +223,9 @@ func TestArtemisSettleKinds(t *testing.T) {
 	got := drain(t, c, name, 3)
 	if !slices.Equal(texts(got), []string{"2", "3", "4"}) || got[0].Redelivered || !got[1].Redelivered {
 		t.Errorf("back came %v, redelivered %v and %v", texts(got), got[0].Redelivered, got[1].Redelivered)
+	}
+	if now := deadLetters(t, c); now != dead+1 {
+		t.Errorf("%v dead letters, want one more than %v", now, dead)
 	}
 }
 
@@ -269,6 +273,16 @@ func TestArtemisTopology(t *testing.T) {
 	if o := publish(t, c, 0, textMessage(c.InboxAddress(inbox.Name), "x")); o.Kind != message.Released {
 		t.Errorf("to the removed inbox: %v", o.Kind)
 	}
+}
+
+// deadLetters counts the messages at the broker's dead letter address, which our settings for inboxes leave as it is.
+func deadLetters(t testing.TB, c *Client) float64 {
+	t.Helper()
+	responses, err := c.management.Do(deadline(t), []topology.Request{{Method: "getMessageCount", Path: "queue.DLQ", Body: []any{}}})
+	if err != nil || responses[0].Status != 200 {
+		t.Fatal(responses, err)
+	}
+	return responses[0].Body.(float64)
 }
 
 // divertsLeft names the diverts of an inbox.
@@ -346,6 +360,68 @@ func TestArtemisDuplicateID(t *testing.T) {
 	}
 	if got := texts(drain(t, c, name, 2)); !slices.Equal(got, []string{"0", "2"}) {
 		t.Errorf("came %v", got)
+	}
+}
+
+// With such ids nothing is lost and nothing comes twice, though connections break while sends are in flight and every send without an answer is
+// repeated.
+func TestArtemisExactlyOnce(t *testing.T) {
+	const n, cuts = 2000, 5
+	url := artemisURL(t)
+	proxy := newFaultProxy()
+	steady := open(t, Options{URLs: []string{url}})
+	name := newInbox(t, steady, amqp.Inbox{})
+	c := open(t, Options{URLs: []string{url}, Dial: proxy.dial, Connections: 1, Lanes: 1})
+	lost := 0
+	for next := 0; next < n; {
+		batch := min(n/cuts, n-next)
+		kinds := make([]message.OutcomeKind, batch)
+		for pending := batch; pending > 0; {
+			outcomes := make(chan func(), batch)
+			sent := 0
+			for i, kind := range kinds {
+				if kind == message.Accepted {
+					continue
+				}
+				m := textMessage(to(name), fmt.Sprint(next+i))
+				m.ApplicationProperties = map[string]any{"_AMQ_DUPL_ID": fmt.Sprint(name, next+i)}
+				sent++
+				c.Publish(0, m, false, func(o message.Outcome) { outcomes <- func() { kinds[i] = o.Kind } })
+				if pending == batch && i == batch/2 {
+					proxy.cut()
+				}
+			}
+			for range sent {
+				(<-outcomes)()
+			}
+			pending = 0
+			for _, kind := range kinds {
+				if kind == message.Lost {
+					lost++
+				}
+				if kind != message.Accepted {
+					pending++
+				}
+			}
+			eventually(t, "the client is ready again", func() error { return c.Ready(deadline(t)) })
+		}
+		next += batch
+	}
+	if lost == 0 {
+		t.Error("no send was without an answer, so that this shows nothing")
+	}
+	mustAccept(t, steady, textMessage(to(name), "end"))
+	seen := map[string]int{}
+	for _, d := range drain(t, steady, name, n+1) {
+		seen[text(d)]++
+	}
+	if len(seen) != n+1 {
+		t.Errorf("%d different messages have come, want %d", len(seen), n+1)
+	}
+	for s, times := range seen {
+		if times != 1 {
+			t.Errorf("message %s came %d times", s, times)
+		}
 	}
 }
 

@@ -31,16 +31,23 @@ const inboxRoot = "sluice.inbox."
 // What follows from diverts:
 //
 //   - Where patterns of one inbox overlap, a message is diverted once for each. The copies name their original: Arrived.
+//
 //   - A divert puts its own address into properties.to. Arrived puts back the one that was sent to.
+//
 //   - Diverts do not go with the queue. Their names hold the inbox and the queue's id, which is never used again: a divert with another id is
 //     of a queue that is gone, and a name once swept never comes back.
+//
 //   - A pattern may not hold "::": 2.55 would keep a broken entry, and make no wildcard any more until it is restarted.
+//
 //   - An address that matches its own inbox would go round for ever, and a device that could name activemq.management would rule the broker. So
 //     topics live under a root, and patterns cannot leave it.
 //
+//   - Artemis makes an address for each topic that is published, and keeps it while a wildcard matches it: a subscription to everything keeps every
+//     topic that was ever used, until a minute after it has ended.
+//
 // What Artemis cannot do as amqp.Inbox asks for it: bound one queue and refuse the newest. Address settings for each inbox would, but one costs 0.26 s with
 // 2,000 queues there. MaxLength without DropOldest has no effect; Artemis pages to disk, and an operator bounds that with address settings for
-// sluice.inbox.#. An inbox expires only if it once had a receiver or messages, and up to a minute late.
+// sluice.inbox.#. An inbox expires only if it once had a receiver or messages, and up to a minute late; its diverts wait for the next sweep.
 type diverts struct {
 	requester Requester
 	root      string
