@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"sluice/amqp/message"
 	"sluice/mapping"
@@ -229,6 +230,37 @@ func (w *world) groupLeftover(q *queue) error {
 			return fmt.Errorf("%s is not settled in %s", c.unsettled[0].key, q.name)
 		case c.credit == 0:
 			return fmt.Errorf("credit: %s has none in %s", c.link.r.h.(*sharedLane).sh.conn.d.id, q.name)
+		}
+	}
+	return nil
+}
+
+// disband has all members leave, or end their sessions. No queue of a group is left then, but of one whose member has gone for good: a membership without a session would keep
+// it.
+func (w *world) disband() error {
+	for _, d := range w.devices {
+		if d.gone || d.group == "" || !d.member().wanted {
+			continue
+		}
+		d.member().wanted = false
+		if w.chance(0.5) {
+			d.clean = d.persistent
+			d.disconnect()
+			continue
+		}
+		d.request(false, []int{slices.IndexFunc(d.filters, func(f subscription) bool { return f.filter == d.group })})
+	}
+	w.run(w.now.Add(20 * time.Second)) // who has disconnected is back after some
+	for _, q := range w.broker.queues {
+		filter := groupOfQueue(q)
+		if filter == "" || len(q.patterns)+len(q.ready) == 0 || q.stray {
+			continue
+		}
+		if !slices.ContainsFunc(w.store.keys, func(key sessionstore.Key) bool {
+			s := w.store.session(key)
+			return s != nil && slices.Contains(s.Groups, filter)
+		}) {
+			return fmt.Errorf("all have left, and the queue %s is still there", q.name)
 		}
 	}
 	return nil

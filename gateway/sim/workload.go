@@ -79,6 +79,9 @@ func (w *world) rest() {
 	if err == nil {
 		err = w.oracle.retainedFor(fresh)
 	}
+	if err == nil {
+		err = w.disband()
+	}
 	if err != nil {
 		w.fail("liveness: everything was done, and then %w", err)
 	}
