@@ -13,7 +13,8 @@ import (
 const readyWait = 2 * time.Second
 
 // AdminHandler serves /healthz (the process lives), /readyz (bus and store can be reached, and the node is not stopping: else 503 with the
-// cause), /metrics (Prometheus) and /capabilities (what the devices of each listener are offered).
+// cause), /metrics (Prometheus), /capabilities (what the devices of each listener are offered) and /api/v1/explain (what the mapping rules make of a
+// message).
 func (gw *Gateway) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
@@ -31,6 +32,7 @@ func (gw *Gateway) AdminHandler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_ = json.NewEncoder(w).Encode(gw.capabilities())
 	})
+	mux.HandleFunc("GET /api/v1/explain", gw.explain)
 	return mux
 }
 

@@ -170,7 +170,7 @@ func (n *nodeLane) Delivered(d amqp.Delivery) {
 		n.markerCame(name)
 		return
 	}
-	m, _, err := mapping.Downlink(d.Message, mapping.DownlinkOptions{Now: time.Now(), SkipIdentity: true})
+	m, _, err := mapping.Downlink(d.Message, mapping.DownlinkOptions{Now: time.Now(), Rules: n.gw.opt.Bridge.Rules.Resolver(), SkipIdentity: true})
 	if err != nil {
 		n.undeliverable(err)
 		return

@@ -95,7 +95,7 @@ func (q *retainedQueue) take(ctx context.Context, d amqp.Delivery) message.Outco
 		return rejected("amqp:decode-error", d.Malformed.Error())
 	}
 	now := time.Now()
-	m, _, err := mapping.Downlink(d.Message, mapping.DownlinkOptions{Now: now, Bare: true})
+	m, _, err := mapping.Downlink(d.Message, mapping.DownlinkOptions{Now: now, Bare: true, Rules: q.gw.opt.Bridge.Rules.Resolver()})
 	if err != nil {
 		var u *mapping.Undeliverable
 		if errors.As(err, &u) {

@@ -11,6 +11,7 @@ import (
 	"sluice/amqp/message"
 	"sluice/gateway/records"
 	"sluice/mapping"
+	"sluice/mapping/rules"
 	"sluice/mqtt/packet"
 	"sluice/sessionstore"
 )
@@ -41,19 +42,25 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 		gw.log.Error("a stored will cannot be read; it is given up", zap.String("client", w.Key.ClientID), zap.Error(err))
 		return nil
 	}
-	m, _ := mapping.Uplink(mapping.UplinkMessage{
+	in := mapping.UplinkMessage{
 		Publish:           p,
 		From:              mapping.NewProvenance(w.Key.Tenant, w.Key.Principal, w.Key.ClientID, gw.opt.NodeID),
 		MessageID:         messageIDPrefix(w.Key, w.Incarnation, w.Epoch) + "will",
 		Received:          time.Now(),
 		PossibleDuplicate: w.Again,
-	})
+	}
+	var route mapping.Route
+	rule, ruled := gw.opt.Bridge.Rules.Route(rules.Message{Topic: p.Topic, QoS: p.QoS, Tenant: w.Key.Tenant, Principal: w.Key.Principal}, &route)
+	if ruled {
+		in.Route = &route
+	}
+	m, _ := mapping.Uplink(in)
 	for pause := retryFirst; ; pause = min(2*pause, retryMax) {
 		o, err := gw.publishAndWait(ctx, shardOf(w.Key), m, p.QoS == 0)
 		if err != nil {
 			return err
 		}
-		switch answer := mapping.Classify(o, mapping.OutcomeRule{}); answer.Class {
+		switch answer := mapping.Classify(o, rule.Outcome); answer.Class {
 		case mapping.Success:
 			gw.metrics.wills.Inc()
 			return gw.retainWill(ctx, w.Key, p)

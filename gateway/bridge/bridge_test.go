@@ -51,7 +51,11 @@ func newRig(t *testing.T) *rig {
 
 // connected is a rig whose device has an MQTT 5 session.
 func connected(t *testing.T, state session.State) *rig {
-	r := newRig(t)
+	return connectedWith(t, testConfig(), state)
+}
+
+func connectedWith(t *testing.T, cfg Config, state session.State) *rig {
+	r := &rig{t: t, b: New(cfg), now: start}
 	r.step(session.ConnectionOpened{AssignedClientID: "assigned"})
 	c := &packet.Connect{Version: packet.V5, ClientID: "dev", CleanStart: len(state.Subscriptions) == 0}
 	c.Properties.SetSessionExpiry(600)

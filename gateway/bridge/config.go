@@ -3,12 +3,15 @@ package bridge
 import (
 	"time"
 
+	"sluice/mapping/rules"
 	"sluice/mqtt/session"
 )
 
 // Config is what a bridge needs to know besides the session's own configuration.
 type Config struct {
 	Session session.Config
+	// Rules are the mapping rules; nil: there are none.
+	Rules *rules.Table
 	// Grace is how long a transient failure of the bus is kept from the device (requirements: 30 s). After it the connection is closed
 	// with 0x89.
 	Grace time.Duration

@@ -5,6 +5,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/mapping"
+	"sluice/mapping/rules"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
@@ -30,8 +31,9 @@ type upEntry struct {
 	topic     string
 	qos       packet.QoS
 	message   *message.Message
-	sent      bool      // the bus has it and has not answered
-	heldSince time.Time // when it first met a transient outcome itself
+	rule      mapping.OutcomeRule // what outcomes mean for the mapping rule that made the message
+	sent      bool                // the bus has it and has not answered
+	heldSince time.Time           // when it first met a transient outcome itself
 
 	// A message to be retained.
 	retain   *packet.Publish // nil: it is not
@@ -99,17 +101,23 @@ func (b *Bridge) abandon(out []Effect) []Effect {
 }
 
 func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effect {
-	m, losses := mapping.Uplink(mapping.UplinkMessage{
+	in := mapping.UplinkMessage{
 		Publish:           e.Packet,
 		From:              b.from,
 		MessageID:         e.MessageID,
 		Received:          now,
 		PossibleDuplicate: e.Duplicate,
-	})
+	}
+	var route mapping.Route
+	rule, ruled := b.cfg.Rules.Route(rules.Message{Topic: e.Packet.Topic, QoS: e.Packet.QoS, Tenant: b.self.Tenant, Principal: b.self.Principal}, &route)
+	if ruled {
+		in.Route = &route
+	}
+	m, losses := mapping.Uplink(in)
 	for _, l := range losses {
 		out = append(out, Report{Kind: PublishLoss, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Detail: l.String()})
 	}
-	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, message: m}
+	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, message: m, rule: rule.Outcome}
 	if e.Packet.Retain {
 		entry.retain, entry.received = e.Packet, now
 	}
@@ -146,7 +154,7 @@ func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) 
 		out = b.drop(i, detail(ev.Outcome), out)
 		return b.probeFailed(now, wasProbe, out)
 	}
-	answer := mapping.Classify(ev.Outcome, mapping.OutcomeRule{})
+	answer := mapping.Classify(ev.Outcome, e.rule)
 	if answer.Class == mapping.Hold {
 		return b.hold(now, i, wasProbe, ev.Outcome, out)
 	}

@@ -1,6 +1,10 @@
 package config
 
-import "time"
+import (
+	"time"
+
+	"sluice/mapping/rules"
+)
 
 // Config is the configuration, checked. The keys are named in keys.
 type Config struct {
@@ -48,6 +52,7 @@ type Config struct {
 	ShutdownTimeout  time.Duration
 	ShutdownRate     int
 	ServerReference  string
+	Rules            *rules.Table // mapping rules; nil: none
 }
 
 // key is one configuration key.
@@ -98,7 +103,7 @@ func keys(c *Config) []key {
 		{"retained.queue", "sluice.retained", "Queue on the bus whose messages are published on the topic in their subject and retained: how a backend retains. off for none.", queueName(&c.RetainedQueue)},
 		{"limits.connections", 100000, "Connections of this node; one more is closed at once.", integer(&c.MaxConnections, 1, 1<<31-1)},
 		{"limits.subscriptions", 1000, "Subscriptions of a session; one more is answered with 0x97.", integer(&c.MaxSubscriptions, 1, 1<<20)},
-		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz, /metrics and /capabilities are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},
+		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz, /metrics, /capabilities and /api/v1/explain are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},
 		{"node.id", "", "Name of this node, unique among all nodes. Empty takes the host name with a random suffix.", nodeID(&c.NodeID)},
 		{"log.level", "info", "debug, info, warn or error.", oneOf(&c.LogLevel, "debug", "info", "warn", "error")},
 		{"log.format", "auto", "console, json, or auto: console on a terminal, JSON elsewhere.", oneOf(&c.LogFormat, "auto", "console", "json")},

@@ -35,6 +35,8 @@ func Load(src Source) (c *Config, warnings []string, err error) {
 	faults := readFile(v, src.File, table)
 	warnings = applyEnv(v, src.Env, table)
 	faults = append(faults, applySet(v, src.Set, table)...)
+	wrong, odd := c.readRules(src.File)
+	faults, warnings = append(faults, wrong...), append(warnings, odd...)
 	for _, k := range table {
 		value := v.Get(k.name)
 		if err := k.set(value); err != nil {
@@ -65,11 +67,13 @@ func readFile(v *viper.Viper, file string, table []key) (faults []string) {
 		return []string{fmt.Sprintf("--config: cannot read %s: %v", file, err)}
 	}
 	for _, name := range content.AllKeys() {
-		if !known(table, name) {
+		if !known(table, name) && !isRules(name) {
 			faults = append(faults, unknown(table, name, "in "+file))
 		}
 	}
-	if err := v.MergeConfigMap(content.AllSettings()); err != nil {
+	values := content.AllSettings()
+	delete(values, rulesKey) // see readRules
+	if err := v.MergeConfigMap(values); err != nil {
 		faults = append(faults, fmt.Sprintf("--config: %s: %v", file, err))
 	}
 	slices.Sort(faults)
@@ -82,6 +86,10 @@ func applyEnv(v *viper.Viper, environ []string, table []key) (warnings []string)
 	for _, e := range environ {
 		name, value, _ := strings.Cut(e, "=")
 		if !strings.HasPrefix(name, envPrefix+"_") || strings.HasPrefix(name, envPrefix+"_TEST_") || name == envPrefix+"_CACHE" {
+			continue
+		}
+		if name == envName(rulesKey) {
+			warnings = append(warnings, "environment variable "+name+" is not used: rules are a list and are set in the file (--config) only")
 			continue
 		}
 		i := slices.IndexFunc(table, func(k key) bool { return envName(k.name) == name })
@@ -101,6 +109,8 @@ func applySet(v *viper.Viper, set []string, table []key) (faults []string) {
 		switch {
 		case !ok:
 			faults = append(faults, fmt.Sprintf("--set %q: there is no =; write --set key=value", s))
+		case isRules(name):
+			faults = append(faults, name+": rules are a list and cannot be set by --set; write them into the file (--config)")
 		case !known(table, name):
 			faults = append(faults, unknown(table, name, "in --set"))
 		default:

@@ -3,6 +3,8 @@ package config
 import (
 	"fmt"
 	"strings"
+
+	"sluice/mapping/rules"
 )
 
 // Reference is the configuration reference as Markdown, from the same table that loads it.
@@ -16,6 +18,13 @@ func Reference() string {
 	for _, k := range keys(&Config{}) {
 		fmt.Fprintf(&b, "| `%s` | `%s` | %s | %s |\n", k.name, envName(k.name), shown(k.value), k.doc)
 	}
+	b.WriteString("\n## rules\n\n")
+	b.WriteString("`rules` is a list of mapping rules, in the file only. The first rule that matches a message wins; where none does, the defaults hold.\n")
+	b.WriteString("[mapping.md](mapping.md) explains them with examples. Each rule has these keys, of which only `topic` is required:\n\n")
+	b.WriteString("| key | meaning |\n|---|---|\n")
+	for _, f := range ruleFields(&rules.Rule{}) {
+		fmt.Fprintf(&b, "| `%s` | %s |\n", f.name, f.doc)
+	}
 	return b.String()
 }
 
@@ -25,6 +34,7 @@ func Help() string {
 	for _, k := range keys(&Config{}) {
 		fmt.Fprintf(&b, "  %s (default %s)\n      %s\n", k.name, shown(k.value), k.doc)
 	}
+	b.WriteString("  rules (default none)\n      Mapping rules, a list in the file: sluice config has its keys.\n")
 	return b.String()
 }
 

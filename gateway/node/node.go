@@ -126,6 +126,7 @@ func (n *Node) options(registry *prometheus.Registry) gateway.Options {
 		Registry: registry,
 		Bridge: bridge.Config{
 			Session:  offer(c, c.Profile),
+			Rules:    c.Rules,
 			Grace:    c.BusGrace,
 			QoS0Hold: qos0Hold,
 		},

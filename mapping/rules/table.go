@@ -108,6 +108,14 @@ func (t *Table) Warnings() []Fault {
 	return slices.Clone(t.warnings)
 }
 
+// Resolver is the table for mapping.DownlinkOptions, nil without rules.
+func (t *Table) Resolver() mapping.Resolver {
+	if t == nil {
+		return nil
+	}
+	return t
+}
+
 // OneWay says why rule number (from 1) does not work on the way down; empty when it does.
 func (t *Table) OneWay(number int) string { return t.rules[number-1].oneWay }
 

@@ -1,0 +1,71 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"sluice/mapping/rules/explain"
+)
+
+func explainCommand() *cobra.Command {
+	var s settings
+	var q explain.Question
+	var payload string
+	var asJSON bool
+	cmd := &cobra.Command{
+		Use:   "explain [TOPIC]",
+		Short: "Say what becomes of a message: the rule, every section, what comes back, what is lost",
+		Long: "Explains what the configuration makes of a message that a device publishes to TOPIC: the mapping rule that matches, the AMQP message with\n" +
+			"every section, what the bus's answers mean for the device, what a device gets when the message comes back, and what is lost.\n" +
+			"With --address or --subject and no TOPIC it explains a backend's message on its way to devices. It needs neither bus nor store.",
+		Example: "  sluice explain plant/hall/line/7/temp --qos 1 --payload 21.5 -c sluice.yaml\n" +
+			"  sluice explain plant/hall/line/7/temp --v311 --json\n" +
+			"  sluice explain --address /exchanges/commands/dev.7 --payload on",
+		Args: cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, err := s.load(cmd)
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				q.Topic = args[0]
+			}
+			q.Payload = []byte(payload)
+			e, err := explain.Ask(cfg.Rules, q)
+			if err != nil {
+				return err
+			}
+			return writeExplanation(cmd.OutOrStdout(), &e, asJSON)
+		},
+	}
+	s.register(cmd)
+	f := cmd.Flags()
+	f.IntVarP(&q.QoS, "qos", "q", 0, "0, 1 or 2; of a backend's message 1 and 2 mean durable")
+	f.BoolVarP(&q.Retain, "retain", "r", false, "with RETAIN")
+	f.StringVar(&payload, "payload", "", "payload")
+	f.StringVar(&q.ContentType, "content-type", "", "content type")
+	f.StringVar(&q.ResponseTopic, "response-topic", "", "response topic")
+	f.Uint32Var(&q.Expiry, "expiry", 0, "message expiry in seconds; 0 is none")
+	f.StringArrayVarP(&q.User, "user-property", "P", nil, "user property key=value, of a backend's message an application property (may be repeated)")
+	f.StringVar(&q.Principal, "principal", "anonymous", "principal of the device")
+	f.StringVar(&q.Tenant, "tenant", "default", "tenant of the device")
+	f.StringVar(&q.ClientID, "client-id", "", "client id of the device")
+	f.BoolVar(&q.V311, "v311", false, "the devices speak MQTT 3.1.1")
+	f.StringVar(&q.Address, "address", "", "address that a backend sends to: /exchanges/NAME/KEY or /queues/NAME, percent-encoded")
+	f.StringVar(&q.Subject, "subject", "", "subject of a backend's message")
+	f.BoolVar(&asJSON, "json", false, "print JSON, as GET /api/v1/explain does")
+	return cmd
+}
+
+func writeExplanation(out io.Writer, e *explain.Explanation, asJSON bool) error {
+	if asJSON {
+		enc := json.NewEncoder(out)
+		enc.SetIndent("", "  ")
+		return enc.Encode(e)
+	}
+	_, err := fmt.Fprint(out, e.Text())
+	return err
+}

@@ -1,0 +1,49 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"sluice/gateway/bridge"
+	"sluice/mapping/rules"
+	"sluice/mapping/rules/explain"
+)
+
+// GET /api/v1/explain answers by the rules that the node runs with, and says what is wrong with a question.
+func TestExplainOverHTTP(t *testing.T) {
+	table, err := rules.Compile([]rules.Rule{{Name: "plant", Topic: "plant/{site}/#", Tenants: []string{"acme"}, Principals: []string{"p"}, QoS: []int{1}, Exchange: "plants", ContentType: "text/csv"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	gw := &Gateway{opt: Options{Bridge: bridge.Config{Rules: table}}}
+	get := func(query string) *httptest.ResponseRecorder {
+		w := httptest.NewRecorder()
+		gw.explain(w, httptest.NewRequest(http.MethodGet, "/api/v1/explain?"+query, nil))
+		return w
+	}
+	w := get("topic=plant/hall/x&qos=1&retain=true&payload=21&content_type=a/b&response_topic=re&expiry=60&user_property=a%3D1&user_property=b%3D2&principal=p&tenant=acme&client_id=c7")
+	var e explain.Explanation
+	if err := json.Unmarshal(w.Body.Bytes(), &e); err != nil || w.Code != http.StatusOK || w.Header().Get("Content-Type") != "application/json" {
+		t.Fatalf("status %d, %v: %s", w.Code, err, w.Body)
+	}
+	text := e.Text()
+	for _, part := range []string{"rule 1 (plant)", "/exchanges/plants/plant.hall.x", "User Property a", "User Property b", `"c7"`, `"a/b"`, "Message Expiry Interval  60", `"/exchanges/amq.topic/re"`, "2 bytes", "true, as published"} {
+		if !strings.Contains(text, part) {
+			t.Errorf("%q is missing in\n%s", part, text)
+		}
+	}
+	if body := get("topic=plant/hall/x&v311=1").Body.String(); !strings.Contains(body, `"rule":null`) || !strings.Contains(body, "anonymous") || !strings.Contains(body, "MQTT 3.1.1") {
+		t.Errorf("the device as it is by default: %s", body)
+	}
+	if body := get("address=/exchanges/plants/plant.a.b&subject=s").Body.String(); !strings.Contains(body, `"found_by":"rule 1 (plant)"`) {
+		t.Errorf("the way down: %s", body)
+	}
+	for query, want := range map[string]string{"": "nothing is asked", "topic=a/%23": "the topic", "topic=a&qos=x": `qos "x"`, "topic=a&expiry=-1": "expiry", "topic=a&retain=maybe": "retain", "tpoic=a": "tpoic: unknown parameter"} {
+		if w := get(query); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%q: %d %s, want 400 and %q", query, w.Code, w.Body, want)
+		}
+	}
+}
