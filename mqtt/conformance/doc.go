@@ -16,7 +16,7 @@
 //	test PACKAGE TEST[: CASE; CASE]   a test that fails if the gateway breaks the rule, and the cases of it that do
 //	client REASON                     only a device is bound; tests, if any, show what the gateway does when the device breaks the rule
 //	exempt REASON                     a server is bound, but not by what this one does
-//	pending FEATURE                   not there yet, or known to be broken; fails with SLUICE_TEST_PENDING=fail
+//	pending FEATURE                   not there yet, or known to be broken: for a change under way, since it fails
 //	as NUMBER                         3.1.1 only: the 5.0 statement of that number says the same, and its tests prove it for both versions
 //
 // The tests of this package fail when a statement has no proof and no reason, when a test or a case that is named does not exist or could be
