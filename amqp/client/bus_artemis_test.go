@@ -372,7 +372,7 @@ func TestArtemisExactlyOnce(t *testing.T) {
 	steady := open(t, Options{URLs: []string{url}})
 	name := newInbox(t, steady, amqp.Inbox{})
 	c := open(t, Options{URLs: []string{url}, Dial: proxy.dial, Connections: 1, Lanes: 1})
-	lost := 0
+	lost, cut := 0, 0 // messages before number cut have seen their connection break
 	for next := 0; next < n; {
 		batch := min(n/cuts, n-next)
 		kinds := make([]message.OutcomeKind, batch)
@@ -387,8 +387,9 @@ func TestArtemisExactlyOnce(t *testing.T) {
 				m.ApplicationProperties = map[string]any{"_AMQ_DUPL_ID": fmt.Sprint(name, next+i)}
 				sent++
 				c.Publish(0, m, false, func(o message.Outcome) { outcomes <- func() { kinds[i] = o.Kind } })
-				if pending == batch && i == batch/2 {
+				if i == batch/2 && cut <= next {
 					proxy.cut()
+					cut = next + batch
 				}
 			}
 			for range sent {
