@@ -116,7 +116,12 @@ type Queue struct {
 // Bind makes a queue bound to the topic filters, for a consumer that is somebody else, and returns its name. It is removed with the test.
 func (b *Bus) Bind(filters ...string) string {
 	b.t.Helper()
-	name, ctx := Prefix(b.t)+"-queue", Context(b.t)
+	return b.bind(Prefix(b.t)+"-queue", filters)
+}
+
+func (b *Bus) bind(name string, filters []string) string {
+	b.t.Helper()
+	ctx := Context(b.t)
 	if err := b.client.EnsureInbox(ctx, amqp.Inbox{Name: name, Expires: uint64(10 * time.Minute / time.Millisecond)}); err != nil {
 		b.t.Fatal(err)
 	}
@@ -138,7 +143,18 @@ func (b *Bus) Bind(filters ...string) string {
 // Queue is Bind with a consumer.
 func (b *Bus) Queue(filters ...string) *Queue {
 	b.t.Helper()
-	q := &Queue{t: b.t, Name: b.Bind(filters...), deliveries: make(chan amqp.Delivery, deliveriesMax), attached: make(chan struct{}, 1)}
+	return b.consume(b.Bind(filters...))
+}
+
+// QueueNamed is Queue with a name of one's own.
+func (b *Bus) QueueNamed(name string, filters ...string) *Queue {
+	b.t.Helper()
+	return b.consume(b.bind(name, filters))
+}
+
+func (b *Bus) consume(name string) *Queue {
+	b.t.Helper()
+	q := &Queue{t: b.t, Name: name, deliveries: make(chan amqp.Delivery, deliveriesMax), attached: make(chan struct{}, 1)}
 	q.receiver = b.client.Attach(amqp.Source{Inbox: q.Name, Credit: 100}, (*queueHandler)(q))
 	b.t.Cleanup(func() {
 		if err := q.receiver.Close(Context(b.t)); err != nil {

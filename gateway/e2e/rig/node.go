@@ -3,6 +3,7 @@ package rig
 import (
 	"context"
 	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 
@@ -26,7 +27,7 @@ type Node struct {
 // Start runs a node on b and waits until it is ready. It is stopped with the test at the latest. set overrides keys, as --set does.
 func Start(t testing.TB, b Backend, set ...string) *Node {
 	t.Helper()
-	n := start(t, b, set)
+	n := start(t, b, "", set)
 	Eventually(t, "the node is ready", func() error { return n.Ready(Context(t)) })
 	return n
 }
@@ -34,17 +35,29 @@ func Start(t testing.TB, b Backend, set ...string) *Node {
 // StartUnready is Start for a node whose bus or store may be out of reach: it does not wait.
 func StartUnready(t testing.TB, b Backend, set ...string) *Node {
 	t.Helper()
-	return start(t, b, set)
+	return start(t, b, "", set)
 }
 
-func start(t testing.TB, b Backend, set []string) *Node {
+// StartWith is Start with a configuration file of this content, for what cannot be set otherwise.
+func StartWith(t testing.TB, b Backend, content string, set ...string) *Node {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "sluice.yaml")
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	n := start(t, b, file, set)
+	Eventually(t, "the node is ready", func() error { return n.Ready(Context(t)) })
+	return n
+}
+
+func start(t testing.TB, b Backend, file string, set []string) *Node {
 	t.Helper()
 	id := Prefix(t) + "-node"
 	keys := append([]string{
 		"node.id=" + id, "mqtt.tcp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "bus.embedded.listen=127.0.0.1:0",
 		"bus.url=" + b.busURL, "sessions.url=" + b.sessionsURL,
 	}, set...)
-	cfg, _, err := config.Load(config.Source{Set: keys})
+	cfg, _, err := config.Load(config.Source{File: file, Set: keys})
 	if err != nil {
 		t.Fatalf("the configuration of the node: %v", err)
 	}
