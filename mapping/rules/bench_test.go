@@ -73,3 +73,16 @@ func TestRouteAllocatesOnlyItsResults(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkCompile is the cost of a start: rules of one exchange are compared with each other.
+func BenchmarkCompile(b *testing.B) {
+	list := make([]rules.Rule, rules.MaxRules)
+	for i := range list {
+		list[i] = rules.Rule{Topic: fmt.Sprintf("plant/{site}/line%d/{line}/{kind}", i), Key: new(fmt.Sprintf("{site}.k%d.{line}.{kind}", i))}
+	}
+	for b.Loop() {
+		if _, err := rules.Compile(list); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -165,5 +165,9 @@ func bytesText(b []byte) string {
 	if utf8.Valid(b) {
 		text = strconv.Quote(string(b))
 	}
-	return fmt.Sprintf("%d bytes: %s%s", size, text, more)
+	unit := "bytes"
+	if size == 1 {
+		unit = "byte"
+	}
+	return fmt.Sprintf("%d %s: %s%s", size, unit, text, more)
 }
