@@ -35,6 +35,9 @@ func checkCommand() *cobra.Command {
 
 func check(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	fmt.Fprintf(out, "node      %s\n", cfg.NodeID)
+	if n := cfg.Rules.Len(); n > 0 {
+		fmt.Fprintf(out, "rules     %d (sluice explain says what they make of a message; exchanges and queues they name are not looked for)\n", n)
+	}
 	steps := []struct {
 		name string
 		run  func(context.Context, *config.Config) (string, error)

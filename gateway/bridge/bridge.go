@@ -27,6 +27,7 @@ type Bridge struct {
 
 	queue   []session.Event  // events for the machine that came up while its effects were being carried out
 	scratch []session.Effect // reused between steps
+	route   *mapping.Route   // reused between messages; nil until a rule is looked for
 }
 
 // New returns a bridge that has seen no event.

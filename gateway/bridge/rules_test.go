@@ -109,3 +109,25 @@ func BenchmarkPublish(b *testing.B) {
 		})
 	}
 }
+
+// A message that no rule matches costs no allocation more than without rules.
+func TestRulesThatDoNotMatchAllocateNothing(t *testing.T) {
+	table, err := rules.Compile([]rules.Rule{{Topic: "plant/{x}/#", Exchange: "e"}, {Topic: "a/b/c", QoS: []int{1}, Queue: "q"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost := func(table *rules.Table) float64 {
+		cfg := testConfig()
+		cfg.Rules = table
+		b := New(cfg)
+		e := session.Publish{Packet: &packet.Publish{Topic: "a/b/c", Payload: []byte("x")}, MessageID: "m"}
+		var out []Effect
+		return testing.AllocsPerRun(100, func() {
+			out = b.publish(start, e, out[:0])
+			b.uplink.remove(0)
+		})
+	}
+	if without, with := cost(nil), cost(table); with != without {
+		t.Errorf("%v allocations with rules, %v without", with, without)
+	}
+}

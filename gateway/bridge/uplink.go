@@ -108,11 +108,8 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 		Received:          now,
 		PossibleDuplicate: e.Duplicate,
 	}
-	var route mapping.Route
-	rule, ruled := b.cfg.Rules.Route(rules.Message{Topic: e.Packet.Topic, QoS: e.Packet.QoS, Tenant: b.self.Tenant, Principal: b.self.Principal}, &route)
-	if ruled {
-		in.Route = &route
-	}
+	var rule rules.Match
+	in.Route, rule = b.routeOf(e.Packet)
 	m, losses := mapping.Uplink(in)
 	for _, l := range losses {
 		out = append(out, Report{Kind: PublishLoss, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Detail: l.String()})
@@ -133,6 +130,21 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 		return b.drop(len(u.entries)-1, "the bus takes nothing at the moment", out)
 	}
 	return out
+}
+
+// routeOf applies the mapping rules to a message. The route is nil where none matches; it holds until the next call.
+func (b *Bridge) routeOf(p *packet.Publish) (*mapping.Route, rules.Match) {
+	if b.cfg.Rules == nil {
+		return nil, rules.Match{}
+	}
+	if b.route == nil {
+		b.route = new(mapping.Route)
+	}
+	match, ok := b.cfg.Rules.Route(rules.Message{Topic: p.Topic, QoS: p.QoS, Tenant: b.self.Tenant, Principal: b.self.Principal}, b.route)
+	if !ok {
+		return nil, rules.Match{}
+	}
+	return b.route, match
 }
 
 func (b *Bridge) send(e *upEntry, out []Effect) []Effect {
