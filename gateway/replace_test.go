@@ -56,6 +56,7 @@ func TestAMarkerComesOrIsSentAgain(t *testing.T) {
 				}
 				d, _ := b.start("n", b.store).connect("d", packet.V5)
 				d.SetTimeout(time.Minute)
+				synctest.Wait() // the node's links for publishing are up
 				d.Subscribe("a", 0)
 				if n := bus.sent.Load(); n != 0 {
 					b.t.Errorf("%d markers for a new subscription", n)
@@ -144,6 +145,7 @@ func TestWhatTheInboxHadBeforeQoS0ComesOnTheNextConnection(t *testing.T) {
 				b.t.Errorf("message %d: %s %q", i+1, mqtttest.Describe(m), m.Payload)
 			}
 		}
+		synctest.Wait() // a resumed subscription of QoS 0 joins the node lane after CONNACK
 		b.send(n, "a", "4")
 		if m := again.Collect(1)[0]; m.QoS != 0 || string(m.Payload) != "4" {
 			b.t.Errorf("got %s %q", mqtttest.Describe(m), m.Payload)
