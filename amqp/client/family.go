@@ -13,6 +13,12 @@ import (
 	"sluice/amqp/topology"
 )
 
+// artemisNeeds tells an operator what Artemis has to allow. Tried with 2.55: with just these all works. Without the reply queue's Artemis carries an
+// operation out and keeps the answer to itself.
+const artemisNeeds = "send and manage on activemq.management; send, consume, createNonDurableQueue, deleteNonDurableQueue and createAddress on temporary " +
+	"queues (temporary-queue-namespace names them); send, consume, createDurableQueue, deleteDurableQueue, createAddress and deleteAddress on " +
+	"sluice.inbox.#; send, createAddress and deleteAddress on the root of the topics, mqtt.#"
+
 // family is what this bus wants of its clients: known from the options, or from what the bus calls itself on the first connection.
 type family struct {
 	client            *Client
@@ -121,7 +127,7 @@ func (f *family) upkeep() {
 		f.last = err
 		f.mu.Unlock()
 		if ctx.Err() == nil {
-			log.Warn("the bus could not be set up, trying on", zap.Error(err))
+			log.Warn("the bus could not be set up, trying on; if it never can, look at what its user may do", zap.String("needs", artemisNeeds), zap.Error(err))
 		}
 		if !wait.wait(ctx, nil) {
 			return
