@@ -111,6 +111,7 @@ func TestWayDown(t *testing.T) {
 		rules.Rule{Name: "state", Topic: "state/{id}/#", Queue: "state"},
 		rules.Rule{Name: "in words", Topic: "w/{a}/{b}", Exchange: "w", Key: new("{a}"), Subject: new("b={b}")},
 		rules.Rule{Name: "same", Topic: "same/+/x", Exchange: "same"},
+		rules.Rule{Name: "pair", Topic: "pair/{a}/{b}", Exchange: "pair", Key: new("{a}-{b}")},
 	)
 	if w := table.Warnings(); len(w) != 0 {
 		t.Errorf("warnings: %v", w)
@@ -138,6 +139,8 @@ func TestWayDown(t *testing.T) {
 		{"subject that is no topic of the rule", "", mapping.Address{Queue: "state"}, "status/7/a/b"},
 		{"key and subject", "w/1/2", at("w", "1"), "b=2"},
 		{"the key of the topic", "same/1/x", at("same", "same.1.x"), ""},
+		{"a key that cannot be taken apart, and the subject", "pair/1/2", at("pair", "1-2"), "pair/1/2"},
+		{"a key that is not the subject's", "", at("pair", "1-3"), "pair/1/2"},
 		{"the key of no topic of the rule", "", at("same", "same.1.y"), ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -161,6 +164,7 @@ func TestWarnings(t *testing.T) {
 		{"nothing parts two levels, but the subject is the topic", []rules.Rule{{Topic: "a/{x}/{y}", Key: new("{x}-{y}")}}, ""},
 		{"nothing parts two levels, but the subject does", []rules.Rule{{Topic: "a/{x}/{y}", Key: new("{x}-{y}"), Subject: new("{y}/{x}")}}, ""},
 		{"a rest in the middle", []rules.Rule{{Topic: "a/{x}/{r...}", Key: new("{r}.{x}"), Subject: new("")}}, "{r} may have any number of levels"},
+		{"a rest behind a level", []rules.Rule{{Topic: "a/{x}/{r...}", Key: new("{x}{r}"), Subject: new("{r}")}}, "{x} cannot be read from address and subject: {r} may have"},
 		{"levels without names", []rules.Rule{{Topic: "a/+", Key: new("k"), Subject: new("s")}}, "the levels that + and # stand for"},
 		{"levels without names in a subject that is the topic", []rules.Rule{{Topic: "a/+", Key: new("k")}}, ""},
 		{"up is said", []rules.Rule{{Topic: "a/+", Key: new("k"), Subject: new("s"), Direction: rules.Up}}, ""},
