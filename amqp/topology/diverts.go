@@ -26,7 +26,7 @@ const inboxRoot = "sluice.inbox."
 //     inbox that a message goes to stores a copy of its own.
 //   - One queue with all topics as its address and the patterns as its filter: 30 to 170 messages/s, since every message is tried on every
 //     queue's filter. LIKE has no wildcard for one level, there is no regular expression.
-//   - One queue and one link for each pattern: loses the order between patterns, and needs a fence across several queues.
+//   - Not tried: one queue and one link for each pattern. It loses the order between patterns, and needs a fence across several queues.
 //
 // What follows from diverts:
 //
