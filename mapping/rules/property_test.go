@@ -182,7 +182,7 @@ func TestUpAndDownAgain(t *testing.T) {
 			}
 		}
 	})
-	if reversible < back/4 {
+	if reversible == 0 || reversible < back/4 {
 		t.Errorf("only %d of %d messages met a reversible rule: this test is blind", reversible, back)
 	}
 }
@@ -192,8 +192,7 @@ func TestWayDownGivesTopics(t *testing.T) {
 	found := 0
 	rapid.Check(t, func(t *rapid.T) {
 		var list []rules.Rule
-		for i := range rapid.IntRange(1, 3).Draw(t, "rules") {
-			key := genText(t, nil, "before") + ".{x}." + genText(t, nil, "behind")
+		for i, key := range []string{"a.{x}.b", "a-{x}.{y...}", "{x}.b"} {
 			list = append(list, rules.Rule{Direction: rules.Down, Exchange: "e", Key: &key, Topic: fmt.Sprint(i, "{x}")})
 		}
 		table, err := rules.Compile(list)
@@ -201,7 +200,8 @@ func TestWayDownGivesTopics(t *testing.T) {
 			t.Fatal(err)
 		}
 		for range 20 {
-			key := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{".", "a", "b", "/", "+", "#", "%2E", "%23", "\x00", "-", "%"}), 0, 6).Draw(t, "key"), "")
+			x := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{".", "a", "b", "/", "+", "#", "%2E", "%23", "\x00", "-", "%"}), 0, 3).Draw(t, "x"), "")
+			key := rapid.SampledFrom([]string{"a.", "a-", ""}).Draw(t, "before") + x + rapid.SampledFrom([]string{".b", ".c.d", ""}).Draw(t, "behind")
 			if name, ok := table.Topic(mapping.Address{Exchange: "e", Key: key}, ""); ok {
 				found++
 				if err := topic.ValidateName(name); err != nil {
