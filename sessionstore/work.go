@@ -13,7 +13,7 @@ import (
 //     [MQTT-3.1.2-8].
 //   - A Claim before it was due cancels it when the session goes on [MQTT-3.1.3-9]; when the claim ends the session it is due at once.
 //   - A Claim that takes the session from an owner cannot know whether that one still lives. A delayed will of a session that goes on is
-//     cancelled. Any other is put aside for Times.Silence, until the owner's own Release says what becomes of it (it gets ErrFenced all the
+//     cancelled. Any other is put aside for Times.Lease, until the owner's own Release says what becomes of it (it gets ErrFenced all the
 //     same). If it never says, it is dead and the device is back: nothing is published.
 //   - Sweep keeps the wills of a dead node, due after their delay but not before Times.WillGrace: a device that comes back meanwhile cancels
 //     its will, whether its session goes on or not. So the death of a node is no storm of wills.
@@ -68,10 +68,6 @@ type Times struct {
 	WillGrace time.Duration // what a dead node's devices have to come back before their wills, WillGrace
 	WorkLease time.Duration // how long a piece of work is its claimer's, WorkLease
 }
-
-// Silence is how long an owner that lost its session may be without a word of it and still live: until its lease is over, and it is taken for
-// dead.
-func (t Times) Silence() time.Duration { return t.Lease + t.DeadAfter }
 
 // OrDefault fills in what is zero.
 func (t Times) OrDefault() Times {

@@ -82,7 +82,7 @@ func (s *Store) takeWill(key sessionstore.Key, held *session, over bool) {
 	case held.will == nil:
 	case held.owner != "":
 		if over || held.will.Delay == 0 {
-			s.putAside(asideID{key, held.epoch}, aside{held.incarnation, held.will, now.Add(s.times.Silence())})
+			s.putAside(asideID{key, held.epoch}, aside{held.incarnation, held.will, now.Add(s.times.Lease)})
 		}
 		held.dropWill()
 	case now.Before(held.graceUntil), !over && now.Before(held.willAt):

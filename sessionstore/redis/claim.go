@@ -95,7 +95,7 @@ func (s *Store) claimStep(req sessionstore.ClaimRequest, r registration) *step {
 		key: req.Key, script: claimScript, confirm: true, keys: s.keys(req.Key), size: len(req.Key.ClientID) + len(will.Message), args: []any{
 			r.token, req.Node, boolArg(req.Clean), strconv.FormatUint(uint64(req.Expiry), 10), req.Now.UnixMilli(),
 			(s.grace + claimRepeat).Milliseconds(), s.prefix + "node:", req.Key.String(), r.field(),
-			boolArg(req.Will != nil), strconv.FormatUint(uint64(will.Delay), 10), will.Message, s.times.Silence().Milliseconds(),
+			boolArg(req.Will != nil), strconv.FormatUint(uint64(will.Delay), 10), will.Message, s.times.Lease.Milliseconds(),
 			sessionstore.MaxWork, sessionstore.MaxAside,
 		},
 	}

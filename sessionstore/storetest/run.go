@@ -50,6 +50,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"a takeover cancels a delayed will", takenOverDelayed},
 		{"a takeover leaves other wills to the old owner's word", takenOverWaitsForTheOwner},
 		{"an owner that says nothing is dead", silentOwner},
+		{"a Release that is repeated puts no Will off", repeatedRelease},
 		{"the first word on a will counts", firstWordCounts},
 		{"a will is bounded", willRefused},
 		{"the work of a session is bounded", workIsBounded},

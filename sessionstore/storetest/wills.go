@@ -227,9 +227,9 @@ func silentOwner(t *testing.T, fresh Fresh) {
 	a, b := node(), node()
 	c := claim(t, a, sessionstore.ClaimRequest{Key: newKey(), Will: will(0, "x")})
 	second := claim(t, b, sessionstore.ClaimRequest{Key: c.Session.Key, Node: "node-b", Will: will(0, "y")})
-	<-time.After(Quick.Silence() / 2)
+	<-time.After(Quick.Lease / 2)
 	claim(t, a, sessionstore.ClaimRequest{Key: c.Session.Key})
-	<-time.After(Quick.Silence()/2 + 100*time.Millisecond)
+	<-time.After(Quick.Lease/2 + 100*time.Millisecond)
 	work, err := releaseWith(t, a, fence(c), sessionstore.ReleaseRequest{})
 	if !errors.Is(err, sessionstore.ErrFenced) || work {
 		t.Fatalf("the word of an owner long thought dead: work %v, %v", work, err)
@@ -306,4 +306,19 @@ func workIsBounded(t *testing.T, fresh Fresh) {
 		}
 	}
 	claim(t, s, sessionstore.ClaimRequest{Key: key})
+}
+
+// The answer of a Release can be lost, and it is made again: a Will that the first one made due stays due, although the session goes on to its end.
+func repeatedRelease(t *testing.T, fresh Fresh) {
+	s := fresh(t)()
+	c := claim(t, s, sessionstore.ClaimRequest{Key: newKey(), Expiry: 5000, Will: will(0, "x")})
+	mustWrite(t, s, fence(c), sessionstore.SetInbox{Name: "q"})
+	for range 2 {
+		if _, err := releaseWith(t, s, fence(c), sessionstore.ReleaseRequest{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := left(c, c.Session.Epoch)
+	want.Will = will(0, "x")
+	takeAndFinish(t, s, want)
 }

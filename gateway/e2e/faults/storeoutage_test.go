@@ -118,6 +118,8 @@ func storeAway(t *testing.T, v packet.Version, fail, heal func(*proxy)) {
 		t.Errorf("CONNECT was not answered for %v", first.waited)
 	}
 	expectRefused(t, first, v)
+	// A node may need some seconds to notice that the store is back, and a CONNECT does not wait for ever.
+	<-time.After(time.Until(asked.Add(storeOutage - time.Second)))
 	late := reconnecting(n, away.deviceOptions)
 	select {
 	case err := <-subscribed:

@@ -63,6 +63,8 @@ if will and at >= will.at then
   will, made, due = nil, 1, at
 elseif will then
   due = will.at
+elseif redis.call('HEXISTS', work, epoch .. ':w') == 1 then
+  due = at -- a repeat: its first copy made the work, whose hint must not be put off to the end of the session
 end
 if not due and owes and not never then
   due = tonumber(redis.call('HGET', meta, 'ends'))
