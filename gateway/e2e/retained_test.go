@@ -260,15 +260,17 @@ func TestASlowQoS0ReaderGetsEveryRetainedMessage(t *testing.T) {
 // A backend sets a retained message by sending it to the queue for that, and removes it with an empty body.
 func TestABackendRetains(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
-		first, second := rig.Pair(t, b)
-		bus := rig.OpenBus(t, first)
 		id := rig.Prefix(t)
+		queue := id + "-retained"
+		first, second := rig.Pair(t, b, "retained.queue="+queue)
+		bus := rig.OpenBus(t, first)
+		bus.Remove(queue)
 		live, _ := rig.Dial(t, second, packet.V5, rig.Clean(id+"-l"))
 		live.Subscribe(id+"/#", 1)
 		send := func(payload string) {
 			t.Helper()
 			m := rig.Message(id+"/a", []byte(payload), 1)
-			m.Properties.To, m.Properties.Subject, m.Properties.ContentType = "/queues/sluice.retained", id+"/a", "text/plain"
+			m.Properties.To, m.Properties.Subject, m.Properties.ContentType = "/queues/"+queue, id+"/a", "text/plain"
 			bus.Send(m)
 			if got, want := text(live.Collect(1)[0]), fmt.Sprintf("%s/a=%s retain=false qos=1", id, payload); got != want {
 				t.Errorf("to the live subscription: %s, want %s", got, want)

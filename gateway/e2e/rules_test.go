@@ -46,6 +46,15 @@ rules:
 `)
 }
 
+// own gives nodes with rules a database of their own in Redis: other tests' nodes, without the rules, would publish their Wills.
+func own(t *testing.T, b rig.Backend) []string {
+	t.Helper()
+	if b.Name != rig.Real(t).Name {
+		return nil
+	}
+	return []string{"sessions.url=" + strings.TrimSuffix(rig.Env(t, rig.EnvRedis), "/") + "/14"}
+}
+
 // What a device publishes goes where the rule says, with what it says, from plain MQTT 3.1.1 as well; so does its will. The answer is that of the
 // rule, and what no rule matches is as ever.
 func TestRulesUp(t *testing.T) {
@@ -53,7 +62,7 @@ func TestRulesUp(t *testing.T) {
 		// The queue must be named before the node starts: the embedded bus starts with it.
 		prefix := rig.Prefix(t)
 		queue := prefix + "-rules"
-		n := rig.StartWith(t, b, ruleFile(prefix, queue))
+		n := rig.StartWith(t, b, ruleFile(prefix, queue), own(t, b)...)
 		bus := rig.OpenBus(t, n)
 		q := bus.QueueNamed(queue)
 		usual := bus.Queue(prefix + "/#")
@@ -109,7 +118,7 @@ func checkRuled(t *testing.T, m *message.Message, topic, subject, payload string
 func TestRulesDown(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
 		prefix := rig.Prefix(t)
-		n := rig.StartWith(t, b, ruleFile(prefix, "unused"))
+		n := rig.StartWith(t, b, ruleFile(prefix, "unused"), own(t, b)...)
 		bus := rig.OpenBus(t, n)
 		var subscribed []*mqtttest.Device
 		for qos := range packet.QoS(2) {

@@ -104,6 +104,16 @@ func (b *Bus) ExpectNobody(topic string) {
 	})
 }
 
+// Remove removes a queue with the end of the test.
+func (b *Bus) Remove(name string) {
+	b.t.Helper()
+	b.t.Cleanup(func() {
+		if err := b.client.DeleteInbox(Context(b.t), name); err != nil {
+			b.t.Errorf("removing the queue %s: %v", name, err)
+		}
+	})
+}
+
 // Queue is a queue of the backend's own with a consumer.
 type Queue struct {
 	t          testing.TB
