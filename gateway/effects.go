@@ -190,9 +190,6 @@ func (d *device) report(r bridge.Report) {
 	case bridge.PublishLoss:
 		m.losses.Inc()
 		d.log.Debug("metadata not carried over", fields...)
-	case bridge.RetainedDropped:
-		m.retainedDropped.Inc()
-		d.log.Warn("QoS 0 message delivered but not retained", fields...)
 	case bridge.DeliveryUndeliverable:
 		m.undeliverable.Inc()
 		d.log.Warn("message of the bus cannot be delivered over MQTT; rejected", fields...)

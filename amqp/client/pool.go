@@ -211,12 +211,6 @@ func (p *pool) retire(s *slot) {
 	s.retired = true
 }
 
-func (p *pool) isRetired(s *slot) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return s.retired
-}
-
 // release gives a link's place back. The last one on a retired session ends it.
 func (p *pool) release(s *slot) {
 	p.mu.Lock()

@@ -177,5 +177,4 @@ const (
 	PublishLoss                                 // metadata that the mapping had to drop; Detail names it
 	DeliveryUndeliverable                       // a message of the bus cannot become a PUBLISH
 	DeliveryRefused                             // the device, or a rule, refused a message
-	RetainedDropped                             // a QoS 0 message could not be retained
 )
