@@ -80,6 +80,7 @@ func (b *bubble) start(id string, store sessionstore.Store) *bubbleNode {
 			Session: session.Config{
 				ReceiveMaximum: 10, InboundQoS2Max: 20, MaximumPacketSize: 1 << 20, OutboundWindow: 10, SessionExpiryMax: 3600, SubscriptionsMax: 10,
 				ConnectTimeout: 10 * time.Second, LingerTime: 5 * time.Second, OrphanTime: 30 * time.Second, MaximumQoS: 2,
+				RetainAvailable: true, SharedAvailable: true,
 			},
 			Grace: 30 * time.Second, QoS0Hold: time.Second,
 		},

@@ -136,9 +136,11 @@ func (d *device) resumeLanes(e bridge.ResumeLanes) {
 	})
 }
 
-// retry tries an operation on the bus until it succeeds, fails for good, or the grace is over.
-func (d *device) retry(op func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(d.ctx, d.gw.opt.Bridge.Grace)
+// retry tries an operation on bus or store until it succeeds, fails for good, or the grace is over.
+func (d *device) retry(op func(context.Context) error) error { return d.gw.retry(d.ctx, op) }
+
+func (gw *Gateway) retry(ctx context.Context, op func(context.Context) error) error {
+	ctx, cancel := context.WithTimeout(ctx, gw.opt.Bridge.Grace)
 	defer cancel()
 	return retryUntil(ctx, op)
 }

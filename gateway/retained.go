@@ -74,7 +74,7 @@ func (gw *Gateway) eachRetained(ctx context.Context, tenant, filter string, yiel
 	from, to := topic.Span(filter)
 	for {
 		var names []string
-		err := retryUntil(ctx, func(ctx context.Context) (err error) {
+		err := gw.retry(ctx, func(ctx context.Context) (err error) {
 			names, err = gw.opt.Store.RetainedTopics(ctx, tenant, from, to, retainedPage)
 			return err
 		})
@@ -106,7 +106,7 @@ func (gw *Gateway) retainedOf(ctx context.Context, tenant string, names []string
 		part := names[:min(len(names), retainedBatch)]
 		names = names[len(part):]
 		var found []sessionstore.Retained
-		err := retryUntil(ctx, func(ctx context.Context) (err error) {
+		err := gw.retry(ctx, func(ctx context.Context) (err error) {
 			found, err = gw.opt.Store.GetRetained(ctx, tenant, part)
 			return err
 		})
@@ -162,7 +162,7 @@ var errInboxFull = errors.New("the session's inbox is full")
 
 // copyRetained puts copies of the retained messages that the filters match into the session's inbox. It returns when the bus has them all.
 func (d *device) copyRetained(filters []string) error {
-	// Not the grace: that many messages take their time. The bus's silence is bounded for each.
+	// No grace over all of it: that many messages take their time. The silence of bus and store is bounded for each step.
 	c := &copies{d: d, slots: make(chan struct{}, retainedCopies), to: d.gw.opt.Bus.InboxAddress(d.lanes.session.inbox)}
 	var cancel context.CancelCauseFunc
 	c.ctx, cancel = context.WithCancelCause(d.ctx)
