@@ -25,7 +25,7 @@ type server struct {
 func commandBackends(t *testing.T) map[string][]string {
 	return map[string][]string{
 		"embedded": {"--set", "bus.embedded.listen=127.0.0.1:0"},
-		"rabbitmq": {"--set", "bus.url=" + rig.Env(t, rig.EnvRabbitMQ), "--set", "sessions.url=" + rig.Env(t, rig.EnvRedis)},
+		"rabbitmq": {"--set", "bus.url=" + rig.Env(t, rig.EnvRabbitMQ), "--set", "sessions.url=" + rig.Env(t, rig.EnvRedis), "--set", "retained.queue=" + rig.Prefix(t)},
 	}
 }
 

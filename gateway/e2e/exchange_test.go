@@ -14,8 +14,9 @@ import (
 	"sluice/gateway/e2e/rig"
 )
 
-// largePayload is under the default mqtt.max_packet_size and over every frame size on the way.
-const largePayload = 100 << 10
+// largePayload is under the default mqtt.max_packet_size and over every frame size on the way. Three of them, one for each QoS, stay below what may wait
+// for a device before QoS 0 messages are dropped (gateway/limits.go, writeHigh).
+const largePayload = 80 << 10
 
 // samples are messages under prefix that between them have everything that must cross, at one QoS.
 func samples(prefix string, qos byte, properties bool) []deviceMessage {

@@ -13,9 +13,8 @@ import (
 func TestEveryPlainClientIdentifier(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
 		n := rig.Start(t, b)
-		rig.Versions(t, func(t *testing.T, v packet.Version) {
+		for _, v := range []packet.Version{packet.V311, packet.V5} { // one after the other: the same names would take each other's sessions
 			for _, id := range []string{"0123456789abcdefghijklm", "nopqrstuvwxyzABCDEFGHIJ", "KLMNOPQRSTUVWXYZ", "0", "a", "Z"} {
-				// Others may use these plain names as well: only CONNACK counts.
 				d := mqtttest.Dial(t, n.TCP, v)
 				d.SetTimeout(rig.Patience)
 				if connack := d.Connect(rig.Clean(id)); connack.Reason != packet.Success {
@@ -23,7 +22,7 @@ func TestEveryPlainClientIdentifier(t *testing.T) {
 				}
 				d.Close()
 			}
-		})
+		}
 	})
 }
 

@@ -125,7 +125,9 @@ func (n *node) start(t *testing.T) {
 	}
 	defer func() { _ = file.Close() }()
 	l.cmd = exec.Command(n.binary, "serve", "--set", "node.id="+l.id, "--set", "mqtt.tcp.listen="+n.mqtt, "--set", "admin.listen="+n.admin,
-		"--set", "bus.url="+n.busURL, "--set", "sessions.url="+n.storeURL, "--set", "profile="+n.profile, "--set", "sessions.expiry_max=10m", "--set", "log.format=console")
+		"--set", "bus.url="+n.busURL, "--set", "sessions.url="+n.storeURL, "--set", "profile="+n.profile,
+		// The bus is that of other tests as well, the store is not: these nodes would take what others want retained.
+		"--set", "retained.queue=off", "--set", "sessions.expiry_max=10m", "--set", "log.format=console")
 	l.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}
 	l.cmd.Stdout, l.cmd.Stderr = file, file
 	if err := l.cmd.Start(); err != nil {
