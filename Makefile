@@ -61,9 +61,10 @@ imports-check: ## fail if a package imports against the one direction, or a pure
 	$(GO) test -count=1 -run 'Imports|Pure|Files|Package' ./gateway
 
 .PHONY: docs
-docs: ## write docs/configuration.md and docs/conformance.md anew
+docs: ## write docs/configuration.md, docs/conformance.md and the tables of docs/errors.md anew
 	$(GO) run ./cmd/sluice config > docs/configuration.md
 	$(GO) test -count=1 ./mqtt/conformance -run TestDocument -rewrite
+	$(GO) test -count=1 ./mapping/failure -run TestDocument -rewrite
 
 .PHONY: lint
 lint: ## golangci-lint, pinned

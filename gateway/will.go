@@ -65,7 +65,7 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 			gw.metrics.wills.Inc()
 			return gw.retainWill(ctx, w.Key, p)
 		case mapping.Refused:
-			gw.log.Warn("the bus refuses a will; it is given up", zap.String("client", w.Key.ClientID), zap.String("topic", p.Topic), zap.String("condition", answer.Condition))
+			gw.log.Warn("the bus refuses a will; it is given up", zap.String("client", w.Key.ClientID), zap.String("topic", p.Topic), zap.String("condition", answer.Failure.Condition))
 			return nil
 		}
 		if o.Kind == message.Lost {

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"sluice/amqp/message"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 )
 
@@ -38,54 +39,30 @@ type OutcomeRule struct {
 	TargetsQueue bool // the address is a queue: released means not now
 }
 
-// Answer is what a device is to be told. Reason is legal in PUBACK and PUBREC (MQTT 5, 3.4.2.1 and 3.5.2.1). Condition and Text name no
-// part of the bus: they may be shown to the device.
+// Answer is what a device is to be told. Reason is legal in PUBACK and PUBREC (MQTT 5, 3.4.2.1 and 3.5.2.1).
 type Answer struct {
-	Class     Class
-	Reason    packet.ReasonCode // with Hold never to be sent; a failure, so that sending it by mistake claims no success
-	Condition string            // an AMQP condition, or one of ours; empty for Success
-	Text      string            // a sentence; empty for Success
+	Class   Class
+	Reason  packet.ReasonCode // with Hold never to be sent; a failure, so that sending it by mistake claims no success
+	Failure *failure.Failure  // Refused: which one. Hold: which one it becomes when it does not pass. Success: nil
 }
-
-// Conditions of our own, where the outcome has none or one we do not pass on.
-const (
-	ConditionNoRoute   = "sluice:no-route"
-	ConditionRefused   = "sluice:refused"
-	ConditionQueueFull = "sluice:queue-full"
-	ConditionHeld      = "sluice:held"
-)
 
 var (
 	answerAccepted = Answer{Class: Success, Reason: packet.Success}
 	answerNobody   = Answer{Class: Success, Reason: packet.NoMatchingSubscribers}
-	answerNoRoute  = Answer{Refused, packet.ImplementationSpecificError, ConditionNoRoute,
-		"Nobody is there to take messages on this topic."}
-	answerHeld = Answer{Hold, packet.UnspecifiedError, ConditionHeld,
-		"The message bus cannot take the message now; it is tried again."}
-	answerRefused = Answer{Refused, packet.ImplementationSpecificError, ConditionRefused,
-		"The message bus refuses this message."}
-	answerQueueFull = Answer{Refused, packet.QuotaExceeded, ConditionQueueFull,
-		"A queue for this topic is full."}
+	answerHeld     = Answer{Hold, packet.UnspecifiedError, failure.BusUnavailable}
 )
 
-// refusals are the conditions of rejected that mean more than "refused", by condition.
-var refusals = map[string]Answer{
-	"amqp:unauthorized-access": {Refused, packet.NotAuthorized, "amqp:unauthorized-access",
-		"The message bus does not permit messages on this topic."},
-	"amqp:not-found": {Refused, packet.TopicNameInvalid, "amqp:not-found",
-		"This topic leads to an address that the message bus does not have."},
-	// RabbitMQ's answer to an address it cannot read.
-	"amqp:precondition-failed": {Refused, packet.TopicNameInvalid, "amqp:precondition-failed",
-		"This topic leads to an address that the message bus cannot use."},
-	"amqp:resource-limit-exceeded": {Refused, packet.QuotaExceeded, "amqp:resource-limit-exceeded",
-		"A limit of the message bus is exceeded."},
-	// 0x95 (Packet too large) would say it better, but is not legal in PUBACK and PUBREC.
-	"amqp:link:message-size-exceeded": {Refused, packet.QuotaExceeded, "amqp:link:message-size-exceeded",
-		"The message is larger than the message bus takes."},
-	"amqp:decode-error": {Refused, packet.PayloadFormatInvalid, "amqp:decode-error",
-		"The message bus cannot read the message."},
-	"amqp:invalid-field": {Refused, packet.PayloadFormatInvalid, "amqp:invalid-field",
-		"A property of the message has a value that the message bus does not take."},
+func refused(f *failure.Failure) Answer { return Answer{Refused, f.Reason(), f} }
+
+// refusals are the conditions of rejected that mean more than "refused".
+var refusals = map[string]*failure.Failure{
+	"amqp:unauthorized-access":        failure.BusNotAuthorized,
+	"amqp:not-found":                  failure.AddressNotFound,
+	"amqp:precondition-failed":        failure.AddressNotUsable,
+	"amqp:resource-limit-exceeded":    failure.BusLimit,
+	"amqp:link:message-size-exceeded": failure.MessageTooLarge,
+	"amqp:decode-error":               failure.BusCannotRead,
+	"amqp:invalid-field":              failure.PropertyNotTaken,
 }
 
 // Classify is the outcome table: what the bus answered to a message from a device, and what that means (requirements.md, section 2). It
@@ -99,14 +76,14 @@ func Classify(o message.Outcome, rule OutcomeRule) Answer {
 		case rule.TargetsQueue:
 			return answerHeld
 		case rule.RequireRoute:
-			return answerNoRoute
+			return refused(failure.NoRoute)
 		}
 		return answerNobody
 	case message.Rejected:
 		return classifyRejected(o.Error)
 	case message.Modified:
 		if o.UndeliverableHere {
-			return answerRefused
+			return refused(failure.Refused)
 		}
 	}
 	return answerHeld // modified, lost, busy, and what should not be
@@ -114,23 +91,23 @@ func Classify(o message.Outcome, rule OutcomeRule) Answer {
 
 func classifyRejected(err *message.Error) Answer {
 	if err == nil {
-		return answerRefused
+		return refused(failure.Refused)
 	}
 	// RabbitMQ 4.3 and later: why a queue refused, whatever the condition.
 	switch infoText(err.Info, "reason") {
 	case "unavailable":
 		return answerHeld
 	case "maxlen":
-		return answerQueueFull
+		return refused(failure.QueueFull)
 	}
 	switch err.Condition {
 	case "com.microsoft:server-busy", "com.microsoft:timeout", "com.microsoft:operation-cancelled":
 		return answerHeld // Service Bus asks for another try on the same link
 	}
-	if answer, ok := refusals[err.Condition]; ok {
-		return answer
+	if f := refusals[err.Condition]; f != nil {
+		return refused(f)
 	}
-	return answerRefused
+	return refused(failure.Refused)
 }
 
 func infoText(info map[string]any, key string) string {

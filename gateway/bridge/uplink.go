@@ -170,7 +170,10 @@ func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) 
 	if answer.Class == mapping.Hold {
 		return b.hold(now, i, wasProbe, ev.Outcome, out)
 	}
-	told := session.PublishAnswered{Token: e.token, Reason: answer.Reason, Text: answer.Text}
+	told := session.PublishAnswered{Token: e.token, Reason: answer.Reason}
+	if answer.Failure != nil {
+		told.Text = answer.Failure.Sentence
+	}
 	retain := e.retain != nil && answer.Class == mapping.Success
 	if retain && e.qos > 0 {
 		out = b.taken(i, told, out)

@@ -1,0 +1,69 @@
+package failure
+
+import "sluice/mqtt/packet"
+
+// CONNECT is refused.
+var (
+	ProtocolVersion = row("protocol-version", Connect, in(packet.UnsupportedProtocolVersion, packet.CONNACK), ReturnCode,
+		"amqp:not-implemented", "This server speaks MQTT 3.1.1 and MQTT 5.0.")
+	ClientID = row("client-id-not-valid", Connect, in(packet.ClientIDNotValid, packet.CONNACK), ReturnCode,
+		"amqp:invalid-field", "This client identifier cannot be used.")
+	AuthMethod = row("authentication-method", Connect, in(packet.BadAuthenticationMethod, packet.CONNACK), Never,
+		"amqp:not-implemented", "This authentication method is not offered.")
+	ConnectTimeout = row("connect-timeout", Connect, nil, Closed,
+		"amqp:connection:forced", "No CONNECT came in time.")
+	TooManyConnections = row("too-many-connections", Connect, nil, Closed,
+		"amqp:resource-limit-exceeded", "The server has as many connections as it may have.")
+)
+
+// CONNECT is refused, or an open connection ends, because the device breaks the protocol or a limit it was told.
+var (
+	Malformed = row("malformed-packet", Connection, ends(packet.MalformedPacket), Closed,
+		"amqp:decode-error", "A packet cannot be read.")
+	Protocol = row("protocol-error", Connection, ends(packet.ProtocolError), Closed,
+		"amqp:not-allowed", "A packet breaks the protocol.")
+	PacketTooLarge = row("packet-too-large", Connection, ends(packet.PacketTooLarge), Closed,
+		"amqp:link:message-size-exceeded", "A packet is larger than this server takes.")
+	AnswerTooLarge = row("answer-too-large", Connection, ends(packet.PacketTooLarge), Never,
+		"amqp:link:message-size-exceeded", "The answer is larger than the device's Maximum Packet Size.")
+	TopicName = row("topic-name-not-valid", Connection, ends(packet.TopicNameInvalid), Closed,
+		"amqp:invalid-field", "A topic name is not valid.")
+	FilterMalformed = row("topic-filter-empty", Connection, in(packet.TopicFilterInvalid, packet.DISCONNECT), Closed,
+		"amqp:invalid-field", "A topic filter is empty.")
+	PayloadFormat = row("payload-format", Connection, ends(packet.PayloadFormatInvalid), Never,
+		"amqp:decode-error", "The payload is not of the format that the packet says.")
+	QoSNotSupported = row("qos-not-supported", Connection, ends(packet.QoSNotSupported), Closed,
+		"amqp:not-implemented", "This QoS is not offered.")
+	RetainNotSupported = row("retain-not-supported", Connection, ends(packet.RetainNotSupported), Closed,
+		"amqp:not-implemented", "Retained messages are not offered.")
+	ReceiveMaximum = row("receive-maximum-exceeded", Connection, in(packet.ReceiveMaximumExceeded, packet.DISCONNECT), Never,
+		"amqp:session:window-violation", "More messages are under way than the Receive Maximum allows.")
+	TopicAlias = row("topic-alias-not-valid", Connection, in(packet.TopicAliasInvalid, packet.DISCONNECT), Never,
+		"amqp:invalid-field", "A topic alias is not valid.")
+	TooManyUnderWay = row("too-much-under-way", Connection, ends(packet.QuotaExceeded), Closed,
+		"amqp:resource-limit-exceeded", "More packets are under way than this server keeps.")
+	KeepAlive = row("keep-alive-timeout", Connection, in(packet.KeepAliveTimeout, packet.DISCONNECT), Closed,
+		"amqp:connection:forced", "Nothing was heard for one and a half times the keep alive.")
+)
+
+// A connection ends, or does not come about, for a reason of the server.
+var (
+	SessionTaken = row("session-taken-over", Connection, in(packet.SessionTakenOver, packet.DISCONNECT), Closed,
+		"amqp:link:stolen", "Another connection of this client took the session over.")
+	ShuttingDown = row("server-shutting-down", Connection, []Code{
+		{packet.DISCONNECT, packet.ServerShuttingDown}, {packet.CONNACK, packet.ServerUnavailable}}, Closed,
+		"amqp:connection:forced", "The server is going down; connect again.")
+	AnotherServer = row("use-another-server", Connection, ends(packet.UseAnotherServer), Closed,
+		"amqp:connection:redirect", "The server is going down; connect to the other one.")
+	StoreUnavailable = row("session-store-unavailable", Connection, []Code{
+		{packet.DISCONNECT, packet.ServerBusy}, {packet.CONNACK, packet.ServerUnavailable}}, Closed,
+		"sluice:session-store-unavailable", "The session's state cannot be stored at present; connect again.")
+	BusUnavailable = row("bus-unavailable", Connection, in(packet.ServerBusy, packet.DISCONNECT), Closed,
+		"sluice:bus-unavailable", "The message bus did not answer in time; what has no acknowledgement was not taken.")
+	NodeFenced = row("node-lost-sessions", Connection, in(packet.ServerBusy, packet.DISCONNECT), Closed,
+		"sluice:session-store-unavailable", "The server lost contact with its session store; connect again.")
+	GroupAnew = row("shared-subscription-anew", Connection, in(packet.ServerBusy, packet.DISCONNECT), Closed,
+		"amqp:resource-deleted", "A shared subscription has begun anew; connect again.")
+	Internal = row("internal-error", Connection, ends(packet.ImplementationSpecificError), Closed,
+		"amqp:internal-error", "The server failed; this is a fault of the server.")
+)
