@@ -1,7 +1,7 @@
 // Package mapping converts between MQTT and AMQP: topics and addresses, messages in both directions, the bus's outcomes and MQTT
 // reason codes. It is pure: it has no state, clock or configuration, and knows neither devices nor links.
 //
-// The tables below are the truth about what crosses and how; the golden files in testdata prove each row. Whatever does not cross is
+// The tables below are the truth about what crosses and how; a golden of the same name in testdata proves each row. Whatever does not cross is
 // returned as a Loss, drawn from the closed lists in loss.go. Payload bytes are never touched.
 //
 // # Topics
@@ -13,75 +13,87 @@
 //
 // # Up: MQTT to AMQP
 //
-//	MQTT                    AMQP                                                       note
-//	Topic Name              to /exchanges/amq.topic/<key>, subject, x-opt-mqtt-topic   subject and annotation are the name itself
-//	QoS                     header durable = QoS > 0, x-opt-mqtt-qos ubyte
-//	RETAIN                  x-opt-mqtt-retain true                                     absent when 0
-//	DUP                     -                                                          says something about the hop only
-//	Packet Identifier       -                                                          hop only; the message-id names the message
-//	Payload                 one data section, same bytes
-//	Payload Format          x-opt-mqtt-payload-format ubyte
-//	Message Expiry          header ttl and absolute-expiry-time                        ttl is at most 49.7 days, at least 1 ms
-//	Content Type            content-type; not ASCII or empty: x-opt-mqtt-content-type
-//	Response Topic          reply-to, made as to                                       no valid name: Loss
-//	Correlation Data        correlation-id, binary
-//	User Property           application-properties, string; the first of a repeated    sluice-* and x-opt-*: Loss
-//	  order, repetition     x-opt-mqtt-user-properties [key, value, ...]               unless keys are distinct and ascending
-//	Subscription Identifier -                                                          Loss; a device must not send it
-//	Topic Alias             -                                                          hop only; resolved before
-//	-                       message-id                                                 the gateway's
-//	-                       creation-time, x-opt-sluice-time                           when the gateway received it, milliseconds
-//	-                       header priority 4
-//	-                       x-opt-sluice-tenant, -principal, -client, -node            provenance; empty ones absent
-//	-                       x-opt-sluice-possible-duplicate true                       only when it may be one
+//	MQTT                      AMQP                                                       note
+//	Topic Name                to /exchanges/amq.topic/<key>, subject, x-opt-mqtt-topic   subject and annotation are the name itself
+//	QoS                       header durable = QoS > 0, x-opt-mqtt-qos ubyte
+//	RETAIN                    x-opt-mqtt-retain true                                     absent when 0
+//	DUP                       -                                                          says something about the hop only
+//	Packet Identifier         -                                                          hop only; the message-id names the message
+//	Payload                   one data section, same bytes
+//	Payload Format            x-opt-mqtt-payload-format ubyte
+//	Message Expiry            header ttl and absolute-expiry-time                        ttl is at most 49.7 days, at least 1 ms
+//	Content Type              content-type; not ASCII or empty: x-opt-mqtt-content-type
+//	Response Topic            reply-to, made as to                                       no valid name: Loss
+//	Correlation Data          correlation-id, binary
+//	User Property             application-properties, string; the first of a repeated    sluice-* and x-opt-*: Loss
+//	  order, repetition       x-opt-mqtt-user-properties [key, value, ...]               unless keys are distinct and ascending
+//	Subscription Identifier   -                                                          Loss; a device must not send it
+//	Topic Alias               -                                                          hop only; resolved before
+//	-                         message-id                                                 the gateway's, one for each message
+//	-                         creation-time, x-opt-sluice-time                           when the gateway received it, milliseconds
+//	-                         header priority 4
+//	-                         x-opt-sluice-tenant, -principal, -client, -node            provenance; empty ones absent
+//	-                         x-opt-sluice-possible-duplicate true                       only when it may be one
 //
-// A mapping rule (package rules) may say otherwise for the topics it matches, by a Route: to, subject, content-type where the device gives
-// none, content-encoding, header ttl (a default and a bound; a shortened Message Expiry is a Loss), priority, group-id,
-// x-opt-partition-key and application-properties (a User Property of the same name is a Loss).
+// A mapping rule (package rules) may say otherwise for the topics it matches, by a Route:
+//
+//	Route                     AMQP                                                       note
+//	To, Subject               to, subject                                                an empty subject is absent
+//	ContentType               content-type                                               only without Content Type
+//	ContentEncoding           content-encoding
+//	TTL, TTLMax               header ttl and absolute-expiry-time                        a shortened Message Expiry: Loss
+//	Priority                  header priority
+//	GroupID                   group-id
+//	PartitionKey              x-opt-partition-key
+//	Properties                application-properties                                     a User Property of the same name: Loss
 //
 // # Down: AMQP to MQTT
 //
-//	AMQP                      MQTT                                                     note
-//	x-opt-mqtt-topic          Topic Name, if it agrees with the routing key            else Loss (stale); also where a rule sends the topic here
-//	address, subject          Topic Name that a rule says (package rules), else
-//	x-routing-key             Topic Name, else                                         not of the default exchange
-//	to /exchanges/x/key       Topic Name, else                                         where the bus gives no routing key
-//	subject, then plain to    Topic Name, else undeliverable                           also when the name is not valid
-//	x-opt-mqtt-qos            QoS                                                      any integer type, 0 to 2
-//	header durable            QoS 1, else 0                                            without x-opt-mqtt-qos
-//	x-opt-mqtt-retain         RETAIN as published
-//	data, one or more         Payload, concatenated                                    more than one: Loss (boundaries)
-//	amqp-value string, symbol Payload, Payload Format 1                                Loss (type)
-//	amqp-value binary, null   Payload, empty for null                                  Loss (type)
-//	amqp-value other simple   Payload as canonical text, Payload Format 1              Loss (type)
-//	amqp-value list, map, ... undeliverable
-//	amqp-sequence             undeliverable
-//	no body                   empty Payload
-//	x-opt-mqtt-payload-format Payload Format                                           data sections only
-//	absolute-expiry-time      Message Expiry, counted down, rounded up to seconds      beyond 136 years: Loss (range)
-//	header ttl                Message Expiry, from now                                 without absolute-expiry-time
-//	content-type              Content Type
-//	x-opt-mqtt-content-type   Content Type                                             without content-type
-//	reply-to                  Response Topic, if it is a key of amq.topic              else Loss
-//	correlation-id            Correlation Data                                         binary as is; string its UTF-8, ulong decimal,
-//	                                                                                   uuid "urn:uuid:...": Loss (type)
-//	application-properties    User Property, canonical text, sorted by key             not a string: Loss (type); list, map, null: Loss
-//	  sluice-*                -                                                        Loss; it would look like our word
-//	x-opt-mqtt-user-properties User Property in this order                             contradicts application-properties: Loss (stale)
-//	message-id                User Property sluice-msgid                               from a device: only on request
-//	subject                   User Property sluice-subject                             unless it is the topic
-//	creation-time             User Property sluice-created                             unless from a device: then it is ours
-//	content-encoding          User Property sluice-content-encoding
-//	group-id, group-sequence  User Property sluice-group-id, sluice-group-sequence
-//	user-id                   -                                                        Loss; a login of the bus
-//	reply-to-group-id         -                                                        Loss
-//	header priority           -                                                        Loss unless 4
-//	first-acquirer, delivery-count -                                                   hop only; DUP is the session's decision
-//	to                        -                                                        has done its work
-//	x-opt-sluice-for          DownlinkMessage.For, -retained: DownlinkMessage.Retained copies that a gateway put into an inbox
-//	x-opt-sluice-*            DownlinkMessage.Publisher, PossibleDuplicate             not shown to devices
-//	x-exchange, x-delivery-count, x-acquired-count, x-opt-deaths, x-opt-rabbitmq-*, x-opt-mqtt-client-id: the bus's own, not shown
-//	other annotations         -                                                        Loss
+//	AMQP                            MQTT                                                     note
+//	x-opt-mqtt-topic                Topic Name, if it agrees with the routing key            else Loss (stale); also where a rule sends the topic here
+//	address, subject                Topic Name that a rule says (package rules), else
+//	x-routing-key                   Topic Name, else                                         not of the default exchange
+//	to /exchanges/x/key             Topic Name, else                                         where the bus gives no routing key
+//	subject, then plain to          Topic Name, else undeliverable                           also when the name is not valid
+//	x-opt-mqtt-qos                  QoS                                                      any integer type, 0 to 2
+//	header durable                  QoS 1, else 0                                            without x-opt-mqtt-qos
+//	x-opt-mqtt-retain               RETAIN as published
+//	data, one or more               Payload, concatenated                                    more than one: Loss (boundaries)
+//	amqp-value string, symbol       Payload, Payload Format 1                                Loss (type)
+//	amqp-value binary, null         Payload, empty for null                                  Loss (type)
+//	amqp-value other simple         Payload as canonical text, Payload Format 1              Loss (type)
+//	amqp-value list, map, ...       undeliverable
+//	amqp-sequence                   undeliverable
+//	no body                         empty Payload
+//	x-opt-mqtt-payload-format       Payload Format                                           data sections only
+//	absolute-expiry-time            Message Expiry, counted down, rounded up to seconds      beyond 136 years: Loss (range)
+//	header ttl                      Message Expiry, from now                                 without absolute-expiry-time
+//	content-type                    Content Type
+//	x-opt-mqtt-content-type         Content Type                                             without content-type
+//	reply-to                        Response Topic, if it is a key of amq.topic              else Loss
+//	correlation-id                  Correlation Data                                         binary as is; string its UTF-8, ulong decimal,
+//	                                                                                         uuid "urn:uuid:...": Loss (type)
+//	application-properties          User Property, canonical text, sorted by key             not a string: Loss (type); list, map, null: Loss
+//	  sluice-*                      -                                                        Loss; it would look like our word
+//	x-opt-mqtt-user-properties      User Property in this order                              contradicts application-properties: Loss (stale)
+//	message-id                      User Property sluice-msgid                               from a device: only on request
+//	subject                         User Property sluice-subject                             unless it is the topic
+//	creation-time                   User Property sluice-created                             unless from a device: then it is ours
+//	content-encoding                User Property sluice-content-encoding
+//	group-id, group-sequence        User Property sluice-group-id, sluice-group-sequence
+//	user-id                         -                                                        Loss; a login of the bus
+//	reply-to-group-id               -                                                        Loss
+//	header priority                 -                                                        Loss unless 4
+//	first-acquirer, delivery-count  -                                                        hop only; DUP is the session's decision
+//	to                              -                                                        has done its work
+//	x-opt-sluice-for, -retained     DownlinkMessage.For, Retained                            copies that a gateway put into an inbox
+//	x-opt-sluice-*                  DownlinkMessage.Publisher, PossibleDuplicate             not shown to devices
+//	annotations of the bus          -                                                        not shown: x-exchange, x-delivery-count, x-acquired-count,
+//	                                                                                         x-opt-deaths, x-opt-rabbitmq-*, x-opt-mqtt-client-id
+//	other annotations               -                                                        Loss
+//
+// Delivery-annotations and footer are hop by hop, or hold for the encoded bytes only: message.Message has no place for them, and who decodes it leaves
+// them out.
 //
 // A retained message is kept as MQTT's: what would become User Property sluice-* is not kept with it (DownlinkOptions.Bare).
 //

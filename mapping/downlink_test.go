@@ -36,32 +36,50 @@ type downlinkRow struct {
 	change func(*message.Message)
 }
 
+// resolver says one topic for one address, as rules do.
+type resolver struct {
+	at    mapping.Address
+	topic string
+}
+
+func (r resolver) Sends(topic string, _ packet.QoS, _ mapping.Publisher, to mapping.Address) bool {
+	return topic == r.topic && to == r.at
+}
+
+func (r resolver) Topic(at mapping.Address, _ string) (string, bool) { return r.topic, at == r.at }
+
 func topicRows() []downlinkRow {
 	toQueue := func(m *message.Message) {
 		m.Annotations = map[string]any{"x-exchange": "", "x-routing-key": "sluice.q"}
 	}
 	bare := func(m *message.Message) { m.Annotations = nil }
 	return []downlinkRow{
-		{"plain backend message", nil},
-		{"MQTT plugin, QoS 1", func(m *message.Message) { m.Header.Durable, m.Properties = true, message.Properties{} }},
-		{"topic annotation that agrees", func(m *message.Message) {
+		{"x-routing-key / plain backend message", nil},
+		{"x-routing-key / of RabbitMQ's MQTT plugin, QoS 1", func(m *message.Message) { m.Header.Durable, m.Properties = true, message.Properties{} }},
+		{"x-opt-mqtt-topic / agrees", func(m *message.Message) {
 			m.Annotations["x-routing-key"], m.Annotations[mapping.AnnotationTopic] = "v1%2E2.b", "v1.2/b"
 		}},
-		{"topic annotation, stale", func(m *message.Message) { m.Annotations[mapping.AnnotationTopic] = "other" }},
-		{"topic annotation, invalid", func(m *message.Message) { m.Annotations[mapping.AnnotationTopic] = "a/+" }},
-		{"topic annotation, to a queue", func(m *message.Message) { toQueue(m); m.Annotations[mapping.AnnotationTopic] = "cmd/7" }},
-		{"subject, to a queue", func(m *message.Message) { toQueue(m); m.Properties.Subject = "cmd/7" }},
-		{"no topic, to a queue", toQueue},
-		{"foreign routing key", func(m *message.Message) { m.Annotations["x-routing-key"] = "50%.x y" }},
-		{"routing key with a wildcard", func(m *message.Message) { m.Annotations["x-routing-key"] = "a.#" }},
-		{"empty routing key, subject", func(m *message.Message) { m.Annotations["x-routing-key"] = ""; m.Properties.Subject = "s/1" }},
-		{"bus without annotations, to", func(m *message.Message) { bare(m); m.Properties.To = "/exchanges/amq.topic/a.v1%252E2" }},
-		{"bus without annotations, subject", func(m *message.Message) { bare(m); m.Properties.Subject = "s.1/x" }},
-		{"bus without annotations, plain to", func(m *message.Message) { bare(m); m.Properties.To = "plain/to" }},
-		{"bus without annotations, to a queue", func(m *message.Message) { bare(m); m.Properties.To = "/queues/q" }},
-		{"topic with U+0000", func(m *message.Message) { bare(m); m.Properties.Subject = "a\x00" }},
-		{"topic too long", func(m *message.Message) { bare(m); m.Properties.Subject = strings.Repeat("x", 65536) }},
-		{"topic not UTF-8", func(m *message.Message) { m.Annotations["x-routing-key"] = "a\xff" }},
+		{"x-opt-mqtt-topic / stale", func(m *message.Message) { m.Annotations[mapping.AnnotationTopic] = "other" }},
+		{"address, subject", func(m *message.Message) {
+			m.Annotations = map[string]any{"x-exchange": "legacy", "x-routing-key": "dev-7"}
+		}},
+		{"x-opt-mqtt-topic / a rule sends it here", func(m *message.Message) {
+			m.Annotations = map[string]any{"x-exchange": "legacy", "x-routing-key": "dev-7", mapping.AnnotationTopic: "by/rule"}
+		}},
+		{"x-opt-mqtt-topic / invalid", func(m *message.Message) { m.Annotations[mapping.AnnotationTopic] = "a/+" }},
+		{"x-opt-mqtt-topic / to a queue", func(m *message.Message) { toQueue(m); m.Annotations[mapping.AnnotationTopic] = "cmd/7" }},
+		{"subject, then plain to / subject, to a queue", func(m *message.Message) { toQueue(m); m.Properties.Subject = "cmd/7" }},
+		{"subject, then plain to / neither, to a queue", toQueue},
+		{"x-routing-key / foreign", func(m *message.Message) { m.Annotations["x-routing-key"] = "50%.x y" }},
+		{"x-routing-key / with a wildcard", func(m *message.Message) { m.Annotations["x-routing-key"] = "a.#" }},
+		{"subject, then plain to / empty routing key", func(m *message.Message) { m.Annotations["x-routing-key"] = ""; m.Properties.Subject = "s/1" }},
+		{"to /exchanges/x/key", func(m *message.Message) { bare(m); m.Properties.To = "/exchanges/amq.topic/a.v1%252E2" }},
+		{"subject, then plain to / bus without annotations, subject", func(m *message.Message) { bare(m); m.Properties.Subject = "s.1/x" }},
+		{"subject, then plain to / bus without annotations, plain to", func(m *message.Message) { bare(m); m.Properties.To = "plain/to" }},
+		{"subject, then plain to / bus without annotations, to a queue", func(m *message.Message) { bare(m); m.Properties.To = "/queues/q" }},
+		{"subject, then plain to / with U+0000", func(m *message.Message) { bare(m); m.Properties.Subject = "a\x00" }},
+		{"subject, then plain to / too long", func(m *message.Message) { bare(m); m.Properties.Subject = strings.Repeat("x", 65536) }},
+		{"x-routing-key / not UTF-8", func(m *message.Message) { m.Annotations["x-routing-key"] = "a\xff" }},
 	}
 }
 
@@ -70,36 +88,40 @@ func headerRows() []downlinkRow {
 		return func(m *message.Message) { m.Annotations[name] = v }
 	}
 	return []downlinkRow{
-		{"durable", func(m *message.Message) { m.Header.Durable = true }},
-		{"QoS annotation 2", annotate(mapping.AnnotationQoS, uint8(2))},
-		{"QoS annotation 0 beats durable", func(m *message.Message) { m.Header.Durable = true; m.Annotations[mapping.AnnotationQoS] = int64(0) }},
-		{"QoS annotation 3", annotate(mapping.AnnotationQoS, uint8(3))},
-		{"QoS annotation 256", annotate(mapping.AnnotationQoS, uint32(256))},
-		{"QoS annotation negative", annotate(mapping.AnnotationQoS, int32(-1))},
-		{"QoS annotation text", annotate(mapping.AnnotationQoS, "1")},
-		{"retain", annotate(mapping.AnnotationRetain, true)},
-		{"payload format", annotate(mapping.AnnotationPayloadFormat, uint8(1))},
-		{"priority", func(m *message.Message) { m.Header.Priority = 9 }},
-		{"ttl", func(m *message.Message) { m.Header.TTL = 1500 * time.Millisecond }},
+		{"header durable", func(m *message.Message) { m.Header.Durable = true }},
+		{"x-opt-mqtt-qos / 2", annotate(mapping.AnnotationQoS, uint8(2))},
+		{"x-opt-mqtt-qos / 0 beats durable", func(m *message.Message) { m.Header.Durable = true; m.Annotations[mapping.AnnotationQoS] = int64(0) }},
+		{"x-opt-mqtt-qos / 3", annotate(mapping.AnnotationQoS, uint8(3))},
+		{"x-opt-mqtt-qos / 256", annotate(mapping.AnnotationQoS, uint32(256))},
+		{"x-opt-mqtt-qos / negative", annotate(mapping.AnnotationQoS, int32(-1))},
+		{"x-opt-mqtt-qos / text", annotate(mapping.AnnotationQoS, "1")},
+		{"x-opt-mqtt-retain", annotate(mapping.AnnotationRetain, true)},
+		{"x-opt-mqtt-payload-format", annotate(mapping.AnnotationPayloadFormat, uint8(1))},
+		{"header priority", func(m *message.Message) { m.Header.Priority = 9 }},
+		{"header ttl", func(m *message.Message) { m.Header.TTL = 1500 * time.Millisecond }},
 		{"absolute-expiry-time", func(m *message.Message) {
 			m.Properties.AbsoluteExpiry = noon.Add(time.Minute)
 			m.Header.TTL = time.Hour
 		}},
-		{"absolute-expiry-time past", func(m *message.Message) { m.Properties.AbsoluteExpiry = noon.Add(-time.Minute) }},
-		{"absolute-expiry-time far", func(m *message.Message) { m.Properties.AbsoluteExpiry = noon.AddDate(200, 0, 0) }},
+		{"absolute-expiry-time / past", func(m *message.Message) { m.Properties.AbsoluteExpiry = noon.Add(-time.Minute) }},
+		{"absolute-expiry-time / far", func(m *message.Message) { m.Properties.AbsoluteExpiry = noon.AddDate(200, 0, 0) }},
 		{"annotations of the bus", func(m *message.Message) {
-			m.Header.FirstAcquirer, m.Header.DeliveryCount = true, 3
 			m.Annotations["x-delivery-count"], m.Annotations["x-acquired-count"] = int64(2), int64(2)
 			m.Annotations["x-opt-deaths"], m.Annotations["x-opt-rabbitmq-received-time"] = []any{}, noon
 		}},
-		{"annotation unknown", annotate("x-color", "red")},
-		{"provenance", func(m *message.Message) {
+		{"first-acquirer, delivery-count", func(m *message.Message) { m.Header.FirstAcquirer, m.Header.DeliveryCount = true, 3 }},
+		{"x-opt-sluice-for, -retained", func(m *message.Message) {
+			m.Annotations = map[string]any{"x-exchange": "", "x-routing-key": "inbox", mapping.AnnotationTopic: "a/b",
+				mapping.AnnotationFor: "a/+", mapping.AnnotationRetainedCopy: true}
+		}},
+		{"other annotations", annotate("x-color", "red")},
+		{"x-opt-sluice-*", func(m *message.Message) {
 			m.Annotations[mapping.AnnotationTenant], m.Annotations[mapping.AnnotationPrincipal] = "acme", "p"
 			m.Annotations[mapping.AnnotationClient], m.Annotations[mapping.AnnotationNode] = "c", "n"
 			m.Annotations[mapping.AnnotationTime], m.Properties.CreationTime = noon, noon
 			m.Annotations[mapping.AnnotationPossibleDuplicate] = true
 		}},
-		{"provenance of a wrong type", annotate(mapping.AnnotationClient, uint8(1))},
+		{"x-opt-sluice-* / of a wrong type", annotate(mapping.AnnotationClient, uint8(1))},
 	}
 }
 
@@ -108,34 +130,38 @@ func propertyRows() []downlinkRow {
 	correlation := func(v any) func(*message.Message) { return func(m *message.Message) { m.Properties.CorrelationID = v } }
 	reply := func(to string) func(*message.Message) { return func(m *message.Message) { m.Properties.ReplyTo = to } }
 	return []downlinkRow{
-		{"message-id ulong", id(uint64(42))},
-		{"message-id uuid", id(someUUID)},
-		{"message-id binary", id([]byte{1, 2, 0xff})},
-		{"message-id long", id(strings.Repeat("i", 200))},
-		{"message-id absent", id(nil)},
+		{"message-id / ulong", id(uint64(42))},
+		{"message-id / uuid", id(someUUID)},
+		{"message-id / binary", id([]byte{1, 2, 0xff})},
+		{"message-id / long", id(strings.Repeat("i", 200))},
+		{"message-id / absent", id(nil)},
 		{"content-type", func(m *message.Message) { m.Properties.ContentType = "text/plain" }},
-		{"content-type annotation", func(m *message.Message) { m.Annotations[mapping.AnnotationContentType] = "Größe" }},
-		{"content-type beats its annotation", func(m *message.Message) {
+		{"x-opt-mqtt-content-type", func(m *message.Message) { m.Annotations[mapping.AnnotationContentType] = "Größe" }},
+		{"x-opt-mqtt-content-type / content-type beats it", func(m *message.Message) {
 			m.Properties.ContentType, m.Annotations[mapping.AnnotationContentType] = "text/plain", "Größe"
 		}},
-		{"reply-to topic", reply("/exchanges/amq.topic/re.v1%252E0")},
-		{"reply-to queue", reply("/queues/answers")},
-		{"reply-to other exchange", reply("/exchanges/x/re")},
-		{"reply-to with a wildcard", reply("/exchanges/amq.topic/re.%23")},
-		{"reply-to plain", reply("answers")},
-		{"correlation-id binary", correlation([]byte{0, 0xff})},
-		{"correlation-id string", correlation("abc")},
-		{"correlation-id ulong", correlation(uint64(math.MaxUint64))},
-		{"correlation-id uuid", correlation(someUUID)},
-		{"correlation-id too long", correlation(strings.Repeat("c", 65536))},
-		{"subject beside the topic", func(m *message.Message) { m.Properties.Subject = "alarm" }},
-		{"the other properties", func(m *message.Message) {
+		{"reply-to / topic", reply("/exchanges/amq.topic/re.v1%252E0")},
+		{"reply-to / queue", reply("/queues/answers")},
+		{"reply-to / other exchange", reply("/exchanges/x/re")},
+		{"reply-to / with a wildcard", reply("/exchanges/amq.topic/re.%23")},
+		{"reply-to / plain", reply("answers")},
+		{"correlation-id / binary", correlation([]byte{0, 0xff})},
+		{"correlation-id / string", correlation("abc")},
+		{"correlation-id / ulong", correlation(uint64(math.MaxUint64))},
+		{"correlation-id / uuid", correlation(someUUID)},
+		{"correlation-id / too long", correlation(strings.Repeat("c", 65536))},
+		{"subject", func(m *message.Message) { m.Properties.Subject = "alarm" }},
+		{"subject / is the topic", func(m *message.Message) { m.Properties.Subject = "a/b" }},
+		{"creation-time", func(m *message.Message) { m.Properties.CreationTime = noon.Add(-time.Second) }},
+		{"content-encoding", func(m *message.Message) { m.Properties.ContentEncoding = "gzip" }},
+		{"group-id, group-sequence", func(m *message.Message) {
 			sequence := uint32(5)
-			m.Properties.UserID, m.Properties.ContentEncoding = []byte("guest"), "gzip"
-			m.Properties.CreationTime = noon.Add(-time.Second)
-			m.Properties.GroupID, m.Properties.GroupSequence, m.Properties.ReplyToGroupID = "g", &sequence, "rg"
+			m.Properties.GroupID, m.Properties.GroupSequence = "g", &sequence
 		}},
-		{"application-properties of all types", func(m *message.Message) {
+		{"user-id", func(m *message.Message) { m.Properties.UserID = []byte("guest") }},
+		{"reply-to-group-id", func(m *message.Message) { m.Properties.ReplyToGroupID = "rg" }},
+		{"to", func(m *message.Message) { m.Properties.To = "/exchanges/other/key" }},
+		{"application-properties / of all types", func(m *message.Message) {
 			m.ApplicationProperties = map[string]any{
 				"string": "ü", "symbol": message.Symbol("s"), "true": true, "false": false, "null": nil,
 				"ubyte": uint8(255), "ushort": uint16(65535), "uint": uint32(math.MaxUint32), "ulong": uint64(math.MaxUint64),
@@ -145,18 +171,19 @@ func propertyRows() []downlinkRow {
 				"list": []any{1}, "map": map[string]any{}, "described": message.Described{}, "opaque": message.Opaque{Type: "decimal32"},
 			}
 		}},
-		{"application-properties that are no MQTT text", func(m *message.Message) {
-			m.ApplicationProperties = map[string]any{"nul": "a\x00", "utf8": "\xff", "long": strings.Repeat("x", 65536), "k\x00": "v", "sluice-error": "x"}
+		{"application-properties / that are no MQTT text", func(m *message.Message) {
+			m.ApplicationProperties = map[string]any{"nul": "a\x00", "utf8": "\xff", "long": strings.Repeat("x", 65536), "k\x00": "v"}
 		}},
-		{"user properties in their order", func(m *message.Message) {
+		{"sluice-*", func(m *message.Message) { m.ApplicationProperties = map[string]any{"sluice-error": "x", "a": "1"} }},
+		{"x-opt-mqtt-user-properties", func(m *message.Message) {
 			m.ApplicationProperties = map[string]any{"a": "1", "b": "2", "later": int32(3)}
 			m.Annotations[mapping.AnnotationUser] = []any{"b", "2", "a", "1", "b", "3"}
 		}},
-		{"user properties, stale list", func(m *message.Message) {
+		{"x-opt-mqtt-user-properties / stale", func(m *message.Message) {
 			m.ApplicationProperties = map[string]any{"a": "changed", "b": "2"}
 			m.Annotations[mapping.AnnotationUser] = []any{"b", "2", "a", "1"}
 		}},
-		{"user properties, broken list", func(m *message.Message) {
+		{"x-opt-mqtt-user-properties / broken", func(m *message.Message) {
 			m.ApplicationProperties = map[string]any{"a": "1"}
 			m.Annotations[mapping.AnnotationUser] = []any{"a", "1", "b"}
 		}},
@@ -168,22 +195,22 @@ func bodyRows() []downlinkRow {
 		return func(m *message.Message) { m.Data, m.HasValue, m.Value = nil, true, v }
 	}
 	return []downlinkRow{
-		{"body absent", func(m *message.Message) { m.Data = nil }},
-		{"body of one empty data section", func(m *message.Message) { m.Data = [][]byte{{}} }},
-		{"body of three data sections", func(m *message.Message) { m.Data = [][]byte{[]byte("a"), {}, []byte("bc")} }},
-		{"body value string", value("grün")},
-		{"body value string that is no UTF-8", value("\xff")},
-		{"body value symbol", value(message.Symbol("s"))},
-		{"body value binary", value([]byte{0, 0xff})},
-		{"body value null", value(nil)},
-		{"body value int", value(int32(-7))},
-		{"body value boolean", value(true)},
-		{"body value timestamp", value(noon)},
-		{"body value list", value([]any{"a"})},
-		{"body value map", value(map[string]any{"a": 1})},
-		{"body value described", value(message.Described{})},
-		{"body value opaque", value(message.Opaque{Type: "decimal128"})},
-		{"body sequence", func(m *message.Message) { m.Data, m.Sequence = nil, [][]any{{"a"}} }},
+		{"no body", func(m *message.Message) { m.Data = nil }},
+		{"data, one or more / one, empty", func(m *message.Message) { m.Data = [][]byte{{}} }},
+		{"data, one or more / three", func(m *message.Message) { m.Data = [][]byte{[]byte("a"), {}, []byte("bc")} }},
+		{"amqp-value string, symbol / string", value("grün")},
+		{"amqp-value string, symbol / string that is no UTF-8", value("\xff")},
+		{"amqp-value string, symbol / symbol", value(message.Symbol("s"))},
+		{"amqp-value binary, null / binary", value([]byte{0, 0xff})},
+		{"amqp-value binary, null / null", value(nil)},
+		{"amqp-value other simple / int", value(int32(-7))},
+		{"amqp-value other simple / boolean", value(true)},
+		{"amqp-value other simple / timestamp", value(noon)},
+		{"amqp-value list, map, ... / list", value([]any{"a"})},
+		{"amqp-value list, map, ... / map", value(map[string]any{"a": 1})},
+		{"amqp-value list, map, ... / described", value(message.Described{})},
+		{"amqp-value list, map, ... / opaque", value(message.Opaque{Type: "decimal128"})},
+		{"amqp-sequence", func(m *message.Message) { m.Data, m.Sequence = nil, [][]any{{"a"}} }},
 	}
 }
 
@@ -194,8 +221,10 @@ func TestDownlinkGolden(t *testing.T) {
 	for i := range rows {
 		titles[i] = rows[i].title
 	}
+	documented(t, titles, "AMQP")
+	rules := resolver{at: mapping.Address{Exchange: "legacy", Key: "dev-7"}, topic: "by/rule"}
 	golden(t, "downlink", titles, func(i int) string {
-		d, losses, err := mapping.Downlink(backend(rows[i].change), mapping.DownlinkOptions{Now: noon})
+		d, losses, err := mapping.Downlink(backend(rows[i].change), mapping.DownlinkOptions{Now: noon, Rules: rules})
 		if err == nil {
 			return showDownlink(d) + showLosses(losses)
 		}

@@ -160,6 +160,10 @@ func showDownlink(d mapping.DownlinkMessage) string {
 	if d.PossibleDuplicate {
 		p.line("possible duplicate", true)
 	}
+	p.text("for", d.For)
+	if d.Retained {
+		p.line("copy of a retained message", true)
+	}
 	return p.String()
 }
 

@@ -18,70 +18,104 @@ func user(pairs ...string) []packet.UserProperty {
 	return list
 }
 
-// Every row of the way up in the package comment.
-func TestUplinkGolden(t *testing.T) {
-	publish := func(p packet.Properties) *packet.Publish {
-		return &packet.Publish{Topic: "t", Payload: []byte("x"), Properties: p}
+type uplinkRow struct {
+	title string
+	in    mapping.UplinkMessage
+}
+
+func publish(p packet.Properties) *packet.Publish {
+	return &packet.Publish{Topic: "t", Payload: []byte("x"), Properties: p}
+}
+
+func expiry(seconds uint32) packet.Properties {
+	return packet.Properties{Set: packet.PropMessageExpiry, MessageExpiry: seconds}
+}
+
+// ruled is a message that a rule matched, with what rules always give.
+func ruled(p packet.Properties, route mapping.Route) mapping.UplinkMessage {
+	if route.To == "" {
+		route.To, route.Subject = "/exchanges/e/k", "t"
 	}
-	rows := []struct {
-		title string
-		in    mapping.UplinkMessage
-	}{
-		{"QoS 0, 3.1.1", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "plant/7/temp", Payload: []byte("21.5")}}},
-		{"QoS 1", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", QoS: 1, ID: 7, Payload: []byte("x")}}},
-		{"QoS 2, DUP", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", QoS: 2, ID: 7, Dup: true, Payload: []byte("x")}}},
+	if route.Priority == 0 {
+		route.Priority = message.DefaultPriority
+	}
+	return mapping.UplinkMessage{Publish: publish(p), Route: &route}
+}
+
+func uplinkRows() []uplinkRow {
+	return []uplinkRow{
+		{"QoS / 0, MQTT 3.1.1", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "plant/7/temp", Payload: []byte("21.5")}}},
+		{"QoS / 1", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", QoS: 1, ID: 7, Payload: []byte("x")}}},
+		{"DUP", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", QoS: 2, ID: 7, Dup: true, Payload: []byte("x")}}},
 		{"RETAIN", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", Retain: true, Payload: []byte("x")}}},
-		{"possible duplicate", mapping.UplinkMessage{Publish: publish(packet.Properties{}), PossibleDuplicate: true}},
-		{"topic with awkward characters", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "/v1.2/a b/ü/*/50%/"}}},
-		{"empty payload", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t"}}},
-		{"payload bytes that are no text", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", Payload: []byte{0, 0xff, 0xc3}}}},
-		{"Payload Format 0", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropPayloadFormat})}},
-		{"Payload Format 1", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropPayloadFormat, PayloadFormat: 1})}},
+		{"x-opt-sluice-possible-duplicate true", mapping.UplinkMessage{Publish: publish(packet.Properties{}), PossibleDuplicate: true}},
+		{"Topic Name / with awkward characters", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "/v1.2/a b/ü/*/50%/"}}},
+		{"Payload / empty", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t"}}},
+		{"Payload / bytes that are no text", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", Payload: []byte{0, 0xff, 0xc3}}}},
+		{"Payload Format / 0", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropPayloadFormat})}},
+		{"Payload Format / 1", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropPayloadFormat, PayloadFormat: 1})}},
 		{"Message Expiry", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry, MessageExpiry: 60})}},
-		{"Message Expiry at once", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry})}},
-		{"Message Expiry beyond what a ttl holds",
+		{"Message Expiry / at once", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry})}},
+		{"Message Expiry / beyond what a ttl holds",
 			mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry, MessageExpiry: 4294968})}},
-		{"Message Expiry, longest",
+		{"Message Expiry / longest",
 			mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry, MessageExpiry: math.MaxUint32})}},
 		{"Content Type", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType, ContentType: "text/plain; charset=utf-8"})}},
-		{"Content Type not ASCII", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType, ContentType: "Größe"})}},
-		{"Content Type empty", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType})}},
+		{"Content Type / not ASCII", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType, ContentType: "Größe"})}},
+		{"Content Type / empty", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType})}},
 		{"Response Topic", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropResponseTopic, ResponseTopic: "re/v1.0/c 7"})}},
-		{"Response Topic invalid", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropResponseTopic, ResponseTopic: "re/+"})}},
+		{"Response Topic / invalid", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropResponseTopic, ResponseTopic: "re/+"})}},
 		{"Correlation Data", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropCorrelationData, CorrelationData: []byte{0, 1, 0xff}})}},
-		{"Correlation Data empty", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropCorrelationData})}},
+		{"Correlation Data / empty", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropCorrelationData})}},
 		{"User Property", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("a", "1", "b", "ü")})}},
-		{"User Property, order of their own", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("b", "1", "a", "2")})}},
-		{"User Property repeated", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("a", "1", "a", "2", "a", "1")})}},
-		{"User Property reserved",
+		{"order, repetition / order of their own", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("b", "1", "a", "2")})}},
+		{"order, repetition / repeated", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("a", "1", "a", "2", "a", "1")})}},
+		{"User Property / reserved",
 			mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("x-opt-sluice-client", "boss", "a", "1", "sluice-error", "no")})}},
-		{"User Property reserved only", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("sluice-msgid", "1")})}},
+		{"User Property / reserved only", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("sluice-msgid", "1")})}},
 		{"Subscription Identifier", mapping.UplinkMessage{Publish: publish(packet.Properties{SubscriptionIDs: []uint32{3}})}},
-		{"a rule, MQTT 3.1.1", mapping.UplinkMessage{Publish: publish(packet.Properties{}), Route: &mapping.Route{
-			To: "/queues/q", Subject: "temp", ContentType: "application/json", ContentEncoding: "gzip", TTL: time.Minute, Priority: 7, GroupID: "g", PartitionKey: "7",
-			Properties: []mapping.Property{{Name: "site", Value: "hall"}}}}},
-		{"a rule, and what the device says itself", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType | packet.PropMessageExpiry,
-			ContentType: "text/plain", MessageExpiry: 30, User: user("site", "forged", "a", "1")}), Route: &mapping.Route{
-			To: "/exchanges/e/k", Subject: "t", ContentType: "application/json", TTL: time.Minute, TTLMax: time.Hour, Priority: 4,
-			Properties: []mapping.Property{{Name: "site", Value: "hall"}}}}},
-		{"a rule without subject", mapping.UplinkMessage{Publish: publish(packet.Properties{}), Route: &mapping.Route{To: "/exchanges/e/k", Priority: 4}}},
-		{"a rule bounds Message Expiry", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry, MessageExpiry: 3600}),
-			Route: &mapping.Route{To: "/exchanges/e/k", TTLMax: time.Minute, Priority: 4}}},
-		{"a rule bounds what would live for ever", mapping.UplinkMessage{Publish: publish(packet.Properties{}),
-			Route: &mapping.Route{To: "/exchanges/e/k", TTLMax: 50 * 24 * time.Hour, Priority: 4}}},
-		{"a rule leaves a Message Expiry of zero", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropMessageExpiry}),
-			Route: &mapping.Route{To: "/exchanges/e/k", TTL: time.Minute, TTLMax: time.Hour, Priority: 4}}},
-		{"a rule, repeated User Properties of its name", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("b", "1", "site", "x", "b", "2")}), Route: &mapping.Route{
-			To: "/exchanges/e/k", Priority: 4, Properties: []mapping.Property{{Name: "site", Value: ""}}}}},
-		{"absent property values do not count", mapping.UplinkMessage{Publish: publish(packet.Properties{ContentType: "stale", MessageExpiry: 9})}},
+		{"Packet Identifier", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", QoS: 1, ID: 65535, Payload: []byte("x")}}},
+		{"Topic Alias", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropTopicAlias, TopicAlias: 3})}},
+		{"message-id", mapping.UplinkMessage{Publish: publish(packet.Properties{})}},
+		{"creation-time, x-opt-sluice-time", mapping.UplinkMessage{Publish: publish(packet.Properties{})}},
+		{"x-opt-sluice-tenant, -principal, -client, -node", mapping.UplinkMessage{Publish: publish(packet.Properties{})}},
+		{"header priority 4", mapping.UplinkMessage{Publish: publish(packet.Properties{})}},
+		{"x-opt-sluice-tenant, -principal, -client, -node / empty ones", mapping.UplinkMessage{Publish: publish(packet.Properties{}), From: mapping.NewProvenance("", "", "c", "")}},
+		{"To, Subject", ruled(packet.Properties{}, mapping.Route{To: "/queues/q", Subject: "temp"})},
+		{"To, Subject / no subject", ruled(packet.Properties{}, mapping.Route{To: "/exchanges/e/k"})},
+		{"ContentType", ruled(packet.Properties{}, mapping.Route{ContentType: "application/json"})},
+		{"ContentType / and what the device says itself", ruled(
+			packet.Properties{Set: packet.PropContentType, ContentType: "text/plain"}, mapping.Route{ContentType: "application/json"})},
+		{"ContentEncoding", ruled(packet.Properties{}, mapping.Route{ContentEncoding: "gzip"})},
+		{"GroupID", ruled(packet.Properties{}, mapping.Route{GroupID: "g"})},
+		{"Priority", ruled(packet.Properties{}, mapping.Route{Priority: 7})},
+		{"PartitionKey", ruled(packet.Properties{}, mapping.Route{PartitionKey: "7"})},
+		{"TTL, TTLMax / without Message Expiry", ruled(packet.Properties{}, mapping.Route{TTL: time.Minute, TTLMax: time.Hour})},
+		{"TTL, TTLMax / below the bound", ruled(expiry(30), mapping.Route{TTL: time.Minute, TTLMax: time.Hour})},
+		{"TTL, TTLMax / bounds Message Expiry", ruled(expiry(3600), mapping.Route{TTLMax: time.Minute})},
+		{"TTL, TTLMax / bounds what would live for ever", ruled(packet.Properties{}, mapping.Route{TTLMax: 50 * 24 * time.Hour})},
+		{"TTL, TTLMax / leaves a Message Expiry of zero", ruled(expiry(0), mapping.Route{TTL: time.Minute, TTLMax: time.Hour})},
+		{"Properties", ruled(packet.Properties{User: user("site", "forged", "a", "1")}, mapping.Route{Properties: []mapping.Property{{Name: "site", Value: "hall"}}})},
+		{"Properties / repeated User Properties", ruled(
+			packet.Properties{User: user("b", "1", "site", "x", "b", "2")}, mapping.Route{Properties: []mapping.Property{{Name: "site", Value: ""}}})},
+		{"Content Type / a value that is not present", mapping.UplinkMessage{Publish: publish(packet.Properties{ContentType: "stale", MessageExpiry: 9})}},
 	}
+}
+
+// Every row of the way up in the package comment.
+func TestUplinkGolden(t *testing.T) {
+	rows := uplinkRows()
 	titles := make([]string, len(rows))
 	for i := range rows {
 		titles[i] = rows[i].title
 	}
+	documented(t, titles, "MQTT", "Route")
 	golden(t, "uplink", titles, func(i int) string {
 		in := rows[i].in
-		in.From, in.MessageID, in.Received = device, "acme/c7/1/42", noon.Add(678*time.Millisecond+900*time.Microsecond)
+		if in.From == (mapping.Provenance{}) {
+			in.From = device
+		}
+		in.MessageID, in.Received = "acme/c7/1/42", noon.Add(678*time.Millisecond+900*time.Microsecond)
 		m, losses := mapping.Uplink(in)
 		return showMessage(m) + showLosses(losses)
 	})
