@@ -33,12 +33,13 @@ var mayImport = map[string][]string{
 	"sessionstore":          {},
 	"sessionstore/...":      {"sessionstore"},
 	"gateway/bridge":        {"mqtt/packet", "mqtt/topic", "mqtt/session", "mapping", "mapping/failure", "mapping/rules", "amqp/message"},
-	"gateway/config":        {"mapping/rules"},
+	"gateway/config":        {"mapping", "mapping/rules"},
+	"gateway/events":        {"amqp/message", "mapping/failure", "mqtt/packet"},
 	"gateway/records":       {"mqtt/packet", "mqtt/session", "sessionstore"},
 	"gateway/e2e/...":       {"amqp/...", "gateway/...", "mapping", "mqtt/...", "sessionstore/..."},
 	"gateway/sim":           {"amqp", "amqp/message", "gateway/bridge", "gateway/records", "mapping", "mqtt/packet", "mqtt/session", "mqtt/topic", "sessionstore", "sessionstore/memory"},
 	"gateway/node":          {"amqp/...", "gateway", "gateway/...", "mqtt/...", "sessionstore", "sessionstore/..."},
-	"gateway":               {"amqp", "amqp/message", "gateway/bridge", "gateway/records", "mapping", "mapping/failure", "mapping/rules", "mapping/rules/explain", "mqtt/packet", "mqtt/topic", "mqtt/session", "mqtt/transport", "sessionstore"},
+	"gateway":               {"amqp", "amqp/message", "gateway/bridge", "gateway/events", "gateway/records", "mapping", "mapping/failure", "mapping/rules", "mapping/rules/explain", "mqtt/packet", "mqtt/topic", "mqtt/session", "mqtt/transport", "sessionstore"},
 	"cmd/sluice":            {"amqp", "amqp/message", "amqp/client", "gateway/config", "gateway/node", "mapping", "mapping/rules/explain", "mqtt/packet", "mqtt/topic", "mqtt/transport"},
 	"sessionstore/redis":    {"sessionstore"},
 	"sessionstore/memory":   {"sessionstore"},
@@ -47,7 +48,7 @@ var mayImport = map[string][]string{
 }
 
 // pure are the folders without goroutines, clocks, randomness, locks and I/O: time comes in as an argument.
-var pure = []string{"mqtt/packet", "mqtt/topic", "mqtt/session", "amqp/message", "amqp/embedded/wire", "amqp/embedded/frame", "amqp/embedded/endpoint", "mapping", "mapping/failure", "mapping/rules", "mapping/rules/explain", "gateway/bridge", "gateway/records"}
+var pure = []string{"mqtt/packet", "mqtt/topic", "mqtt/session", "amqp/message", "amqp/embedded/wire", "amqp/embedded/frame", "amqp/embedded/endpoint", "mapping", "mapping/failure", "mapping/rules", "mapping/rules/explain", "gateway/bridge", "gateway/events", "gateway/records"}
 
 // impure are packages that pure code must not import directly. mqtt/topic's trie may lock, and packet's Reader may read: see allowed.
 var impure = []string{"net", "os", "sync", "sync/atomic", "context", "log", "log/slog", "math/rand", "math/rand/v2", "crypto/rand", "io", "bufio", "os/exec", "go.uber.org/zap"}

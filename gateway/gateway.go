@@ -45,6 +45,8 @@ type Options struct {
 	InboxLength uint64
 	// RetainedQueue is the queue from which messages of backends are retained; empty: backends cannot set retained messages.
 	RetainedQueue string
+	// EventsAddress is where events go: the name of a queue, which is made when it is missing, or an address that begins with a slash. Empty: nowhere.
+	EventsAddress string
 }
 
 // Listener is where devices connect.
@@ -66,6 +68,7 @@ type Gateway struct {
 	nodes     *nodeLane
 	upkeep    *upkeep
 	retained  *retainedQueue // nil: off
+	events    *eventSender   // nil: off
 	// unansweredSlots bounds the claims without an answer that are looked after.
 	unansweredSlots chan struct{}
 
@@ -83,6 +86,9 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	gw := &Gateway{opt: opt, log: opt.Logger, directory: newDirectory(), unansweredSlots: make(chan struct{}, unansweredMax)}
 	gw.ctx, gw.cancel = context.WithCancel(context.Background())
 	gw.metrics = newMetrics(opt.Registry)
+	if opt.EventsAddress != "" {
+		gw.events = newEventSender(gw)
+	}
 	gw.nodes = newNodeLane(gw)
 	gw.upkeep = newUpkeep(gw)
 	if err := gw.watch(ctx); err != nil {
@@ -92,6 +98,9 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	if err := gw.upkeep.start(ctx); err != nil {
 		gw.cancel()
 		return nil, fmt.Errorf("sessions.url: cannot take this node's lease: %w", err)
+	}
+	if gw.events != nil {
+		go gw.events.run()
 	}
 	if opt.RetainedQueue != "" {
 		gw.retained = newRetainedQueue(gw)

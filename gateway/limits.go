@@ -56,6 +56,15 @@ const (
 	retainedCopies = 128
 	// retainedQueueCredit is how many messages of backends, to be retained, wait on the node that has their queue.
 	retainedQueueCredit = 32
+	// eventsWaiting bounds the events that wait for the bus, some hundred bytes each; the counts of what was held back come on top, one for
+	// an account. eventsBatch is how many are on their way at once, eventsTick how often counts are looked at.
+	eventsWaiting = 1000
+	eventsBatch   = 32
+	eventsTick    = time.Second
+	// eventsLength bounds the events that nobody has read on the bus; the oldest go first.
+	eventsLength = 10_000
+	// eventsShard is the link that events go by, in order.
+	eventsShard = 0
 	// drainTick is how often a paced drain goes on.
 	drainTick = 10 * time.Millisecond
 	// leasePause, sweepPause and duePause are how often a node renews its lease (sessionstore.LeaseTTL), looks for dead nodes, and looks for work

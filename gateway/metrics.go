@@ -29,6 +29,9 @@ type metrics struct {
 	retained          prometheus.Counter
 	retainedDropped   prometheus.Counter
 	retainedSent      prometheus.Counter
+	events            *prometheus.CounterVec
+	eventsSuppressed  prometheus.Counter
+	eventsLost        prometheus.Counter
 }
 
 func newMetrics(r *prometheus.Registry) *metrics {
@@ -65,6 +68,9 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		retained:          counter("retained_stored_total", "Retained messages stored or removed."),
 		retainedDropped:   counter("retained_dropped_total", "QoS 0 messages that were delivered but could not be retained."),
 		retainedSent:      counter("retained_sent_total", "Retained messages given to new subscriptions."),
+		events:            vec("events_total", "Events for the backend, those that were only counted among them, by type.", "type"),
+		eventsSuppressed:  counter("events_suppressed_total", "Events that were not sent one by one, but as a count."),
+		eventsLost:        counter("events_lost_total", "Events that the bus did not take."),
 		devicePanics:      counter("device_panics_total", "Connections ended by a bug in their state machine. Anything above zero is to be reported."),
 	}
 }

@@ -14,6 +14,7 @@ import (
 
 	"sluice/amqp"
 	"sluice/gateway/bridge"
+	"sluice/gateway/events"
 	"sluice/gateway/records"
 	"sluice/mapping"
 	"sluice/mqtt/packet"
@@ -64,6 +65,7 @@ func (d *device) open(e session.OpenSession) {
 	if answer.Work {
 		d.gw.upkeep.kick() // the end of the session that was there before
 	}
+	d.gw.tellClaim(key, &answer)
 	fence := sessionstore.Fence{Key: key, Epoch: s.Epoch}
 	d.post(claimed{
 		fence:       fence,
@@ -79,6 +81,20 @@ func (d *device) open(e session.OpenSession) {
 		},
 	})
 	d.own(fence)
+}
+
+// tellClaim tells the backend what a claim did to others.
+func (gw *Gateway) tellClaim(key sessionstore.Key, c *sessionstore.Claimed) {
+	if c.Previous != nil {
+		e := about(events.SessionTakenOver, key)
+		e.Previous = c.Previous.Node
+		gw.events.tell(e)
+	}
+	if c.Discarded != nil && c.Discarded.Expiry > 0 {
+		e := about(events.SessionEnded, key)
+		e.Cause = "clean start, or it had expired"
+		gw.events.tell(e)
+	}
 }
 
 // offersNoSession: where sessions end with their connection, one that the device has from elsewhere is not resumed only to end with this one.

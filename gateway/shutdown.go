@@ -47,8 +47,10 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 	if gw.retained != nil {
 		gw.retained.close(ctx)
 	}
+	gw.events.close(ctx) // last: the end of the node makes some
 	gw.cancel()
 	<-done
+	gw.events.wait()
 	gw.upkeep.tasks.Wait()
 	if gw.retained != nil {
 		gw.retained.tasks.Wait()

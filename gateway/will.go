@@ -9,8 +9,10 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/amqp/message"
+	"sluice/gateway/events"
 	"sluice/gateway/records"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mapping/rules"
 	"sluice/mqtt/packet"
 	"sluice/sessionstore"
@@ -63,9 +65,11 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 		switch answer := mapping.Classify(o, rule.Outcome); answer.Class {
 		case mapping.Success:
 			gw.metrics.wills.Inc()
+			gw.tellWill(events.WillPublished, w, p, m, nil)
 			return gw.retainWill(ctx, w.Key, p)
 		case mapping.Refused:
 			gw.log.Warn("the bus refuses a will; it is given up", zap.String("client", w.Key.ClientID), zap.String("topic", p.Topic), zap.String("condition", answer.Failure.Condition))
+			gw.tellWill(events.WillRefused, w, p, m, answer.Failure)
 			return nil
 		}
 		if o.Kind == message.Lost {
@@ -75,6 +79,16 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 			return ctx.Err()
 		}
 	}
+}
+
+func (gw *Gateway) tellWill(t events.Type, w sessionstore.Work, p *packet.Publish, m *message.Message, why *failure.Failure) {
+	e := about(t, w.Key)
+	e.Topic, e.QoS, e.HasQoS = p.Topic, uint8(p.QoS), true
+	e.MessageID, _ = m.Properties.MessageID.(string)
+	if why != nil {
+		e.Condition, e.Message = why.Condition, why.Sentence
+	}
+	gw.events.tell(e)
 }
 
 // retainWill retains a Will that asks for it [MQTT-3.1.2-15]. Published it is; a quota that is used up does not make it come again.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -31,20 +32,34 @@ const (
 	payloadShown = 1024
 )
 
+// tailOptions are the flags of sluice tail.
+type tailOptions struct {
+	count              int
+	events, take, json bool
+}
+
 func tailCommand() *cobra.Command {
 	var s settings
-	var count int
+	var o tailOptions
 	cmd := &cobra.Command{
 		Use:   "tail [FILTER]",
 		Short: "Print what arrives on the bus",
 		Long: "Attaches to the bus as a backend would and prints each message whose topic matches FILTER (an MQTT topic filter, default #):\n" +
-			"address, topic, QoS, properties, payload. It takes a copy: nobody else misses a message.",
-		Example: "  sluice tail 'sensors/#'\n  sluice tail 'sensors/+/temperature' --set bus.url=amqp://user:pass@rabbitmq:5672",
+			"address, topic, QoS, properties, payload. It takes a copy: nobody else misses a message.\n\n" +
+			"With --events it prints the events of the nodes (docs/events.md) instead: refused messages, takeovers and the like. They stay in their queue,\n" +
+			"though nobody else gets those that are shown until the command ends; --take removes them.",
+		Example: "  sluice tail 'sensors/#'\n  sluice tail --events\n  sluice tail 'sensors/+/temperature' --set bus.url=amqp://user:pass@rabbitmq:5672",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := s.load(cmd)
 			if err != nil {
 				return err
+			}
+			if o.events && len(args) == 1 {
+				return fmt.Errorf("FILTER %q: --events has none; look for what you want in what is printed", args[0])
+			}
+			if !o.events && (o.take || o.json) {
+				return errors.New("--take and --json go with --events")
 			}
 			filter := "#"
 			if len(args) == 1 {
@@ -58,11 +73,17 @@ func tailCommand() *cobra.Command {
 				return err
 			}
 			defer closeBus(bus)
-			return tail(cmd.Context(), bus, filter, count, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			if o.events {
+				return tailEvents(cmd.Context(), bus, cfg, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			}
+			return tail(cmd.Context(), bus, filter, o.count, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	s.register(cmd)
-	cmd.Flags().IntVarP(&count, "count", "n", 0, "stop after this many messages; 0 goes on until interrupted")
+	cmd.Flags().IntVarP(&o.count, "count", "n", 0, "stop after this many messages; 0 goes on until interrupted")
+	cmd.Flags().BoolVar(&o.events, "events", false, "print the events of the nodes instead of messages")
+	cmd.Flags().BoolVar(&o.take, "take", false, "with --events: remove what is printed")
+	cmd.Flags().BoolVar(&o.json, "json", false, "with --events: print each event as it is, one JSON document a line")
 	return cmd
 }
 

@@ -40,6 +40,7 @@ type Config struct {
 	SessionsExpiry   time.Duration
 	SessionsQueue    int
 	RetainedQueue    string // empty: off
+	EventsAddress    string // a queue's name, or an address that begins with a slash; empty: off
 	RetainedMessages int
 	RetainedBytes    int
 	RetainedEach     int // messages of one principal; zero: as many as all together
@@ -101,6 +102,7 @@ func keys(c *Config) []key {
 		{"retained.principal_messages", 0, "Retained messages of one principal. 0: as many as retained.messages.", integer(&c.RetainedEach, 0, 1<<31-1)},
 		{"retained.principal_bytes", 0, "Bytes of one principal's retained messages. 0: as many as retained.bytes.", integer(&c.RetainedEachSize, 0, 1<<40)},
 		{"retained.queue", "sluice.retained", "Queue on the bus whose messages are published on the topic in their subject and retained: how a backend retains. off for none.", queueName(&c.RetainedQueue)},
+		{"events.address", "sluice.events", "Where the backend is told of refused messages, denied subscriptions, takeovers, wills and the like (docs/events.md): the name of a queue, which is made and keeps the latest 10,000, or an address such as /exchanges/x/key. off for nowhere.", busAddress(&c.EventsAddress)},
 		{"limits.connections", 100000, "Connections of this node; one more is closed at once.", integer(&c.MaxConnections, 1, 1<<31-1)},
 		{"limits.subscriptions", 1000, "Subscriptions of a session; one more is answered with 0x97.", integer(&c.MaxSubscriptions, 1, 1<<20)},
 		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz, /metrics, /capabilities and /api/v1/explain are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},

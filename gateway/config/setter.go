@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"sluice/mapping"
 )
 
 // setter checks a value as it came from file, environment or flag and stores it. The error says what is wrong and what would be right; the
@@ -124,6 +126,21 @@ func queueName(dst *string) setter {
 			return nil
 		case s == "" || len(s) > 255 || strings.IndexFunc(s, invalid) >= 0:
 			return fmt.Errorf("is no name of a queue: use up to 255 characters of printable ASCII without space and /, or off")
+		}
+		*dst = s
+		return nil
+	}
+}
+
+// busAddress takes the name of a queue, an address on the bus, or off.
+func busAddress(dst *string) setter {
+	return func(v any) error {
+		s, _ := v.(string)
+		if !strings.HasPrefix(s, "/") {
+			return queueName(dst)(v)
+		}
+		if _, ok := mapping.ParseAddress(s); !ok {
+			return fmt.Errorf("is no address of the bus: write the name of a queue, /queues/name or /exchanges/name/key, percent-encoded, or off")
 		}
 		*dst = s
 		return nil

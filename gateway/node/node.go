@@ -138,6 +138,7 @@ func (n *Node) options(registry *prometheus.Registry) gateway.Options {
 		InboxExpires:     uint64((c.SessionsExpiry + inboxMargin) / time.Millisecond),
 		InboxLength:      uint64(c.SessionsQueue),
 		RetainedQueue:    c.RetainedQueue,
+		EventsAddress:    c.EventsAddress,
 	}
 }
 

@@ -9,8 +9,10 @@ import (
 
 	"go.uber.org/zap"
 
+	"sluice/amqp"
 	"sluice/amqp/client"
 	"sluice/amqp/embedded"
+	"sluice/gateway"
 	"sluice/gateway/config"
 	"sluice/mqtt/transport"
 	"sluice/sessionstore"
@@ -26,6 +28,9 @@ func OpenBus(cfg *config.Config, urls []string, log *zap.Logger) (*client.Client
 	}
 	return bus, nil
 }
+
+// EventsQueue is the queue of this name for events, as the nodes make it.
+func EventsQueue(name string) amqp.Inbox { return gateway.EventsQueue(name) }
 
 // OpenStore opens the session store.
 func OpenStore(ctx context.Context, cfg *config.Config, log *zap.Logger) (sessionstore.Store, error) {
