@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/amqp/embedded/queues"
+	"sluice/amqp/embedded/servicebus"
 )
 
 // Broker is the embedded broker. It outlives its listeners: a test may end Serve, cut all connections and Serve again with the queues as
@@ -31,7 +32,9 @@ type Broker struct {
 
 	mu        sync.Mutex
 	store     *queues.Store
-	timer     *time.Timer // does what is due in the store
+	namespace *servicebus.Namespace // nil unless the broker acts as Service Bus
+	fault     error                 // the entities could not be declared
+	timer     *time.Timer           // does what is due in the store
 	conns     map[*connection]struct{}
 	listeners map[net.Listener]struct{}
 	closed    bool
@@ -52,6 +55,7 @@ func New(options Options) *Broker {
 	b.stats.init()
 	b.timer = time.AfterFunc(time.Hour, b.upkeep)
 	b.store = b.newStore()
+	b.declareEntities()
 	return b
 }
 
@@ -68,6 +72,13 @@ func (b *Broker) newStore() *queues.Store {
 			b.timer.Reset(0)
 		},
 	})
+}
+
+// declareEntities makes what Options.ServiceBus names, in a store that is new.
+func (b *Broker) declareEntities() {
+	if b.options.ServiceBus != nil {
+		b.namespace, b.fault = servicebus.New(*b.options.ServiceBus, b.store)
+	}
 }
 
 // upkeep runs in the timer's goroutine, since the store may not be called from its own callbacks.
@@ -97,12 +108,16 @@ func (b *Broker) upkeep() {
 }
 
 // Serve accepts connections from l until l is closed, which it does not take for an error, or the broker is closed. Several listeners may
-// be served at a time. Connections outlive their listener.
+// be served at a time. Connections outlive their listener. Wrong entities in Options.ServiceBus are an error here.
 func (b *Broker) Serve(l net.Listener) error {
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()
 		return errors.Join(ErrClosed, l.Close())
+	}
+	if b.fault != nil {
+		b.mu.Unlock()
+		return errors.Join(b.fault, l.Close())
 	}
 	b.listeners[l] = struct{}{}
 	b.mu.Unlock()
@@ -172,11 +187,12 @@ func (b *Broker) Close() {
 	b.running.Wait()
 }
 
-// Wipe cuts all connections and forgets all queues and exchanges: a restart of a broker that kept nothing.
+// Wipe cuts all connections and forgets all queues and exchanges: a restart of a broker that kept nothing. Declared entities are there again, empty.
 func (b *Broker) Wipe() {
 	store := b.newStore()
 	b.mu.Lock()
 	b.store = store
+	b.declareEntities()
 	b.mu.Unlock()
 	b.pressed.Store(false)
 	b.faults.Cut()

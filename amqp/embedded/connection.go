@@ -13,6 +13,7 @@ import (
 	"sluice/amqp/embedded/endpoint"
 	"sluice/amqp/embedded/frame"
 	"sluice/amqp/embedded/queues"
+	"sluice/amqp/embedded/servicebus"
 	"sluice/amqp/embedded/wire"
 )
 
@@ -20,6 +21,7 @@ import (
 type connection struct {
 	broker *Broker
 	store  *queues.Store
+	space  *servicebus.Namespace // nil unless the broker acts as Service Bus, as watch
 	id     uint64
 	nc     net.Conn
 	log    *zap.Logger
@@ -40,24 +42,31 @@ type connection struct {
 	batch    []queues.Delivery
 	tempSeq  int
 
+	trusted bool // SASL PLAIN has shown a shared access key
+	watch   *servicebus.Watch
+
 	ready readyList
 }
 
 func newConnection(b *Broker, nc net.Conn) *connection {
 	c := &connection{
-		broker: b, store: b.store, id: b.nextID.Add(1), nc: nc, log: b.log.With(zap.Stringer("peer", nc.RemoteAddr())),
+		broker: b, store: b.store, space: b.namespace, id: b.nextID.Add(1), nc: nc, log: b.log.With(zap.Stringer("peer", nc.RemoteAddr())),
 		reader: bufio.NewReaderSize(nc, readBuffer), wake: make(chan struct{}, 1), links: make(map[*endpoint.Link]struct{}),
 	}
 	c.drained = sync.NewCond(&c.mu)
-	c.engine = endpoint.New(endpoint.Config{
+	config := endpoint.Config{
 		ContainerID: b.containerID, MaxFrameSize: b.options.MaxFrameSize, ChannelMax: b.options.ChannelMax, HandleMax: b.options.HandleMax,
-		IdleTimeout: b.options.IdleTimeout,
-		Properties: wire.Map{
+		IdleTimeout: b.options.IdleTimeout, SingleSession: c.space != nil,
+	}
+	if c.space == nil {
+		config.OfferedCapabilities = []frame.Symbol{"ANONYMOUS-RELAY"}
+		config.Properties = wire.Map{
 			{Key: frame.Symbol("product"), Value: "Sluice"},
 			{Key: frame.Symbol("version"), Value: b.options.Version},
 			{Key: frame.Symbol("platform"), Value: "Go"},
-		},
-	}, time.Now())
+		}
+	}
+	c.engine = endpoint.New(config, time.Now())
 	return c
 }
 
@@ -178,10 +187,11 @@ func (c *connection) writeLoop() {
 		c.mu.Lock()
 		now := time.Now()
 		c.engine.Tick(now)
+		c.endIdle(now)
 		more := c.collect(now)
 		c.process()
 		out := c.engine.TakeOutput(now, spare)
-		finished, over, deadline := c.finished, c.over, c.engine.Deadline()
+		finished, over, deadline := c.finished, c.over, c.deadline()
 		c.drained.Broadcast()
 		c.mu.Unlock()
 		if over {
@@ -251,15 +261,21 @@ func (c *connection) carryOut(e endpoint.Effect) {
 	case endpoint.Opened:
 		_ = c.nc.SetReadDeadline(time.Time{}) // from here on the endpoint watches the silence
 		c.engine.HoldWindows(c.broker.faults.holdsWindows())
+		if c.space != nil {
+			c.watch = c.space.Watch(time.Now(), c.trusted)
+			c.signal() // the writer has a deadline now
+		}
 		c.broker.stats.count(&c.broker.stats.connections)
 		c.log.Debug("connection opened", zap.String("container", e.Peer.ContainerID))
 	case endpoint.LinkRequested:
 		c.requested(e)
 	case endpoint.MessageReceived:
+		c.used(e.Link)
 		if o, ok := e.Link.Owner.(owner); ok {
 			o.received(c, e)
 		}
 	case endpoint.DeliverySettled:
+		c.used(e.Link)
 		if s, ok := e.Link.Owner.(*subscription); ok {
 			s.consumer.Settle(time.Now(), e.Token, settlement(e.State))
 			c.broker.stats.count(&c.broker.stats.settled)

@@ -62,9 +62,10 @@ func (c *connection) serve(now time.Time, s *subscription) {
 		return
 	}
 	for _, d := range batch {
-		c.scratch = encoded(c.scratch[:0], d)
+		c.scratch = encoded(c.scratch[:0], d, c.space == nil)
 		c.engine.Deliver(s.link, endpoint.Message{Token: d.Token, Payload: c.scratch, Format: d.Message.Format, Settled: s.settled})
 		c.broker.stats.count(&c.broker.stats.delivered)
+		c.used(s.link)
 	}
 	if cap(c.scratch) > keepBuffer {
 		c.scratch = nil

@@ -19,9 +19,14 @@ const (
 	annotationRoutingKey = "x-routing-key"
 )
 
-// stored makes a message for the queues from a published one, whose bytes it keeps.
-func stored(s section.Sections, format uint32, to destination) (*queues.Message, *frame.Error) {
-	annotations, bad := routedAnnotations(s, to.exchange, to.key, nil)
+// origin is what a consumer is told with these two.
+func origin(exchange, key string) map[string]any {
+	return map[string]any{annotationExchange: exchange, annotationRoutingKey: key}
+}
+
+// stored makes a message for the queues from a published one, whose bytes it keeps, with annotations of the broker's.
+func stored(s section.Sections, format uint32, ours map[string]any) (*queues.Message, *frame.Error) {
+	annotations, bad := annotated(s, ours, nil)
 	if bad != nil {
 		return nil, bad
 	}
@@ -37,18 +42,18 @@ func stored(s section.Sections, format uint32, to destination) (*queues.Message,
 	return m, nil
 }
 
-// routedAnnotations encodes the message's annotations with ours and with those added on the way. Delivery annotations end here: they are for
+// annotated encodes the message's annotations with ours and with those added on the way. Delivery annotations end here: they are for
 // this hop only [AMQP 3.2.2].
-func routedAnnotations(s section.Sections, exchange, key string, added map[string]any) ([]byte, *frame.Error) {
+func annotated(s section.Sections, ours, added map[string]any) ([]byte, *frame.Error) {
 	sent, err := s.MessageAnnotationMap()
 	if err != nil {
 		return nil, endpoint.DecodeFailure(err)
 	}
-	all := make(wire.Map, 0, len(sent)+len(added)+2)
+	all := make(wire.Map, 0, len(sent)+len(added)+len(ours))
 	for _, pair := range sent {
 		switch k := pair.Key.(type) {
 		case frame.Symbol:
-			if _, replaced := added[string(k)]; replaced || k == annotationExchange || k == annotationRoutingKey {
+			if has(ours, k) || has(added, k) {
 				continue
 			}
 		case uint64:
@@ -58,9 +63,10 @@ func routedAnnotations(s section.Sections, exchange, key string, added map[strin
 		}
 		all = append(all, pair)
 	}
-	all = append(all, wire.Pair{Key: frame.Symbol(annotationExchange), Value: exchange}, wire.Pair{Key: frame.Symbol(annotationRoutingKey), Value: key})
-	for k, v := range added {
-		all = append(all, wire.Pair{Key: frame.Symbol(k), Value: v})
+	for _, more := range []map[string]any{ours, added} {
+		for _, k := range sortedKeys(more) {
+			all = append(all, wire.Pair{Key: frame.Symbol(k), Value: more[k]})
+		}
 	}
 	if err := s.SetMessageAnnotations(all); err != nil {
 		return nil, endpoint.DecodeFailure(err)
@@ -68,8 +74,13 @@ func routedAnnotations(s section.Sections, exchange, key string, added map[strin
 	return s.MessageAnnotations, nil
 }
 
-// encoded appends the message as a consumer gets it.
-func encoded(dst []byte, d queues.Delivery) []byte {
+func has(m map[string]any, key frame.Symbol) bool {
+	_, there := m[string(key)]
+	return there
+}
+
+// encoded appends the message as a consumer gets it. routed: it is told how it was routed.
+func encoded(dst []byte, d queues.Delivery, routed bool) []byte {
 	m := d.Message
 	s := section.Sections{
 		HasHeader: true,
@@ -84,7 +95,11 @@ func encoded(dst []byte, d queues.Delivery) []byte {
 	}
 	if len(d.Annotations) > 0 {
 		// Annotations of our own making cannot fail to encode, and the message's own were checked when it was published.
-		if again, err := routedAnnotations(s, d.Exchange, d.RoutingKey, d.Annotations); err == nil {
+		var ours map[string]any
+		if routed {
+			ours = origin(d.Exchange, d.RoutingKey)
+		}
+		if again, err := annotated(s, ours, d.Annotations); err == nil {
 			s.MessageAnnotations = again
 		}
 	}

@@ -9,11 +9,12 @@
 //	endpoint               connection, session and link rules; pure
 //	queues                 exchanges, queues, redelivery; one mutex, no I/O
 //	management             requests of the /management node; pure
+//	servicebus             entities, tokens and time rules of a broker that acts as Azure Service Bus; one mutex, no I/O
 //
 // Each connection has a reader, which feeds the endpoint and carries out its effects, and a writer, which collects deliveries and
 // writes all output that has gathered in one system call. Both work on the endpoint under the connection's mutex.
 //
-// Locks are taken in this order: connection, store, then the leaves (ready list, broker registry, fault switches). The store's callbacks run under
+// Locks are taken in this order: connection, namespace (servicebus), store, then the leaves (ready list, broker registry, fault switches). The store's callbacks run under
 // the store's mutex and take leaves only.
 //
 // When the queued bytes reach nine tenths of Options.MaxQueueBytes, publishers get no more credit; what they had in flight is still taken

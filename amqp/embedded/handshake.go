@@ -28,7 +28,7 @@ func (c *connection) handshake() error {
 		if id, err = c.readProtocol(); err != nil {
 			return err
 		}
-	case c.broker.options.User != "":
+	case c.needsSASL():
 		return c.offer() // no credentials will come
 	}
 	if id != frame.ProtocolAMQP {
@@ -38,10 +38,12 @@ func (c *connection) handshake() error {
 	return err
 }
 
+func (c *connection) needsSASL() bool { return c.broker.options.User != "" || c.space != nil }
+
 // offer tells the peer which protocol is spoken here, and gives up [AMQP 2.2].
 func (c *connection) offer() error {
 	want := frame.ProtocolAMQP
-	if c.broker.options.User != "" {
+	if c.needsSASL() {
 		want = frame.ProtocolSASL
 	}
 	if _, err := c.nc.Write(frame.AppendProtocolHeader(nil, want)); err != nil {
@@ -113,6 +115,10 @@ func (c *connection) authenticates(init *frame.SASLInit) bool {
 		parts := bytes.Split(init.InitialResponse, []byte{0})
 		if len(parts) != 3 {
 			return false
+		}
+		if c.space != nil {
+			c.trusted = c.space.CheckPlain(string(parts[1]), string(parts[2]))
+			return c.trusted
 		}
 		rightUser := subtle.ConstantTimeCompare(parts[1], []byte(user))
 		rightPassword := subtle.ConstantTimeCompare(parts[2], []byte(password))

@@ -7,6 +7,8 @@ const (
 	DefaultMaxConnections = 1024
 	// DefaultMaxMessageSize is RabbitMQ 4's own, in bytes.
 	DefaultMaxMessageSize = 16 << 20
+	// serviceBusMessageSize is the largest message of Service Bus' standard tier, in bytes.
+	serviceBusMessageSize = 256 << 10
 	// DefaultCredit is the credit that a publisher's link keeps up. RabbitMQ gives 170; without a disk, more costs nothing but memory.
 	DefaultCredit = 1000
 

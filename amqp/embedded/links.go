@@ -23,12 +23,20 @@ type owner interface {
 func (c *connection) requested(e endpoint.LinkRequested) {
 	var accept endpoint.Accept
 	var refusal *frame.Error
-	if e.Link.Role() == frame.RoleReceiver {
+	switch receiving := e.Link.Role() == frame.RoleReceiver; {
+	case c.space != nil && receiving:
+		accept, refusal = c.attachEntityTarget(e.Link, e.Attach)
+	case c.space != nil:
+		accept, refusal = c.attachEntitySource(e.Link, e.Attach)
+	case receiving:
 		accept, refusal = c.attachTarget(e.Link, e.Attach)
-	} else {
+	default:
 		accept, refusal = c.attachSource(e.Link, e.Attach)
 	}
 	if refusal != nil {
+		if c.watch != nil {
+			c.watch.Detached(time.Now(), e.Link)
+		}
 		c.log.Info("link refused", zap.String("link", e.Link.Name()), zap.Error(refusal))
 		c.engine.RefuseLink(e.Link, refusal)
 		return
@@ -121,15 +129,20 @@ func (c *connection) attachSource(link *endpoint.Link, p *frame.Attach) (endpoin
 	if temporary {
 		s.temporary = queue
 	}
+	return accept, c.consume(s, queue)
+}
+
+// consume makes a subscription the owner of its link.
+func (c *connection) consume(s *subscription, queue string) *frame.Error {
 	consumer, refusal := c.store.Consume(c.id, queue, queues.ConsumerSpec{
 		Settled: s.settled, Notify: func() { c.ready.add(s); c.signal() },
 	})
 	if refusal != nil {
-		return none, storeError(refusal)
+		return storeError(refusal)
 	}
 	s.consumer = consumer
-	link.Owner = s
-	return accept, nil
+	s.link.Owner = s
+	return nil
 }
 
 // sourceQueue is the queue of a source address, made anew for a dynamic source, whose address is then filled in.
@@ -150,6 +163,10 @@ func (c *connection) sourceQueue(source *frame.Source) (queue string, temporary 
 // linkEnded cleans up behind a link.
 func (c *connection) linkEnded(e endpoint.LinkEnded) {
 	delete(c.links, e.Link)
+	if c.watch != nil {
+		c.watch.Detached(time.Now(), e.Link)
+		c.signal()
+	}
 	if o, ok := e.Link.Owner.(owner); ok {
 		o.ended(c, e.Lost)
 	}

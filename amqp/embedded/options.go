@@ -6,6 +6,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/amqp/embedded/endpoint"
+	"sluice/amqp/embedded/servicebus"
 )
 
 // Options of a Broker. Zero fields take the defaults.
@@ -27,6 +28,8 @@ type Options struct {
 	MaxQueueBytes int64
 	// Credit is what a publisher's link keeps up; default DefaultCredit.
 	Credit uint32
+	// ServiceBus, when set, makes the broker act as Azure Service Bus and Event Hubs with these entities, for tests: see the package servicebus.
+	ServiceBus *servicebus.Options
 }
 
 func (o Options) withDefaults() Options {
@@ -41,6 +44,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.MaxConnections == 0 {
 		o.MaxConnections = DefaultMaxConnections
+	}
+	if o.MaxMessageSize == 0 && o.ServiceBus != nil {
+		o.MaxMessageSize = serviceBusMessageSize
 	}
 	if o.MaxMessageSize == 0 {
 		o.MaxMessageSize = DefaultMaxMessageSize

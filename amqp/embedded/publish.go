@@ -6,7 +6,9 @@ import (
 
 	"sluice/amqp/embedded/endpoint"
 	"sluice/amqp/embedded/frame"
+	"sluice/amqp/embedded/queues"
 	"sluice/amqp/embedded/section"
+	"sluice/amqp/embedded/servicebus"
 	"sluice/amqp/embedded/wire"
 )
 
@@ -16,6 +18,7 @@ type publisher struct {
 	anonymous bool        // each message names its own address in properties.to
 	to        destination // of a link that is not anonymous
 	address   string
+	node      *servicebus.Node // the entity, where the broker acts as Service Bus
 }
 
 func (p *publisher) ended(*connection, bool) {}
@@ -77,7 +80,10 @@ func (p *publisher) destination(m endpoint.MessageReceived) (string, destination
 
 // route publishes the message and says what the peer is to be told.
 func (p *publisher) route(c *connection, m endpoint.MessageReceived, to destination, parsed section.Sections) (frame.DeliveryState, *frame.Error) {
-	msg, fault := stored(parsed, m.Format, to)
+	if p.node != nil {
+		return p.submit(c, m, parsed)
+	}
+	msg, fault := stored(parsed, m.Format, origin(to.exchange, to.key))
 	if fault != nil {
 		return nil, fault
 	}
@@ -85,7 +91,15 @@ func (p *publisher) route(c *connection, m endpoint.MessageReceived, to destinat
 	switch {
 	case refusal != nil:
 		return nil, storeError(refusal)
-	case result.RefusedBy != "":
+	case result.Queues == 0:
+		return &frame.Released{}, nil
+	}
+	return taken(result), nil
+}
+
+// taken is the answer for a message that found a queue.
+func taken(result queues.Result) frame.DeliveryState {
+	if result.RefusedBy != "" {
 		return &frame.Rejected{Error: &frame.Error{
 			Condition:   endpoint.ResourceLimitExceeded,
 			Description: "queue " + result.RefusedBy + " does not take the message: " + result.Reason,
@@ -93,11 +107,9 @@ func (p *publisher) route(c *connection, m endpoint.MessageReceived, to destinat
 				{Key: frame.Symbol("queue"), Value: result.RefusedBy},
 				{Key: frame.Symbol("reason"), Value: result.Reason},
 			},
-		}}, nil
-	case result.Queues == 0:
-		return &frame.Released{}, nil
+		}}
 	}
-	return &frame.Accepted{}, nil
+	return &frame.Accepted{}
 }
 
 // refuse answers a message that cannot be routed. A settled one has no other way to tell than the end of its link, as in RabbitMQ; the same goes

@@ -140,7 +140,7 @@ func (c *Connection) sendOpen() {
 	idle := max(c.cfg.IdleTimeout/2, 0).Milliseconds()
 	c.send(0, &frame.Open{
 		ContainerID: c.cfg.ContainerID, MaxFrameSize: c.cfg.MaxFrameSize, ChannelMax: c.cfg.ChannelMax,
-		IdleTimeout: uint32(min(idle, math.MaxUint32)), OfferedCapabilities: []frame.Symbol{"ANONYMOUS-RELAY"}, Properties: c.cfg.Properties,
+		IdleTimeout: uint32(min(idle, math.MaxUint32)), OfferedCapabilities: c.cfg.OfferedCapabilities, Properties: c.cfg.Properties,
 	})
 }
 

@@ -14,6 +14,9 @@ type Config struct {
 	MaxFrameSize uint32 // bytes, at least 512 [AMQP 2.7.1]
 	ChannelMax   uint16 // highest channel number
 	HandleMax    uint32 // highest handle number of a session
+	// SingleSession allows channel 0 only, whatever ChannelMax says.
+	SingleSession       bool
+	OfferedCapabilities []frame.Symbol // of the open
 	// IdleTimeout is how long the peer may be silent. Half of it is announced, as the standard advises [AMQP 2.4.5]. Negative: for ever.
 	IdleTimeout time.Duration
 	// IncomingWindow is the number of transfer frames that a session may send ahead of our flow.
@@ -47,6 +50,9 @@ func (c Config) withDefaults() Config {
 	c.MaxFrameSize = max(c.MaxFrameSize, frame.MinMaxFrameSize)
 	if c.ChannelMax == 0 {
 		c.ChannelMax = DefaultChannelMax
+	}
+	if c.SingleSession {
+		c.ChannelMax = 0
 	}
 	if c.HandleMax == 0 {
 		c.HandleMax = DefaultHandleMax

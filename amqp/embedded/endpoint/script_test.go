@@ -35,6 +35,7 @@ func newScript(t *testing.T, cfg Config) *script {
 	if cfg.ContainerID == "" {
 		cfg.ContainerID = "here"
 	}
+	cfg.OfferedCapabilities = []frame.Symbol{"ANONYMOUS-RELAY"}
 	now := time.Unix(1_000_000, 0)
 	return &script{t: t, c: New(cfg, now), now: now, links: map[string]*Link{}}
 }
