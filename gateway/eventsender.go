@@ -14,6 +14,7 @@ import (
 	"sluice/amqp/message"
 	"sluice/gateway/events"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/sessionstore"
 )
 
@@ -247,4 +248,11 @@ func accountOf(key sessionstore.Key) events.Account {
 		a.Client = key.ClientID
 	}
 	return a
+}
+
+// tellFailure tells the backend of a failure of a session's device; of a device that has none yet the key has what is known.
+func (gw *Gateway) tellFailure(key sessionstore.Key, o *failure.Occurrence) {
+	e := events.OfFailure(o)
+	e.Account, e.Tenant, e.Principal, e.Client = accountOf(key), key.Tenant, key.Principal, key.ClientID
+	gw.events.tell(e)
 }
