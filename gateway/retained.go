@@ -23,8 +23,8 @@ import (
 // as the device reads.
 
 // retainedRecord is a message as the store retains it; without a payload it removes what is retained [MQTT-3.3.1-6].
-func retainedRecord(p *packet.Publish, principal, clientID string, received time.Time) (sessionstore.Retained, error) {
-	r := sessionstore.Retained{Topic: p.Topic, Principal: principal, ClientID: clientID}
+func retainedRecord(p *packet.Publish, principal, clientID string, epoch uint64, received time.Time) (sessionstore.Retained, error) {
+	r := sessionstore.Retained{Topic: p.Topic, Principal: principal, ClientID: clientID, Epoch: epoch}
 	if len(p.Payload) == 0 {
 		return r, nil
 	}
@@ -58,7 +58,7 @@ func (d *device) storeRetained(e bridge.StoreRetained) {
 			d.log.Warn("QoS 0 message delivered but not retained", zap.String("topic", e.Packet.Topic), zap.Error(err))
 		}
 	}
-	r, err := retainedRecord(e.Packet, d.fence.Key.Principal, d.fence.Key.ClientID, e.Received)
+	r, err := retainedRecord(e.Packet, d.fence.Key.Principal, d.fence.Key.ClientID, d.fence.Epoch, e.Received)
 	if err != nil {
 		done(err)
 		return

@@ -105,7 +105,7 @@ func (q *retainedQueue) take(ctx context.Context, d amqp.Delivery) message.Outco
 	}
 	p := m.Publish
 	p.Retain = true
-	r, err := retainedRecord(&p, backendPrincipal, "", now)
+	r, err := retainedRecord(&p, backendPrincipal, "", 0, now)
 	if err != nil {
 		return rejected("amqp:invalid-field", err.Error())
 	}

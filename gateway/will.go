@@ -96,7 +96,7 @@ func (gw *Gateway) retainWill(ctx context.Context, key sessionstore.Key, p *pack
 	if !p.Retain {
 		return nil
 	}
-	r, err := retainedRecord(p, key.Principal, key.ClientID, time.Now())
+	r, err := retainedRecord(p, key.Principal, key.ClientID, 0, time.Now())
 	if err == nil {
 		err = gw.putRetained(ctx, key.Tenant, r)
 	}

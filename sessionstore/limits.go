@@ -33,6 +33,8 @@ const (
 
 	// MaxRetained bounds a retained message, in bytes: a payload of 1 MiB, and properties of any reasonable size.
 	MaxRetained = 1<<20 + 1<<17
+	// RetainedGone is how long it is known who removed a retained message: longer than a put can be late.
+	RetainedGone = time.Minute
 	// MaxRetainedPage bounds the topics of one page of retained messages: a millisecond or two of the store for topics of usual length.
 	MaxRetainedPage = 1024
 	// MaxTrim bounds the retained messages one TrimRetained removes: some milliseconds of the store.

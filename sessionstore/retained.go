@@ -11,6 +11,7 @@ type Retained struct {
 	Topic     string
 	Principal string    // whose quota it counts against
 	ClientID  string    // who published it: for No Local
+	Epoch     uint64    // of the connection that published it; zero: of none, and PutRetained knows no order of its messages
 	Message   []byte    // opaque to the store, at most MaxRetained bytes
 	Expires   time.Time // UTC, to the millisecond; zero: never
 }
@@ -21,6 +22,9 @@ type RetainedStore interface {
 	// called exactly once, from any goroutine and perhaps before PutRetained returns, with nil once it is stored (and replicated, where the
 	// store was opened so), ErrFull (a quota, which the text names, or the server's memory; nothing was changed), or ErrUnavailable after the
 	// grace. Puts of one topic through one store are applied in the order of the calls. A put is safe to repeat. done must not block.
+	//
+	// A put that comes late, of a connection that its session has no more, changes nothing and is answered with nil, if the same Principal and ClientID
+	// have put or removed the topic's message under a higher Epoch since. What was removed is known for RetainedGone.
 	PutRetained(tenant string, r Retained, done func(error))
 
 	// RetainedTopics gives up to max topics (at most MaxRetainedPage) that have a retained message, in byte order, from <= topic < to; an empty to

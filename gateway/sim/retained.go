@@ -20,7 +20,7 @@ import (
 // or 2, and sent from the store for a subscription of QoS 0.
 
 func (sh *shell) storeRetained(e bridge.StoreRetained) {
-	r := sessionstore.Retained{Topic: e.Packet.Topic, Principal: sh.key.Principal, ClientID: sh.key.ClientID}
+	r := sessionstore.Retained{Topic: e.Packet.Topic, Principal: sh.key.Principal, ClientID: sh.key.ClientID, Epoch: sh.epoch}
 	if len(e.Packet.Payload) > 0 {
 		var err error
 		if r.Message, err = records.EncodePublish(e.Packet); err != nil {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"time"
@@ -14,6 +15,7 @@ import (
 type retainedTopic struct {
 	published []*record // in order; removals as well
 	latest    int       // place of the latest that came to the store
+	epoch     uint64    // under which it came
 	// overtaken: an older one came after it; see storesRetained.
 	overtaken bool
 }
@@ -37,8 +39,8 @@ func (t *retainedTopic) acknowledged(before time.Time) int {
 	return -1
 }
 
-// storesRetained: the store has a retained message, or has removed one, and the bus had it before. A later one is not replaced, with exceptions in which
-// the store cannot know better. A connection that is over may be late. A QoS 2 message is stored again when the mark that it was taken could not be
+// storesRetained: the store has a retained message, or has removed one, and the bus had it before. A later one is not replaced: not by a connection
+// that is over and late, for the store knows its epoch. The exceptions are those in which the store cannot know better. A QoS 2 message is stored again when the mark that it was taken could not be
 // written, though those of later ones were. And what the bus refused a 3.1.1 device sends again, after what it has sent since.
 func (o *oracle) storesRetained(sh *shell, key string) {
 	r := o.records[key]
@@ -47,11 +49,16 @@ func (o *oracle) storesRetained(sh *shell, key string) {
 	if !r.positive {
 		o.w.fail("retained: %s is stored, and no node had a positive outcome of the bus", key)
 	}
-	owner := sh.epoch == o.w.store.epochs[sh.key] && !sh.finished && sh.n.alive
+	if sh.epoch < t.epoch {
+		o.w.log("oracle  %s comes late, of a connection that is over", key)
+		o.unchanged(sh, t, key)
+		return
+	}
+	t.epoch = sh.epoch
 	switch {
 	case i >= t.latest:
 		t.latest, t.overtaken = i, false
-	case owner && !r.retained && !r.rejected, owner && r.qos < 2 && i < t.acknowledged(o.w.now):
+	case !r.retained && !r.rejected, r.qos < 2 && i < t.acknowledged(o.w.now):
 		o.w.fail("retained: %s is stored after a later message of its topic", key)
 	default:
 		o.w.log("oracle  %s is stored late, or again", key)
@@ -61,6 +68,18 @@ func (o *oracle) storesRetained(sh *shell, key string) {
 	o.marks.retained++
 	if r.remove {
 		o.marks.removals++
+	}
+}
+
+// unchanged: what came late has neither replaced nor removed the message of a later connection.
+func (o *oracle) unchanged(sh *shell, t *retainedTopic, key string) {
+	last := t.published[t.latest]
+	kept, _ := o.w.store.held.GetRetained(context.Background(), sh.key.Tenant, []string{last.topic})
+	switch {
+	case len(kept) == 0 && !last.remove:
+		o.w.fail("retained: %s came late and removed %s", key, last.key)
+	case len(kept) > 0 && kept[0].Epoch < t.epoch:
+		o.w.fail("retained: %s came late and replaced %s", key, last.key)
 	}
 }
 

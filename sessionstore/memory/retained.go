@@ -18,7 +18,15 @@ type retained struct {
 	topics   sorted[string]
 	ends     sorted[ending]
 	total    share
-	shares   map[string]share // by principal; none that is empty
+	shares   map[string]share   // by principal; none that is empty
+	gone     map[string]removal // by topic: who has removed its message last
+	removals []removal          // the same, oldest first
+}
+
+// removal is known for sessionstore.RetainedGone.
+type removal struct {
+	by sessionstore.Retained // without a message
+	at time.Time
 }
 
 // share is a part of a quota.
@@ -38,6 +46,7 @@ func newRetained() *retained {
 			return cmp.Or(a.at.Compare(b.at), strings.Compare(a.topic, b.topic))
 		}},
 		shares: make(map[string]share),
+		gone:   make(map[string]removal),
 	}
 }
 
@@ -56,18 +65,20 @@ func (s *Store) putRetained(tenant string, r sessionstore.Retained) error {
 		return err
 	}
 	kept := s.retained[tenant]
-	if len(r.Message) == 0 {
-		if kept != nil {
-			kept.remove(r.Topic)
-			s.forgetRetained(tenant)
-		}
-		return nil
-	}
 	if kept == nil {
 		kept = newRetained()
 		s.retained[tenant] = kept
 	}
 	defer s.forgetRetained(tenant)
+	kept.forgetRemovals(s.now())
+	switch {
+	case kept.overtaken(r):
+		return nil
+	case len(r.Message) == 0:
+		kept.remove(r.Topic)
+		kept.noteRemoval(r, s.now())
+		return nil
+	}
 	err := kept.room(r, s.quota)
 	if err != nil && kept.trim(s.now(), sessionstore.MaxTrim) > 0 {
 		err = kept.room(r, s.quota)
@@ -78,9 +89,9 @@ func (s *Store) putRetained(tenant string, r sessionstore.Retained) error {
 	return err
 }
 
-// forgetRetained keeps no tenant without retained messages.
+// forgetRetained keeps no tenant of which nothing is to be known.
 func (s *Store) forgetRetained(tenant string) {
-	if len(s.retained[tenant].messages) == 0 {
+	if kept := s.retained[tenant]; len(kept.messages) == 0 && len(kept.gone) == 0 {
 		delete(s.retained, tenant)
 	}
 }
@@ -110,6 +121,32 @@ func (k *retained) room(r sessionstore.Retained, quota sessionstore.RetainedQuot
 		}
 	}
 	return nil
+}
+
+// overtaken reports whether the publisher of r has put or removed the message under a higher epoch since.
+func (k *retained) overtaken(r sessionstore.Retained) bool {
+	newer := func(o sessionstore.Retained) bool {
+		return r.Epoch > 0 && o.Epoch > r.Epoch && o.Principal == r.Principal && o.ClientID == r.ClientID
+	}
+	return newer(k.messages[r.Topic]) || newer(k.gone[r.Topic].by)
+}
+
+func (k *retained) noteRemoval(r sessionstore.Retained, now time.Time) {
+	if r.Epoch > 0 {
+		g := removal{r, now}
+		k.gone[r.Topic] = g
+		k.removals = append(k.removals, g)
+	}
+}
+
+func (k *retained) forgetRemovals(now time.Time) {
+	for len(k.removals) > 0 && now.Sub(k.removals[0].at) >= sessionstore.RetainedGone {
+		g := k.removals[0]
+		if k.gone[g.by.Topic].at.Equal(g.at) {
+			delete(k.gone, g.by.Topic)
+		}
+		k.removals = k.removals[1:]
+	}
 }
 
 func (k *retained) put(r sessionstore.Retained) {
@@ -209,6 +246,7 @@ func (s *Store) TrimRetained(ctx context.Context) (removed int, err error) {
 		return 0, err
 	}
 	for _, tenant := range slices.Sorted(maps.Keys(s.retained)) {
+		s.retained[tenant].forgetRemovals(s.now())
 		removed += s.retained[tenant].trim(s.now(), sessionstore.MaxTrim-removed)
 		s.forgetRetained(tenant)
 	}

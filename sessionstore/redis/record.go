@@ -88,7 +88,7 @@ func decodeOutbound(id uint16, value string) (r sessionstore.Outbound, err error
 	}, nil
 }
 
-const retainedHead = 11
+const retainedHead = 19
 
 func encodeRetained(r sessionstore.Retained) string {
 	out := make([]byte, 0, retainedHead+len(r.Principal)+len(r.ClientID)+len(r.Message))
@@ -100,6 +100,7 @@ func encodeRetained(r sessionstore.Retained) string {
 	out = append(out, binary.BigEndian.AppendUint64(nil, expires)[2:]...)
 	out = binary.BigEndian.AppendUint16(out, uint16(len(r.Principal)))
 	out = binary.BigEndian.AppendUint16(out, uint16(len(r.ClientID)))
+	out = binary.BigEndian.AppendUint64(out, r.Epoch)
 	out = append(out, r.Principal...)
 	out = append(out, r.ClientID...)
 	return string(append(out, r.Message...))
@@ -117,6 +118,7 @@ func decodeRetained(topic, value string) (r sessionstore.Retained, err error) {
 	}
 	r = sessionstore.Retained{
 		Topic: topic, Principal: rest[:principal], ClientID: rest[principal : principal+clientID], Message: []byte(rest[principal+clientID:]),
+		Epoch: binary.BigEndian.Uint64(head[11:]),
 	}
 	if ms := binary.BigEndian.Uint64(append([]byte{0, 0}, head[1:7]...)); ms > 0 {
 		r.Expires = time.UnixMilli(int64(ms)).UTC()

@@ -25,6 +25,11 @@ func (s *Store) sentKey(l *lane, beside string) string {
 	return beside[:strings.IndexByte(beside, '}')+2] + "sent:" + s.writer + ":" + strconv.Itoa(l.id)
 }
 
+// goneKey keeps who has removed the message of a topic last.
+func goneKey(beside, topic string) string {
+	return beside[:strings.IndexByte(beside, '}')+2] + "gone:" + topic
+}
+
 // topicKey keeps the puts of a topic in order.
 func topicKey(tenant, topic string) sessionstore.Key {
 	return sessionstore.Key{Tenant: tenant, ClientID: "retained " + topic}
@@ -40,8 +45,8 @@ func (s *Store) PutRetained(tenant string, r sessionstore.Retained, done func(er
 	lane := s.laneOf(key)
 	keys := s.retainedKeys(tenant)
 	st := &step{
-		key: key, script: unretainScript, confirm: true, numbered: true, keys: append(keys, s.sentKey(lane, keys[0])),
-		args: []any{r.Topic}, size: 2*len(r.Topic) + len(r.Principal) + len(r.ClientID) + len(r.Message), deadline: time.Now().Add(s.grace),
+		key: key, script: unretainScript, confirm: true, numbered: true, keys: append(keys, s.sentKey(lane, keys[0]), goneKey(keys[0], r.Topic)),
+		args: []any{r.Topic, encodeRetained(r), sessionstore.RetainedGone.Milliseconds()}, size: 2*len(r.Topic) + len(r.Principal) + len(r.ClientID) + len(r.Message), deadline: time.Now().Add(s.grace),
 	}
 	if len(r.Message) > 0 {
 		st.script = retainScript

@@ -143,6 +143,44 @@ func retainedRemoved(t *testing.T, fresh Fresh) {
 	same(t, "again", []string{"a"}, allTopics(t, b, tenant))
 }
 
+// retainedLate: a put of a connection whose successor has put or removed the message since comes too late; others know no order.
+func retainedLate(t *testing.T, fresh Fresh) {
+	node := fresh(t)
+	a, b := node(), node()
+	tenant := newTenant()
+	put := func(client string, epoch uint64, message string) sessionstore.Retained {
+		return sessionstore.Retained{Topic: "a", Principal: "p", ClientID: client, Epoch: epoch, Message: []byte(message)}
+	}
+	for i, c := range []struct {
+		put  sessionstore.Retained
+		want string
+	}{
+		{put("c", 1<<52+1, "1"), "1"},
+		{put("c", 1<<52, "0"), "1"},
+		{put("c", 1<<52, ""), "1"},
+		{put("c", 1<<52+1, "2"), "2"},
+		{put("c", 1<<52+2, ""), ""},
+		{put("c", 1<<52+1, "1"), ""},
+		{put("c", 1<<52+1, ""), ""},
+		{put("c", 1<<52+2, "3"), "3"},
+		{put("c", 1<<52+1, "1"), "3"},
+		{put("d", 7, "4"), "4"},
+		{put("c", 0, "5"), "5"},
+		{put("c", 0, ""), ""},
+		{put("d", 7, "6"), "6"},
+	} {
+		on := []sessionstore.Store{a, b}[i%2]
+		mustRetain(t, on, tenant, c.put)
+		var got string
+		for _, r := range getRetained(t, a, tenant, "a") {
+			got = string(r.Message)
+		}
+		if got != c.want {
+			t.Fatalf("put %d, %q of %s under epoch %d: there is %q, want %q", i, c.put.Message, c.put.ClientID, c.put.Epoch, got, c.want)
+		}
+	}
+}
+
 // retainedInOrder: each put undoes the one before, so that a swapped pair shows.
 func retainedInOrder(t *testing.T, fresh Fresh) {
 	s := fresh(t)()

@@ -68,6 +68,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"retained messages come back as they were", retainedComeBack},
 		{"an empty retained message removes", retainedRemoved},
 		{"retained messages of a topic keep their order", retainedInOrder},
+		{"a retained message that comes late replaces no newer one", retainedLate},
 		{"tenants do not see each other's retained messages", retainedTenants},
 		{"retained topics come in pages", retainedPages},
 		{"pages of retained topics while others change", retainedPagesUnderChange},

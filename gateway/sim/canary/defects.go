@@ -203,8 +203,12 @@ var defects = []defect{
 		edits: []edit{{"\t\twaiting[e.topic] = true\n", "\t\tif e.answer == nil {\n\t\t\twaiting[e.topic] = true\n\t\t}\n"}},
 	},
 	{
+		name: "retained: a late put replaces a newer one", file: "sessionstore/memory/retained.go", seeds: 4000,
+		edits: []edit{{"\tcase kept.overtaken(r):\n\t\treturn nil\n", ""}},
+	},
+	{
 		name: "retained: removed from nowhere", file: "sessionstore/memory/retained.go", seeds: 100,
-		edits: []edit{{"\t\t\tkept.remove(r.Topic)\n", ""}},
+		edits: []edit{{"\t\tkept.remove(r.Topic)\n", ""}},
 	},
 	{
 		name: "retained: RETAIN is not set", file: "mqtt/session/route.go", seeds: 100,

@@ -1,7 +1,7 @@
 #!lua
 -- Makes a message the retained one of its topic.
 --
--- KEYS  1 messages   2 topics   3 ends   4 use   5 sent
+-- KEYS  1 messages   2 topics   3 ends   4 use   5 sent   6 gone
 -- ARGV  1 number   2 topic   3 record   4 most messages of the tenant   5 most bytes   6 most messages of a principal   7 most bytes
 --       8 most expired messages to remove for room   9 name of a hint
 -- Gives { 0, name of a hint to be set or '' }; { the limit met from 1, '' }: then nothing was changed, but for what had expired.
@@ -12,6 +12,9 @@ if refused then
 end
 local topic, record = ARGV[2], ARGV[3]
 local fresh = read_retained(topic, record)
+if overtaken(topic, fresh, messages, KEYS[6]) then
+  return { 0, '' }
+end
 
 -- The limit that the message does not fit under, beside what is there: only what adds to a share is refused for it.
 local function met()

@@ -1,13 +1,29 @@
 -- What the steps of retained messages share; it stands below the first line and lib.lua. A record is: version, time of expiry in ms or 0 (6
--- bytes), lengths of principal and client id (2 bytes each), principal, client id, message.
-local HEAD = 11
+-- bytes), lengths of principal and client id (2 bytes each), epoch (8 bytes), principal, client id, message.
+local HEAD = 19
 
 local function read_retained(topic, record)
   if string.byte(record) ~= 1 then
     error({ err = 'SCHEMA the retained message was written in version ' .. string.byte(record) .. ', this node knows 1' })
   end
-  local expires, principal = struct.unpack('>I6I2', record, 2)
-  return { expires = expires, principal = string.sub(record, HEAD + 1, HEAD + principal), size = #topic + #record - HEAD }
+  local expires, principal, client, epoch = struct.unpack('>I6I2I2I8', record, 2)
+  return {
+    expires = expires, principal = string.sub(record, HEAD + 1, HEAD + principal), epoch = epoch,
+    client = string.sub(record, HEAD + principal + 1, HEAD + principal + client), size = #topic + #record - HEAD,
+  }
+end
+
+-- Whether the publisher of mine has put or removed the message under a higher epoch since: mine comes late.
+local function overtaken(topic, mine, messages, gone)
+  for _, record in ipairs({ redis.call('HGET', messages, topic) or '', redis.call('GET', gone) or '' }) do
+    if mine.epoch > 0 and record ~= '' then
+      local other = read_retained(topic, record)
+      if other.epoch > mine.epoch and other.principal == mine.principal and other.client == mine.client then
+        return true
+      end
+    end
+  end
+  return false
 end
 
 -- A share of a quota: 't' is the tenant's, 'p' and a principal that one's.
