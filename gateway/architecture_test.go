@@ -33,7 +33,7 @@ var mayImport = map[string][]string{
 	"sessionstore":          {},
 	"sessionstore/...":      {"sessionstore"},
 	"gateway/bridge":        {"mqtt/packet", "mqtt/topic", "mqtt/session", "mapping", "mapping/failure", "mapping/rules", "amqp/message"},
-	"gateway/config":        {"mapping", "mapping/rules"},
+	"gateway/config":        {"amqp/topology", "mapping", "mapping/rules"},
 	"gateway/events":        {"amqp/message", "mapping/failure", "mqtt/packet"},
 	"gateway/records":       {"mqtt/packet", "mqtt/session", "sessionstore"},
 	"gateway/e2e/...":       {"amqp/...", "gateway/...", "mapping", "mqtt/...", "sessionstore/..."},

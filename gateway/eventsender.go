@@ -45,8 +45,8 @@ func EventsQueue(name string) amqp.Inbox { return eventsQueue(name) }
 
 // destination gives the address that a setting means: it names a queue of ours, or is an address that begins with a slash. queue makes the queue.
 func (gw *Gateway) destination(setting string, queue func(name string) amqp.Inbox) (address string, made *amqp.Inbox) {
-	if strings.HasPrefix(setting, "/") {
-		return setting, nil
+	if a, ok := mapping.RabbitMQ.ParseAddress(setting); ok { // settings write addresses in one way for all buses
+		return gw.opt.Bridge.Dialect.Format(a), nil
 	}
 	q := queue(setting)
 	return gw.opt.Bus.InboxAddress(q.Name), &q

@@ -18,7 +18,7 @@ func (gw *Gateway) explain(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	e, err := explain.Ask(gw.opt.Bridge.Rules, q)
+	e, err := explain.Ask(gw.opt.Bridge.Dialect, gw.opt.Bridge.Rules, q)
 	if err != nil {
 		answer(w, http.StatusBadRequest, err.Error())
 		return

@@ -8,13 +8,14 @@ import (
 	"testing"
 
 	"sluice/gateway/bridge"
+	"sluice/mapping"
 	"sluice/mapping/rules"
 	"sluice/mapping/rules/explain"
 )
 
 // GET /api/v1/explain answers by the rules that the node runs with, and says what is wrong with a question.
 func TestExplainOverHTTP(t *testing.T) {
-	table, err := rules.Compile([]rules.Rule{{Name: "plant", Topic: "plant/{site}/#", Tenants: []string{"acme"}, Principals: []string{"p"}, QoS: []int{1}, Exchange: "plants", ContentType: "text/csv"}})
+	table, err := rules.Compile([]rules.Rule{{Name: "plant", Topic: "plant/{site}/#", Tenants: []string{"acme"}, Principals: []string{"p"}, QoS: []int{1}, Exchange: "plants", ContentType: "text/csv"}}, mapping.RabbitMQ)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,7 +9,6 @@ import (
 
 	"sluice/amqp"
 	"sluice/gateway/bridge"
-	"sluice/mapping"
 	"sluice/sessionstore"
 )
 
@@ -55,7 +54,7 @@ func (d *device) leaveFilters(e bridge.ChangeLanes, result *bridge.LanesChanged)
 				if err := d.writeInbox(ctx); err != nil {
 					return err
 				}
-				return d.gw.opt.Bus.Unsubscribe(ctx, l.inbox, patterns(e.SessionRemove))
+				return d.gw.opt.Bus.Unsubscribe(ctx, l.inbox, d.gw.patterns(e.SessionRemove))
 			}))
 			result.Session = max(result.Session, r)
 		}
@@ -84,7 +83,7 @@ func (d *device) joinSession(ctx context.Context, filters []string) error {
 		l.made = true
 	}
 	l.filters.add(filters)
-	err := d.gw.opt.Bus.Subscribe(ctx, l.inbox, patterns(filters))
+	err := d.gw.opt.Bus.Subscribe(ctx, l.inbox, d.gw.patterns(filters))
 	if errors.Is(err, amqp.ErrNotFound) {
 		err = l.prepare(ctx)
 	}
@@ -180,10 +179,10 @@ func (d *device) laneResult(what string, err error) bridge.LaneResult {
 	return bridge.LaneRefused
 }
 
-func patterns(filters []string) []string {
+func (gw *Gateway) patterns(filters []string) []string {
 	out := make([]string, len(filters))
 	for i, f := range filters {
-		out[i] = mapping.Pattern(f)
+		out[i] = gw.opt.Bridge.Dialect.Pattern(f)
 	}
 	return out
 }

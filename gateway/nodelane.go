@@ -66,7 +66,7 @@ func (n *nodeLane) addOne(ctx context.Context, d *device, filter string) error {
 		if err := n.start(ctx); err != nil {
 			return err
 		}
-		if err := n.gw.opt.Bus.Subscribe(ctx, n.inbox.Name, []string{mapping.Pattern(filter)}); err != nil {
+		if err := n.gw.opt.Bus.Subscribe(ctx, n.inbox.Name, []string{n.gw.opt.Bridge.Dialect.Pattern(filter)}); err != nil {
 			return err
 		}
 		f.bound = true
@@ -86,7 +86,7 @@ func (n *nodeLane) remove(ctx context.Context, d *device, filters []string) {
 			f.wanted = false
 		}
 		if !f.wanted && f.bound {
-			if err := n.gw.opt.Bus.Unsubscribe(ctx, n.inbox.Name, []string{mapping.Pattern(filter)}); err != nil {
+			if err := n.gw.opt.Bus.Unsubscribe(ctx, n.inbox.Name, []string{n.gw.opt.Bridge.Dialect.Pattern(filter)}); err != nil {
 				n.gw.log.Debug("a filter of the node lane stays bound", zap.String("filter", filter), zap.Error(err))
 			} else {
 				f.bound = false
@@ -145,7 +145,7 @@ func (n *nodeLane) prepare(ctx context.Context) error {
 	n.mu.Lock()
 	patterns := make([]string, 0, len(n.filters))
 	for filter := range n.filters {
-		patterns = append(patterns, mapping.Pattern(filter))
+		patterns = append(patterns, n.gw.opt.Bridge.Dialect.Pattern(filter))
 	}
 	n.mu.Unlock()
 	return n.gw.opt.Bus.Subscribe(ctx, n.inbox.Name, patterns)
@@ -170,7 +170,8 @@ func (n *nodeLane) Delivered(d amqp.Delivery) {
 		n.markerCame(name)
 		return
 	}
-	m, _, err := mapping.Downlink(d.Message, mapping.DownlinkOptions{Now: time.Now(), Rules: n.gw.opt.Bridge.Rules.Resolver(), SkipIdentity: true})
+	m, _, err := mapping.Downlink(d.Message, mapping.DownlinkOptions{
+		Dialect: n.gw.opt.Bridge.Dialect, Now: time.Now(), Rules: n.gw.opt.Bridge.Rules.Resolver(), SkipIdentity: true})
 	if err != nil {
 		n.undeliverable(err)
 		return

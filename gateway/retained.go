@@ -212,6 +212,7 @@ func (c *copies) put(filter string, r sessionstore.Retained, p *packet.Publish) 
 	d.retained++
 	key := d.fence.Key
 	m, _ := mapping.Uplink(mapping.UplinkMessage{
+		Dialect:   d.gw.opt.Bridge.Dialect,
 		Publish:   p,
 		From:      mapping.NewProvenance(key.Tenant, r.Principal, r.ClientID, ""),
 		MessageID: messageIDPrefix(key, d.incarnation, d.fence.Epoch) + "r" + strconv.FormatUint(d.retained, 36),

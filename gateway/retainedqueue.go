@@ -95,7 +95,7 @@ func (q *retainedQueue) take(ctx context.Context, d amqp.Delivery) message.Outco
 		return rejected("amqp:decode-error", d.Malformed.Error())
 	}
 	now := time.Now()
-	m, _, err := mapping.Downlink(d.Message, mapping.DownlinkOptions{Now: now, Bare: true, Rules: q.gw.opt.Bridge.Rules.Resolver()})
+	m, _, err := mapping.Downlink(d.Message, mapping.DownlinkOptions{Dialect: q.gw.opt.Bridge.Dialect, Now: now, Bare: true, Rules: q.gw.opt.Bridge.Rules.Resolver()})
 	if err != nil {
 		var u *mapping.Undeliverable
 		if errors.As(err, &u) {
@@ -116,7 +116,7 @@ func (q *retainedQueue) take(ctx context.Context, d amqp.Delivery) message.Outco
 }
 
 func (q *retainedQueue) publish(ctx context.Context, d amqp.Delivery, p *packet.Publish) error {
-	out := mapping.Republish(d.Message, p.Topic)
+	out := mapping.Republish(d.Message, p.Topic, q.gw.opt.Bridge.Dialect.ToTopic(p.Topic))
 	if d.Redelivered {
 		out.Annotations[mapping.AnnotationPossibleDuplicate] = true
 	}

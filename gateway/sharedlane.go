@@ -61,7 +61,7 @@ func (l *sharedLane) make(ctx context.Context) error {
 		return err
 	}
 	_, filter, _ := topic.Shared(l.group.Filter)
-	return gw.opt.Bus.Subscribe(ctx, l.inbox, []string{mapping.Pattern(filter)})
+	return gw.opt.Bus.Subscribe(ctx, l.inbox, []string{gw.opt.Bridge.Dialect.Pattern(filter)})
 }
 
 // prepare makes the group's inbox again, if it still is the group's: the bus has lost it, or the group ended with the last membership and this one

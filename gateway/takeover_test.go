@@ -67,7 +67,7 @@ func (b *bubble) send(n *bubbleNode, topic, payload string) {
 		n.opt.Bus.Publish(0, &message.Message{
 			Header:      message.Header{Durable: true, Priority: message.DefaultPriority},
 			Annotations: map[string]any{mapping.AnnotationQoS: uint8(2)},
-			Properties:  message.Properties{To: mapping.To(mapping.Exchange, mapping.Key(topic)), MessageID: payload},
+			Properties:  message.Properties{To: mapping.RabbitMQ.ToTopic(topic), MessageID: payload},
 			Data:        [][]byte{[]byte(payload)},
 		}, false, func(o message.Outcome) { outcome <- o })
 		if o := <-outcome; o.Kind == message.Accepted {

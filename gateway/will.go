@@ -45,6 +45,7 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 		return nil
 	}
 	in := mapping.UplinkMessage{
+		Dialect:           gw.opt.Bridge.Dialect,
 		Publish:           p,
 		From:              mapping.NewProvenance(w.Key.Tenant, w.Key.Principal, w.Key.ClientID, gw.opt.NodeID),
 		MessageID:         messageIDPrefix(w.Key, w.Incarnation, w.Epoch) + "will",

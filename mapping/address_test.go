@@ -19,13 +19,13 @@ func TestKeysAndPatterns(t *testing.T) {
 		{"100%2E", "100%252E"},
 		{"$SYS/x", "$SYS.x"},
 	} {
-		if got := mapping.Key(c.topic); got != c.key {
+		if got := mapping.RabbitMQ.Key(c.topic); got != c.key {
 			t.Errorf("Key(%q) = %q, want %q", c.topic, got, c.key)
 		}
-		if got := mapping.Topic(c.key); got != c.topic {
+		if got := mapping.RabbitMQ.Topic(c.key); got != c.topic {
 			t.Errorf("Topic(%q) = %q, want %q", c.key, got, c.topic)
 		}
-		if got := mapping.Pattern(c.topic); got != c.key {
+		if got := mapping.RabbitMQ.Pattern(c.topic); got != c.key {
 			t.Errorf("Pattern(%q) = %q, want %q: a filter without wildcards is a name", c.topic, got, c.key)
 		}
 	}
@@ -37,7 +37,7 @@ func TestKeysAndPatterns(t *testing.T) {
 		{"a/+/#", "a.*.#"},
 		{"*/a.b/+", "%2A.a%2Eb.*"},
 	} {
-		if got := mapping.Pattern(c.filter); got != c.pattern {
+		if got := mapping.RabbitMQ.Pattern(c.filter); got != c.pattern {
 			t.Errorf("Pattern(%q) = %q, want %q", c.filter, got, c.pattern)
 		}
 	}
@@ -55,7 +55,7 @@ func TestForeignKeys(t *testing.T) {
 		{"", ""},
 		{"%%2E", "%."},
 	} {
-		if got := mapping.Topic(c.key); got != c.topic {
+		if got := mapping.RabbitMQ.Topic(c.key); got != c.topic {
 			t.Errorf("Topic(%q) = %q, want %q", c.key, got, c.topic)
 		}
 	}
@@ -72,22 +72,22 @@ func TestAddresses(t *testing.T) {
 		{"/queues/my%2Fqueue~1", mapping.Address{Queue: "my/queue~1"}},
 		{"/queues/%C3%BC", mapping.Address{Queue: "ü"}},
 	} {
-		got, ok := mapping.ParseAddress(c.wire)
+		got, ok := mapping.RabbitMQ.ParseAddress(c.wire)
 		if !ok || got != c.want {
 			t.Errorf("ParseAddress(%q) = %+v, %v; want %+v", c.wire, got, ok, c.want)
 		}
-		if wire := c.want.String(); wire != c.wire {
+		if wire := mapping.RabbitMQ.Format(c.want); wire != c.wire {
 			t.Errorf("%+v.String() = %q, want %q", c.want, wire, c.wire)
 		}
 	}
-	if a, ok := mapping.ParseAddress("/exchanges/x"); !ok || a != (mapping.Address{Exchange: "x"}) {
+	if a, ok := mapping.RabbitMQ.ParseAddress("/exchanges/x"); !ok || a != (mapping.Address{Exchange: "x"}) {
 		t.Errorf("an exchange without a key: %+v, %v", a, ok)
 	}
 	for _, wire := range []string{
 		"", "a/b", "/queues/", "/queues", "/queues/a/b", "/exchanges/", "/exchanges//k", "/exchanges/x/a/b", "/exchanges/x/%4",
 		"/exchanges/%zz/k", "/queues/%", "/topic/a", "/queues/a%2Fb/c",
 	} {
-		if a, ok := mapping.ParseAddress(wire); ok {
+		if a, ok := mapping.RabbitMQ.ParseAddress(wire); ok {
 			t.Errorf("ParseAddress(%q) = %+v, want none", wire, a)
 		}
 	}
@@ -117,15 +117,15 @@ func TestEveryTopicComesBack(t *testing.T) {
 		if err := topic.ValidateName(name); err != nil {
 			t.Fatalf("generated %q: %v", name, err)
 		}
-		key := mapping.Key(name)
-		if got := mapping.Topic(key); got != name {
+		key := mapping.RabbitMQ.Key(name)
+		if got := mapping.RabbitMQ.Topic(key); got != name {
 			t.Fatalf("%q -> %q -> %q", name, key, got)
 		}
 		if strings.ContainsAny(key, "*#/") || strings.Count(key, ".") != strings.Count(name, "/") {
 			t.Fatalf("key %q of %q has other levels or a wildcard", key, name)
 		}
-		to := mapping.To(mapping.Exchange, key)
-		if a, ok := mapping.ParseAddress(to); !ok || a.Exchange != mapping.Exchange || a.Key != key {
+		to := mapping.RabbitMQ.To(mapping.RabbitMQ.Exchange(), key)
+		if a, ok := mapping.RabbitMQ.ParseAddress(to); !ok || a.Exchange != mapping.RabbitMQ.Exchange() || a.Key != key {
 			t.Fatalf("address %q of key %q parses as %+v", to, key, a)
 		}
 	})
@@ -162,16 +162,16 @@ func TestBusMatchesWhatMQTTMatches(t *testing.T) {
 			return // not valid in MQTT
 		}
 		want := topic.Match(filter, name)
-		if got := bindingMatches(mapping.Pattern(filter), mapping.Key(name)); got != want {
+		if got := bindingMatches(mapping.RabbitMQ.Pattern(filter), mapping.RabbitMQ.Key(name)); got != want {
 			t.Fatalf("filter %q, name %q: MQTT %v; pattern %q, key %q: AMQP %v",
-				filter, name, want, mapping.Pattern(filter), mapping.Key(name), got)
+				filter, name, want, mapping.RabbitMQ.Pattern(filter), mapping.RabbitMQ.Key(name), got)
 		}
 	})
 }
 
 // The one place where the bus delivers more than MQTT wants: the gateway matches again.
 func TestBusIgnoresDollarRule(t *testing.T) {
-	if !bindingMatches(mapping.Pattern("#"), mapping.Key("$SYS/x")) || topic.Match("#", "$SYS/x") {
+	if !bindingMatches(mapping.RabbitMQ.Pattern("#"), mapping.RabbitMQ.Key("$SYS/x")) || topic.Match("#", "$SYS/x") {
 		t.Error("the $ rule holds on the bus, or not in MQTT")
 	}
 }
@@ -181,12 +181,17 @@ func FuzzAddress(f *testing.F) {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, s string) {
-		if a, ok := mapping.ParseAddress(s); ok {
-			if again, ok := mapping.ParseAddress(a.String()); !ok || again != a {
-				t.Errorf("%q parses as %+v, which comes back as %+v", s, a, again)
+		for _, d := range []mapping.Dialect{mapping.RabbitMQ, mapping.Artemis("x.y")} {
+			if a, ok := d.ParseAddress(s); ok {
+				if again, ok := d.ParseAddress(d.Format(a)); !ok || again != a {
+					t.Errorf("%q parses as %+v, which comes back as %+v", s, a, again)
+				}
+			}
+			if got := d.Topic(d.Key(s)); got != s {
+				t.Errorf("%+v: %q comes back as %q", d, s, got)
 			}
 		}
-		if got := mapping.Topic(mapping.Key(s)); got != s {
+		if got := mapping.RabbitMQ.Topic(mapping.RabbitMQ.Key(s)); got != s {
 			t.Errorf("%q comes back as %q", s, got)
 		}
 	})

@@ -52,9 +52,6 @@ func forges(name string) bool {
 	return strings.HasPrefix(name, prefixGateway) || strings.HasPrefix(name, prefixAnnotation)
 }
 
-// Reserved reports whether an application property of this name would look like the gateway's own word.
-func Reserved(name string) bool { return forges(name) }
-
 // ofTheBus reports whether an annotation is the bus's own account of how it carried the message. It says nothing about the message
 // itself, so leaving it out is no loss.
 func ofTheBus(annotation string) bool {

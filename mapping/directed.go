@@ -25,9 +25,9 @@ func HandOver(m *message.Message, topic, to, filter string) *message.Message {
 	return c
 }
 
-// Republish is a message of a backend, as it came from the bus, on its way to all who subscribe to the topic, with the flag RETAIN.
-func Republish(m *message.Message, topic string) *message.Message {
-	c := again(m, topic, toTopic(topic))
+// Republish is a message of a backend, as it came from the bus, on its way to all who subscribe to the topic at address to, with the flag RETAIN.
+func Republish(m *message.Message, topic, to string) *message.Message {
+	c := again(m, topic, to)
 	c.Annotations[AnnotationRetain] = true
 	return c
 }

@@ -95,7 +95,7 @@ func TestRepublish(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.Publish.Retain = true
-	out := mapping.Republish(m, want.Publish.Topic)
+	out := mapping.Republish(m, want.Publish.Topic, "/exchanges/amq.topic/state.a")
 	if out.Properties.To != "/exchanges/amq.topic/state.a" {
 		t.Errorf("goes to %q", out.Properties.To)
 	}

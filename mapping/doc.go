@@ -11,6 +11,9 @@
 // and is found again from it. Devices on RabbitMQ's own MQTT support use the same exchange and, for topics without these characters,
 // the same keys. Addresses are RabbitMQ's version 2, percent-encoded: /exchanges/amq.topic/a.b and /queues/q.
 //
+// That is RabbitMQ and the embedded bus; all in which another bus differs is in Dialect. On ActiveMQ Artemis the address of a/b is mqtt.a.b, ':' is
+// %3A too, application-property _AMQ_DUPL_ID is the message-id at QoS 1 and 2, and a device's _AMQ_* and JMS_AMQP_* are a Loss.
+//
 // # Up: MQTT to AMQP
 //
 //	MQTT                      AMQP                                                       note

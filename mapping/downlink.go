@@ -10,7 +10,8 @@ import (
 
 // DownlinkOptions says for whom Downlink converts.
 type DownlinkOptions struct {
-	Now time.Time
+	Dialect Dialect // of the bus it comes from
+	Now     time.Time
 	// Version of the device; V311 leaves out all properties, a declared loss. Zero is V5.
 	Version packet.Version
 	// MessageID shows devices the message-id of messages from other devices, too, as User Property sluice-msgid. That of messages from
@@ -85,7 +86,7 @@ func (e *Undeliverable) Error() string { return e.Condition + ": " + e.Reason }
 func Downlink(m *message.Message, opt DownlinkOptions) (DownlinkMessage, []Loss, error) {
 	var lost losses
 	marks := readAnnotations(m.Annotations, &lost)
-	name, err := resolveTopic(m, &marks, opt.Rules, &lost)
+	name, err := resolveTopic(m, &marks, opt, &lost)
 	if err != nil {
 		return DownlinkMessage{}, nil, err
 	}
@@ -106,7 +107,7 @@ func Downlink(m *message.Message, opt DownlinkOptions) (DownlinkMessage, []Loss,
 		d.Publish.QoS = 1
 	}
 	setExpiry(&d, m, opt.Now, &lost)
-	setProperties(&d.Publish.Properties, m, &marks, &lost)
+	setProperties(&d.Publish.Properties, m, &marks, opt.Dialect, &lost)
 	setUser(&d.Publish, m, &marks, opt, &lost)
 	if m.Header.Priority != message.DefaultPriority {
 		lost.add(FieldPriority, "", ReasonNoPlace)
@@ -144,10 +145,10 @@ func setExpiry(d *DownlinkMessage, m *message.Message, now time.Time, lost *loss
 }
 
 // setProperties converts what becomes a property of its own in PUBLISH (MQTT 5, 3.3.2.3), but for expiry and User Properties.
-func setProperties(p *packet.Properties, m *message.Message, marks *marks, lost *losses) {
+func setProperties(p *packet.Properties, m *message.Message, marks *marks, dialect Dialect, lost *losses) {
 	setContentType(p, m.Properties.ContentType, marks, lost)
 	if reply := m.Properties.ReplyTo; reply != "" {
-		if name, ok := replyTopic(reply); ok {
+		if name, ok := dialect.replyTopic(reply); ok {
 			p.ResponseTopic = name
 			p.Set |= packet.PropResponseTopic
 		} else {

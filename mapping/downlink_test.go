@@ -323,7 +323,7 @@ func TestDownlinkDeclaresEverything(t *testing.T) {
 
 func BenchmarkDownlink(b *testing.B) {
 	m, _ := mapping.Uplink(telemetry())
-	m.Annotations["x-exchange"], m.Annotations["x-routing-key"] = "amq.topic", mapping.Key("plant/7/line/4/temperature")
+	m.Annotations["x-exchange"], m.Annotations["x-routing-key"] = "amq.topic", mapping.RabbitMQ.Key("plant/7/line/4/temperature")
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, _, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: noon}); err != nil {

@@ -1,8 +1,6 @@
 package mapping
 
 import (
-	"strings"
-
 	"sluice/amqp/message"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/topic"
@@ -131,29 +129,30 @@ func userList(value any) ([]packet.UserProperty, bool) {
 // Rules come between: a message may have the address that they give its topic (1), and the address or subject may have a topic by them (2).
 //
 // A copy that a gateway put into an inbox has come under no routing key of its topic: its annotation is the truth.
-func resolveTopic(m *message.Message, marks *marks, rules Resolver, lost *losses) (string, error) {
-	key, routed := routedKey(m, marks)
+func resolveTopic(m *message.Message, marks *marks, opt DownlinkOptions, lost *losses) (string, error) {
+	rules, dialect := opt.Rules, opt.Dialect
+	key, routed := routedKey(m, marks, dialect)
 	if marks.onlyFor != "" && marks.hasTopic {
 		return marks.topic, nil
 	}
 	if marks.hasTopic {
-		if !routed || isKeyOf(key, marks.topic) || rules != nil && rules.Sends(marks.topic, marks.qos, marks.publisher, arrival(m, marks)) {
+		if !routed || dialect.isKeyOf(key, marks.topic) || rules != nil && rules.Sends(marks.topic, marks.qos, marks.publisher, arrival(m, marks, dialect)) {
 			return marks.topic, nil
 		}
 		lost.add(FieldAnnotation, AnnotationTopic, ReasonStale)
 	}
 	if rules != nil {
-		if name, ok := rules.Topic(arrival(m, marks), m.Properties.Subject); ok {
+		if name, ok := rules.Topic(arrival(m, marks, dialect), m.Properties.Subject); ok {
 			return name, nil
 		}
 	}
 	var name, from string
 	switch {
 	case routed:
-		name, from = Topic(key), "routing key"
+		name, from = dialect.Topic(key), "routing key"
 	case m.Properties.Subject != "":
 		name, from = m.Properties.Subject, "subject"
-	case plainTo(m.Properties.To):
+	case dialect.isPlain(m.Properties.To):
 		name, from = m.Properties.To, "to"
 	default:
 		return "", &Undeliverable{"amqp:invalid-field",
@@ -166,19 +165,19 @@ func resolveTopic(m *message.Message, marks *marks, rules Resolver, lost *losses
 }
 
 // routedKey is the routing key the message was routed with, if any: as the bus says, else as to says.
-func routedKey(m *message.Message, marks *marks) (string, bool) {
+func routedKey(m *message.Message, marks *marks, dialect Dialect) (string, bool) {
 	if marks.hasKey {
 		toQueue := marks.hasExchange && marks.exchange == ""
 		return marks.routingKey, marks.routingKey != "" && !toQueue
 	}
-	if a, ok := ParseAddress(m.Properties.To); ok && a.Key != "" {
+	if a, ok := dialect.ParseAddress(m.Properties.To); ok && a.Key != "" {
 		return a.Key, true
 	}
 	return "", false
 }
 
 // arrival is the address by which a message came: as the bus says, else as to says. It is zero when neither does.
-func arrival(m *message.Message, marks *marks) Address {
+func arrival(m *message.Message, marks *marks, dialect Dialect) Address {
 	switch {
 	case marks.hasKey && marks.exchange != "":
 		return Address{Exchange: marks.exchange, Key: marks.routingKey}
@@ -187,21 +186,8 @@ func arrival(m *message.Message, marks *marks) Address {
 	case marks.hasKey:
 		return Address{}
 	}
-	a, _ := ParseAddress(m.Properties.To)
+	a, _ := dialect.ParseAddress(m.Properties.To)
 	return a
 }
 
-// plainTo reports whether a to may be a topic name itself, as backends on buses with plain addresses write it.
-func plainTo(to string) bool {
-	return to != "" && !strings.HasPrefix(to, exchangePrefix) && !strings.HasPrefix(to, queuePrefix)
-}
-
-// replyTopic maps the reply-to of a request back to the topic where a device can publish its answer.
-func replyTopic(replyTo string) (string, bool) {
-	a, ok := ParseAddress(replyTo)
-	if !ok || a.Exchange != Exchange {
-		return "", false
-	}
-	name := Topic(a.Key)
-	return name, topic.ValidateName(name) == nil
-}
+func validName(name string) bool { return topic.ValidateName(name) == nil }

@@ -65,7 +65,7 @@ func genPublish(t *rapid.T) *packet.Publish {
 
 // asRouted is the message as the bus hands it out again.
 func asRouted(t failer, m *message.Message) *message.Message {
-	a, ok := mapping.ParseAddress(m.Properties.To)
+	a, ok := mapping.RabbitMQ.ParseAddress(m.Properties.To)
 	if !ok {
 		t.Errorf("to %q is no address", m.Properties.To)
 	}

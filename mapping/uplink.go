@@ -28,6 +28,7 @@ func boxed(s string) any {
 
 // UplinkMessage is a message from a device as Uplink takes it.
 type UplinkMessage struct {
+	Dialect Dialect         // of the bus it goes to
 	Publish *packet.Publish // Topic is set, also where the packet had a Topic Alias; the packet is valid
 	From    Provenance
 	// MessageID names the message for ever; required (design.md, section 5).
@@ -56,7 +57,7 @@ func Uplink(in UplinkMessage) (*message.Message, []Loss) {
 	m.Header.Priority = message.DefaultPriority
 	m.Properties.MessageID = in.MessageID
 	if in.Route == nil {
-		m.Properties.To = toTopic(p.Topic)
+		m.Properties.To = in.Dialect.ToTopic(p.Topic)
 		m.Properties.Subject = p.Topic
 	} else {
 		m.Properties.To = in.Route.To
@@ -67,14 +68,14 @@ func Uplink(in UplinkMessage) (*message.Message, []Loss) {
 	m.Data = out.data[:]
 
 	var lost losses
-	m.ApplicationProperties = applicationProperties(p.Properties.User, in.Route, &lost)
-	ordered := orderedUser(p.Properties.User, in.Route)
+	m.ApplicationProperties = applicationProperties(in, &lost)
+	ordered := orderedUser(in)
 	m.Annotations = make(map[string]any, countAnnotations(in, ordered != nil))
 	annotate(m.Annotations, in, received)
 	if ordered != nil {
 		m.Annotations[AnnotationUser] = ordered
 	}
-	uplinkProperties(m, &p.Properties, received, &lost)
+	uplinkProperties(m, in, received, &lost)
 	if in.Route != nil {
 		in.Route.apply(m, &p.Properties, received, &lost)
 	}
@@ -122,7 +123,8 @@ func annotate(annotations map[string]any, in UplinkMessage, received time.Time) 
 }
 
 // uplinkProperties converts the properties of PUBLISH except User Properties (MQTT 5, 3.3.2.3).
-func uplinkProperties(m *message.Message, p *packet.Properties, received time.Time, lost *losses) {
+func uplinkProperties(m *message.Message, in UplinkMessage, received time.Time, lost *losses) {
+	p := &in.Publish.Properties
 	if p.Has(packet.PropPayloadFormat) {
 		m.Annotations[AnnotationPayloadFormat] = p.PayloadFormat
 	}
@@ -139,7 +141,7 @@ func uplinkProperties(m *message.Message, p *packet.Properties, received time.Ti
 	}
 	if p.Has(packet.PropResponseTopic) {
 		if topic.ValidateName(p.ResponseTopic) == nil {
-			m.Properties.ReplyTo = toTopic(p.ResponseTopic)
+			m.Properties.ReplyTo = in.Dialect.ToTopic(p.ResponseTopic)
 		} else {
 			lost.add(FieldResponseTopic, "", ReasonInvalidTopic)
 		}
@@ -173,22 +175,32 @@ func isSymbol(s string) bool {
 }
 
 // applicationProperties makes a map of User Properties and of what the rule sets. Of a repeated key it has the first value, as on RabbitMQ.
-func applicationProperties(user []packet.UserProperty, route *Route, lost *losses) map[string]any {
+func applicationProperties(in UplinkMessage, lost *losses) map[string]any {
+	user, route, deduplicated := in.Publish.Properties.User, in.Route, in.Dialect.deduplicates()
 	size := len(user)
 	if route != nil {
 		size += len(route.Properties)
+	}
+	if in.Publish.QoS == 0 {
+		deduplicated = "" // it is never sent twice
+	}
+	if deduplicated != "" {
+		size++
 	}
 	if size == 0 {
 		return nil
 	}
 	properties := make(map[string]any, size)
+	if deduplicated != "" {
+		properties[deduplicated] = in.MessageID
+	}
 	if route != nil {
 		for _, p := range route.Properties {
 			properties[p.Name] = p.Value
 		}
 	}
 	for _, u := range user {
-		if forges(u.Key) {
+		if in.Dialect.Reserved(u.Key) {
 			lost.add(FieldUserProperty, u.Key, ReasonReserved)
 			continue
 		}
@@ -208,10 +220,11 @@ func applicationProperties(user []packet.UserProperty, route *Route, lost *losse
 
 // orderedUser lists User Properties as key, value, key, value where a map cannot give them back. A map gives them back sorted by key,
 // so the list is needed when they come in another order or when a key repeats [MQTT-3.3.2-18]. Otherwise it is nil.
-func orderedUser(user []packet.UserProperty, route *Route) any {
+func orderedUser(in UplinkMessage) any {
+	user, route := in.Publish.Properties.User, in.Route
 	kept, ascending, last := 0, true, ""
 	for _, u := range user {
-		if forges(u.Key) || route.sets(u.Key) {
+		if in.Dialect.Reserved(u.Key) || route.sets(u.Key) {
 			continue
 		}
 		ascending = ascending && (kept == 0 || last < u.Key)
@@ -223,7 +236,7 @@ func orderedUser(user []packet.UserProperty, route *Route) any {
 	}
 	list := make([]any, 0, 2*kept)
 	for _, u := range user {
-		if !forges(u.Key) && !route.sets(u.Key) {
+		if !in.Dialect.Reserved(u.Key) && !route.sets(u.Key) {
 			list = append(list, u.Key, u.Value)
 		}
 	}

@@ -183,6 +183,6 @@ func BenchmarkUplinkUserProperties(b *testing.B) {
 func BenchmarkKey(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		mapping.Key("plant/7/line/4/temperature")
+		mapping.RabbitMQ.Key("plant/7/line/4/temperature")
 	}
 }

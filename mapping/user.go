@@ -12,14 +12,15 @@ import (
 
 // userProperties collects the User Properties of a message on its way down, and what cannot be one.
 type userProperties struct {
-	list []packet.UserProperty
-	lost *losses
+	dialect Dialect
+	list    []packet.UserProperty
+	lost    *losses
 }
 
 // setUser makes the User Properties of a message: those the device gave, else the application properties by key, then what AMQP
 // properties have no other place in PUBLISH.
 func setUser(p *packet.Publish, m *message.Message, marks *marks, opt DownlinkOptions, lost *losses) {
-	u := userProperties{lost: lost}
+	u := userProperties{dialect: opt.Dialect, lost: lost}
 	if marks.user != nil && !agrees(marks.user, m.ApplicationProperties) {
 		lost.add(FieldAnnotation, AnnotationUser, ReasonStale)
 		u.addApplication(m.ApplicationProperties, nil)
@@ -62,9 +63,9 @@ func (u *userProperties) addApplication(application map[string]any, listed []pac
 		done[given.Key] = true
 	}
 	from := len(u.list)
-	u.list = slices.Grow(u.list, len(application)-len(done))
+	u.list = slices.Grow(u.list, max(0, len(application)-len(done)))
 	for key, value := range application {
-		if done[key] {
+		if done[key] || u.dialect.ofTheBus(key) {
 			continue
 		}
 		text, exact, ok := canonical(value)

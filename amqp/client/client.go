@@ -113,7 +113,8 @@ func (p *publisher) serve(ctx context.Context, conn *connection, o *Options, sto
 }
 
 func (c *Client) learn(info amqp.Info) {
-	c.family.choose(topology.KindOf(info.Product))
+	kind, _ := topology.KindOf(info.Product)
+	c.family.choose(kind)
 	c.infoMu.Lock()
 	defer c.infoMu.Unlock()
 	if !c.infoKnown {

@@ -12,6 +12,7 @@ import (
 	goamqp "github.com/Azure/go-amqp"
 
 	"sluice/amqp"
+	"sluice/amqp/topology"
 )
 
 // connection is one open AMQP connection.
@@ -58,6 +59,11 @@ func dial(ctx context.Context, o *Options, e endpoint, container string) (*conne
 	properties := c.conn.Properties()
 	c.info.Product, _ = properties["product"].(string)
 	c.info.Version, _ = properties["version"].(string)
+	if kind, known := topology.KindOf(c.info.Product); known && o.Kind != "" && o.Kind != kind {
+		_ = c.conn.Close()
+		<-c.net.flushed
+		return nil, fmt.Errorf("%w: the bus calls itself %s, and is expected to be of another kind (%s)", amqp.ErrRefused, c.info.Product, o.Kind)
+	}
 	return c, nil
 }
 

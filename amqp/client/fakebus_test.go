@@ -32,6 +32,8 @@ type fakeBus struct {
 	// refuseAttach answers attaches of receivers with amqp:not-found.
 	refuseAttach atomic.Bool
 
+	product string // what it calls itself
+
 	mu    sync.Mutex
 	conns map[net.Conn]bool
 	links []*fakeLink
@@ -58,7 +60,7 @@ type fakeLink struct {
 }
 
 func newFakeBus(t testing.TB) *fakeBus {
-	b := &fakeBus{t: t, conns: map[net.Conn]bool{}}
+	b := &fakeBus{t: t, product: "Fake", conns: map[net.Conn]bool{}}
 	b.credit.Store(1000)
 	b.window.Store(1 << 20)
 	t.Cleanup(func() {
@@ -161,7 +163,7 @@ func (s *fakeSession) handle(p frame.Performative, payload []byte) bool {
 	switch p := p.(type) {
 	case *frame.Open:
 		s.send(&frame.Open{ContainerID: "fake", MaxFrameSize: 65536, ChannelMax: 63,
-			Properties: frame.Map{{Key: frame.Symbol("product"), Value: "Fake"}}}, nil)
+			Properties: frame.Map{{Key: frame.Symbol("product"), Value: s.bus.product}}}, nil)
 	case *frame.Begin:
 		s.send(&frame.Begin{RemoteChannel: frame.Some(s.channel), IncomingWindow: s.bus.window.Load(), OutgoingWindow: 1 << 20, HandleMax: 255}, nil)
 	case *frame.Attach:

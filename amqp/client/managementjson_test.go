@@ -55,7 +55,11 @@ func TestJSONResponse(t *testing.T) {
 
 func TestDialects(t *testing.T) {
 	for product, want := range map[string]dialect{"RabbitMQ": httpVerbs{}, "": httpVerbs{}, "apache-activemq-artemis": &jsonOperations{}} {
-		if got := dialectOf(topology.KindOf(product)); !cmp.Equal(got, want, cmp.AllowUnexported(jsonOperations{})) {
+		kind, known := topology.KindOf(product)
+		if known != (product != "") {
+			t.Errorf("%q: known %v", product, known)
+		}
+		if got := dialectOf(kind); !cmp.Equal(got, want, cmp.AllowUnexported(jsonOperations{})) {
 			t.Errorf("%q is spoken to by %T, want %T", product, got, want)
 		}
 	}

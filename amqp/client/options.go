@@ -43,7 +43,7 @@ type Options struct {
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 	// Exchange is where patterns are bound on a bus of the bindings family (default "amq.topic").
 	Exchange string
-	// Kind says what kind of bus it is. Empty: what the bus calls itself decides.
+	// Kind says what kind of bus it is; one that is known to be of another is not used. Empty: what the bus calls itself decides.
 	Kind topology.Kind
 	// Root begins the addresses of topics on a bus of the diverts family (default "mqtt").
 	Root string

@@ -58,12 +58,20 @@ func NewDiverts(r Requester, root string) (Family, error) {
 	if root == "" {
 		root = DefaultRoot
 	}
-	first, _, _ := strings.Cut(root, ".")
-	if strings.ContainsAny(root, "*#,: ") || first == "sluice" || first == "activemq" || strings.HasPrefix(root, "$") || first == "" {
-		return nil, fmt.Errorf("amqp/topology: %q cannot begin the topics' addresses: use a name without '*', '#', ',', ':' and space, "+
-			"whose first level is not sluice, activemq or one with '$'", root)
+	if err := CheckRoot(root); err != nil {
+		return nil, err
 	}
 	return &diverts{requester: r, root: root}, nil
+}
+
+// CheckRoot reports why root cannot begin the topics' addresses on Artemis, nil when it can.
+func CheckRoot(root string) error {
+	first, _, _ := strings.Cut(root, ".")
+	if strings.ContainsAny(root, "*#,: ") || first == "sluice" || first == "activemq" || strings.HasPrefix(root, "$") || first == "" {
+		return fmt.Errorf("%q cannot begin the topics' addresses: use a name without '*', '#', ',', ':' and space, "+
+			"whose first level is not sluice, activemq or one with '$'", root)
+	}
+	return nil
 }
 
 // queueConfiguration is Artemis' own JSON for a queue, as far as we set it.

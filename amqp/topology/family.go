@@ -17,11 +17,14 @@ const (
 )
 
 // KindOf is the kind of a bus that calls itself product in its open performative. What is not known is taken for RabbitMQ's like.
-func KindOf(product string) Kind {
-	if product == "apache-activemq-artemis" {
-		return Diverts
+func KindOf(product string) (kind Kind, known bool) {
+	switch product {
+	case "apache-activemq-artemis":
+		return Diverts, true
+	case "RabbitMQ", "Sluice":
+		return Bindings, true
 	}
-	return Bindings
+	return Bindings, false
 }
 
 // Family is one way of making inboxes. Its methods are those of amqp.Bus, with the same errors.

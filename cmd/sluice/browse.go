@@ -83,7 +83,7 @@ func queueOf(key, setting string) (string, error) {
 	if !strings.HasPrefix(setting, "/") {
 		return setting, nil
 	}
-	if a, ok := mapping.ParseAddress(setting); ok && a.Queue != "" {
+	if a, ok := mapping.RabbitMQ.ParseAddress(setting); ok && a.Queue != "" {
 		return a.Queue, nil
 	}
 	return "", fmt.Errorf("%s is %s, which is no queue: read from the queue that you have bound to it", key, setting)

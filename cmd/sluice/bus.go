@@ -32,6 +32,9 @@ func busURLs(cfg *config.Config) []string {
 
 // openBus connects to the bus and waits until it can be used.
 func openBus(ctx context.Context, cfg *config.Config) (*client.Client, error) {
+	if err := node.FindBus(ctx, cfg, zap.NewNop()); err != nil {
+		return nil, err
+	}
 	bus, err := node.OpenBus(cfg, busURLs(cfg), zap.NewNop())
 	if err != nil {
 		return nil, err

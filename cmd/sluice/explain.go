@@ -34,7 +34,7 @@ func explainCommand() *cobra.Command {
 				q.Topic = args[0]
 			}
 			q.Payload = []byte(payload)
-			e, err := explain.Ask(cfg.Rules, q)
+			e, err := explain.Ask(cfg.Dialect, cfg.Rules, q)
 			if err != nil {
 				return err
 			}
@@ -54,7 +54,7 @@ func explainCommand() *cobra.Command {
 	f.StringVar(&q.Tenant, "tenant", "default", "tenant of the device")
 	f.StringVar(&q.ClientID, "client-id", "", "client id of the device")
 	f.BoolVar(&q.V311, "v311", false, "the devices speak MQTT 3.1.1")
-	f.StringVar(&q.Address, "address", "", "address that a backend sends to: /exchanges/NAME/KEY or /queues/NAME, percent-encoded")
+	f.StringVar(&q.Address, "address", "", "address that a backend sends to: /exchanges/NAME/KEY or /queues/NAME, percent-encoded, on Artemis as it is")
 	f.StringVar(&q.Subject, "subject", "", "subject of a backend's message")
 	f.BoolVar(&asJSON, "json", false, "print JSON, as GET /api/v1/explain does")
 	return cmd

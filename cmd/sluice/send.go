@@ -14,7 +14,6 @@ import (
 
 	"sluice/amqp"
 	"sluice/amqp/message"
-	"sluice/mapping"
 	"sluice/mqtt/topic"
 )
 
@@ -62,6 +61,10 @@ func sendCommand() *cobra.Command {
 				return err
 			}
 			defer closeBus(bus)
+			m.Properties.To = cfg.Dialect.ToTopic(args[0])
+			if o.replyTo != "" {
+				m.Properties.ReplyTo = cfg.Dialect.ToTopic(o.replyTo)
+			}
 			if o.retain {
 				if cfg.RetainedQueue == "" {
 					return errors.New("--retain: retained.queue is off; set it to the name that the nodes use")
@@ -87,6 +90,7 @@ func sendCommand() *cobra.Command {
 	return cmd
 }
 
+// message is the message, but for its addresses: they depend on the bus.
 func (o *sendOptions) message(name string, body []byte) (*message.Message, error) {
 	if err := topic.ValidateName(name); err != nil {
 		return nil, fmt.Errorf("TOPIC %q: %w", name, err)
@@ -102,7 +106,7 @@ func (o *sendOptions) message(name string, body []byte) (*message.Message, error
 		Annotations: map[string]any{"x-opt-mqtt-qos": o.qos},
 		Properties: message.Properties{
 			MessageID: "sluice-send-" + rand.Text(), // without one a message of QoS 2 can come twice
-			To:        mapping.To(mapping.Exchange, mapping.Key(name)), Subject: name, ContentType: o.contentType, CreationTime: time.Now(),
+			Subject:   name, ContentType: o.contentType, CreationTime: time.Now(),
 		},
 		Data: [][]byte{body},
 	}
@@ -110,7 +114,6 @@ func (o *sendOptions) message(name string, body []byte) (*message.Message, error
 		if err := topic.ValidateName(o.replyTo); err != nil {
 			return nil, fmt.Errorf("--reply-to %q: %w", o.replyTo, err)
 		}
-		m.Properties.ReplyTo = mapping.To(mapping.Exchange, mapping.Key(o.replyTo))
 	}
 	if o.correlationID != "" {
 		m.Properties.CorrelationID = []byte(o.correlationID)

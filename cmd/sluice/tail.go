@@ -76,7 +76,7 @@ func tailCommand() *cobra.Command {
 			if o.events {
 				return tailEvents(cmd.Context(), bus, cfg, o, cmd.OutOrStdout(), cmd.ErrOrStderr())
 			}
-			return tail(cmd.Context(), bus, filter, o.count, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return tail(cmd.Context(), bus, cfg.Dialect, filter, o.count, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	s.register(cmd)
@@ -87,7 +87,7 @@ func tailCommand() *cobra.Command {
 	return cmd
 }
 
-func tail(ctx context.Context, bus amqp.Bus, filter string, count int, out, info io.Writer) error {
+func tail(ctx context.Context, bus amqp.Bus, dialect mapping.Dialect, filter string, count int, out, info io.Writer) error {
 	inbox := amqp.Inbox{Name: "sluice.tail." + strings.ToLower(rand.Text()), Expires: tailExpires, MaxLength: tailLength, DropOldest: true}
 	if err := bus.EnsureInbox(ctx, inbox); err != nil {
 		return err
@@ -97,7 +97,7 @@ func tail(ctx context.Context, bus amqp.Bus, filter string, count int, out, info
 		defer cancel()
 		_ = bus.DeleteInbox(leave, inbox.Name)
 	}()
-	if err := bus.Subscribe(ctx, inbox.Name, []string{mapping.Pattern(filter)}); err != nil {
+	if err := bus.Subscribe(ctx, inbox.Name, []string{dialect.Pattern(filter)}); err != nil {
 		return err
 	}
 	h := &tailHandler{messages: make(chan *message.Message, tailBacklog), attached: make(chan struct{}, 1), lost: make(chan error, 1)}
@@ -111,7 +111,7 @@ func tail(ctx context.Context, bus amqp.Bus, filter string, count int, out, info
 		select {
 		case m := <-h.messages:
 			n++
-			printMessage(out, m)
+			printMessage(out, dialect, m)
 		case <-h.attached:
 			fmt.Fprintf(info, "listening to %s on the bus (press Ctrl-C to end)\n", filter)
 		case err := <-h.lost:
@@ -151,14 +151,14 @@ func (h *tailHandler) Detached(err error) bool {
 }
 
 // printMessage writes one message: a line with where and what, indented lines for the rest.
-func printMessage(out io.Writer, m *message.Message) {
-	d, losses, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: time.Now(), MessageID: true})
+func printMessage(out io.Writer, dialect mapping.Dialect, m *message.Message) {
+	d, losses, err := mapping.Downlink(m, mapping.DownlinkOptions{Dialect: dialect, Now: time.Now(), MessageID: true})
 	var b strings.Builder
 	if err != nil {
-		fmt.Fprintf(&b, "%s  (not deliverable over MQTT: %v)\n", address(m), err)
+		fmt.Fprintf(&b, "%s  (not deliverable over MQTT: %v)\n", address(dialect, m), err)
 	} else {
 		fmt.Fprintf(&b, "%s  qos=%d  %d bytes\n", d.Publish.Topic, d.Publish.QoS, len(d.Publish.Payload))
-		line(&b, "address", address(m))
+		line(&b, "address", address(dialect, m))
 	}
 	line(&b, "message-id", text(m.Properties.MessageID))
 	line(&b, "content-type", m.Properties.ContentType)
@@ -188,13 +188,13 @@ func line(b *strings.Builder, name, value string) {
 	}
 }
 
-func address(m *message.Message) string {
+func address(dialect mapping.Dialect, m *message.Message) string {
 	if m.Properties.To != "" {
 		return m.Properties.To
 	}
 	exchange, _ := m.Annotations["x-exchange"].(string)
 	key, _ := m.Annotations["x-routing-key"].(string)
-	return mapping.To(exchange, key)
+	return dialect.To(exchange, key)
 }
 
 func payload(p packet.Publish) string {

@@ -3,6 +3,7 @@ package bridge
 import (
 	"time"
 
+	"sluice/mapping"
 	"sluice/mapping/rules"
 	"sluice/mqtt/session"
 )
@@ -10,6 +11,8 @@ import (
 // Config is what a bridge needs to know besides the session's own configuration.
 type Config struct {
 	Session session.Config
+	// Dialect is how the bus names addresses. Rules are compiled for it too.
+	Dialect mapping.Dialect
 	// Rules are the mapping rules; nil: there are none.
 	Rules *rules.Table
 	// Grace is how long a transient failure of the bus is kept from the device (requirements: 30 s). After it the connection is closed

@@ -16,7 +16,7 @@ func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect
 	if ev.Malformed != nil {
 		return b.undeliverable(ev, "amqp:decode-error", ev.Malformed.Error(), out)
 	}
-	m, _, err := mapping.Downlink(ev.Message, mapping.DownlinkOptions{Now: now, Rules: b.cfg.Rules.Resolver()})
+	m, _, err := mapping.Downlink(ev.Message, mapping.DownlinkOptions{Dialect: b.cfg.Dialect, Now: now, Rules: b.cfg.Rules.Resolver()})
 	if err != nil {
 		condition, reason := "amqp:decode-error", err.Error()
 		var u *mapping.Undeliverable

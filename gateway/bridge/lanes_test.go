@@ -181,7 +181,7 @@ func listening(t *testing.T, qos packet.QoS) *rig {
 func backendMessage(topic string, durable bool) *message.Message {
 	return &message.Message{
 		Header:      message.Header{Durable: durable, Priority: message.DefaultPriority},
-		Annotations: map[string]any{"x-exchange": mapping.Exchange, "x-routing-key": mapping.Key(topic)},
+		Annotations: map[string]any{"x-exchange": mapping.RabbitMQ.Exchange(), "x-routing-key": mapping.RabbitMQ.Key(topic)},
 		Properties:  message.Properties{MessageID: "m1"},
 		Data:        [][]byte{[]byte("on")},
 	}

@@ -13,7 +13,7 @@ import (
 // ruled is a rig with mapping rules.
 func ruled(t *testing.T, list ...rules.Rule) *rig {
 	t.Helper()
-	table, err := rules.Compile(list)
+	table, err := rules.Compile(list, mapping.RabbitMQ)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestRulesFindTheTopicOfADelivery(t *testing.T) {
 
 // BenchmarkPublish shows what rules cost a message: without rules, nothing.
 func BenchmarkPublish(b *testing.B) {
-	table, err := rules.Compile([]rules.Rule{{Topic: "a/{x}/#", Exchange: "e", Key: new("{x}"), Properties: map[string]string{"x": "{x}"}}})
+	table, err := rules.Compile([]rules.Rule{{Topic: "a/{x}/#", Exchange: "e", Key: new("{x}"), Properties: map[string]string{"x": "{x}"}}}, mapping.RabbitMQ)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -112,7 +112,7 @@ func BenchmarkPublish(b *testing.B) {
 
 // A message that no rule matches costs no allocation more than without rules.
 func TestRulesThatDoNotMatchAllocateNothing(t *testing.T) {
-	table, err := rules.Compile([]rules.Rule{{Topic: "plant/{x}/#", Exchange: "e"}, {Topic: "a/b/c", QoS: []int{1}, Queue: "q"}})
+	table, err := rules.Compile([]rules.Rule{{Topic: "plant/{x}/#", Exchange: "e"}, {Topic: "a/b/c", QoS: []int{1}, Queue: "q"}}, mapping.RabbitMQ)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -102,6 +102,7 @@ func (b *Bridge) abandon(out []Effect) []Effect {
 
 func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effect {
 	in := mapping.UplinkMessage{
+		Dialect:           b.cfg.Dialect,
 		Publish:           e.Packet,
 		From:              b.from,
 		MessageID:         e.MessageID,

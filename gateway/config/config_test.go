@@ -123,6 +123,9 @@ func TestFaults(t *testing.T) {
 		{"origin with a path", Source{Set: []string{"mqtt.ws.origins=https://example.com/app"}}, []string{"mqtt.ws.origins", "example.com/app", "scheme://host"}},
 		{"origin with a broken pattern", Source{Set: []string{"mqtt.ws.origins=a.example, [x"}}, []string{"mqtt.ws.origins", "[x"}},
 		{"node id", Source{Set: []string{"node.id=a b"}}, []string{"node.id", `"a b"`}},
+		{"no such kind of bus", Source{Set: []string{"bus.kind=kafka"}}, []string{"bus.kind", `"kafka"`, "auto, rabbitmq, artemis"}},
+		{"a kind without a bus", Source{Set: []string{"bus.kind=artemis"}}, []string{"bus.kind is artemis", "set bus.url"}},
+		{"a root that is no name", Source{Set: []string{"bus.artemis.root=activemq.x"}}, []string{"bus.artemis.root", `"activemq.x"`, "such as mqtt"}},
 		{"two faults at once", Source{Set: []string{"mqtt.window=x", "log.level=y"}}, []string{"mqtt.window", "log.level"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -18,6 +18,9 @@ func (c *Config) crossChecks() []string {
 	if c.EmbeddedUser == "" && len(c.BusURLs) == 0 && !loopback(c.EmbeddedListen) {
 		fault("bus.embedded.listen is %s, which others can reach, and bus.embedded.user is empty; set bus.embedded.user and bus.embedded.password, or listen on 127.0.0.1", c.EmbeddedListen)
 	}
+	if len(c.BusURLs) == 0 && c.BusKind != KindAuto && c.BusKind != KindRabbitMQ {
+		fault("bus.kind is %s but bus.url is empty, which runs the embedded bus; set bus.url to where that bus is", c.BusKind)
+	}
 	if (c.EmbeddedUser == "") != (c.EmbeddedPassword == "") {
 		fault("bus.embedded.user and bus.embedded.password go together; set both or neither")
 	}

@@ -3,6 +3,8 @@ package config
 import (
 	"time"
 
+	"sluice/amqp/topology"
+	"sluice/mapping"
 	"sluice/mapping/rules"
 )
 
@@ -29,6 +31,9 @@ type Config struct {
 	ConnectTimeout   time.Duration
 	WriteTimeout     time.Duration
 	BusURLs          []string // empty: the embedded bus
+	BusKind          string   // one of the Kind constants
+	ArtemisRoot      string
+	Dialect          mapping.Dialect // follows from BusKind
 	BusConnections   int
 	BusGrace         time.Duration
 	EmbeddedListen   string
@@ -53,7 +58,9 @@ type Config struct {
 	ShutdownTimeout  time.Duration
 	ShutdownRate     int
 	ServerReference  string
-	Rules            *rules.Table // mapping rules; nil: none
+	Rules            *rules.Table // mapping rules, for Dialect; nil: none
+
+	written writtenRules
 }
 
 // key is one configuration key.
@@ -87,6 +94,8 @@ func keys(c *Config) []key {
 		{"mqtt.connect_timeout", "10s", "How long a connection may take to send CONNECT, and to finish its TLS and WebSocket handshakes, each.", duration(&c.ConnectTimeout, 100*time.Millisecond, 10*time.Minute)},
 		{"mqtt.write_timeout", "30s", "How long a device may read nothing of what it is sent before it is disconnected.", duration(&c.WriteTimeout, 100*time.Millisecond, time.Hour)},
 		{"bus.url", "", "The AMQP 1.0 bus: amqp://user:password@host:5672 or amqps://...; several, separated by commas or as a list, are fail-over hosts. Empty runs the embedded bus, which keeps nothing.", busURLs(&c.BusURLs)},
+		{"bus.kind", KindAuto, "What kind of bus bus.url is: rabbitmq (also any other AMQP 1.0 bus that speaks as it does), artemis, or auto: a starting node asks the bus, for up to 5 s, and takes one that does not answer for rabbitmq. Set it where nodes may start before their bus.", oneOf(&c.BusKind, KindAuto, KindRabbitMQ, KindArtemis)},
+		{"bus.artemis.root", topology.DefaultRoot, "Address on ActiveMQ Artemis under which topics are: topic a/b is the address mqtt.a.b.", artemisRoot(&c.ArtemisRoot)},
 		{"bus.connections", 2, "AMQP connections for publishing.", integer(&c.BusConnections, 1, 64)},
 		{"bus.grace", "30s", "How long an outage of bus or store is kept from the devices: nothing is acknowledged meanwhile and nobody is disconnected.", duration(&c.BusGrace, 0, time.Hour)},
 		{"bus.embedded.listen", "127.0.0.1:5672", "Where the embedded bus listens for AMQP 1.0 clients: host:port, port 0 takes a free one.", address(&c.EmbeddedListen, required)},

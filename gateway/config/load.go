@@ -35,14 +35,15 @@ func Load(src Source) (c *Config, warnings []string, err error) {
 	faults := readFile(v, src.File, table)
 	warnings = applyEnv(v, src.Env, table)
 	faults = append(faults, applySet(v, src.Set, table)...)
-	wrong, odd := c.readRules(src.File)
-	faults, warnings = append(faults, wrong...), append(warnings, odd...)
+	faults = append(faults, c.readRules(src.File)...)
 	for _, k := range table {
 		value := v.Get(k.name)
 		if err := k.set(value); err != nil {
 			faults = append(faults, fmt.Sprintf("%s: %q %v", k.name, redact(value), err))
 		}
 	}
+	wrong, odd := c.chooseDialect()
+	faults, warnings = append(faults, wrong...), append(warnings, odd...)
 	if len(faults) == 0 {
 		c.inheritProfiles()
 		faults = c.crossChecks()

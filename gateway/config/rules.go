@@ -34,7 +34,7 @@ func ruleFields(r *rules.Rule) []ruleField {
 		{"qos", "Condition: 0, 1 or 2, or a list.", ruleQoS(&r.QoS)},
 		{"principal", "Condition: a name, a list, or the beginning of names with `*` behind.", ruleNames(&r.Principals)},
 		{"tenant", "Condition, as principal.", ruleNames(&r.Tenants)},
-		{"exchange", "Exchange to send to. Without it `amq.topic`.", ruleText(&r.Exchange)},
+		{"exchange", "Exchange to send to. Without it `amq.topic`. Artemis has none.", ruleText(&r.Exchange)},
 		{"key", "Routing key, a text with `{name}`. Without it that of the topic, so that bindings by topic work.", ruleOptional(&r.Key)},
 		{"queue", "Queue to send to, a text with `{name}`, instead of exchange and key.", ruleText(&r.Queue)},
 		{"subject", "Subject, a text with `{name}`. Without it the topic; \"\" for none.", ruleOptional(&r.Subject)},
@@ -46,27 +46,39 @@ func ruleFields(r *rules.Rule) []ruleField {
 		{"group_id", "Group id, a text with `{name}`.", ruleText(&r.GroupID)},
 		{"partition_key", "Annotation `x-opt-partition-key` of Azure Event Hubs and Service Bus, a text with `{name}`.", ruleText(&r.PartitionKey)},
 		{"properties", "Application properties: names with texts with `{name}`. A device's User Property of the same name does not cross.", ruleProperties(&r.Properties)},
-		{"require_route", "`true`: a message that no queue takes is refused (0x83) instead of acknowledged with 0x10.", ruleBool(&r.RequireRoute)},
+		{"require_route", "`true`: a message that no queue takes is refused (0x83) instead of acknowledged with 0x10. Not with Artemis, which does not tell.", ruleBool(&r.RequireRoute)},
 		{"on_error", "What happens to an MQTT 3.1.1 device whose message is refused for good: `close`, which is the only one yet.", ruleText(&r.OnError)},
 	}
 }
 
-// readRules reads and compiles the rules of a file. It reads the file itself: viper makes all keys lower case, also the names of application
+// writtenRules are the rules of a file, before they are compiled for a bus.
+type writtenRules struct {
+	list  []rules.Rule
+	lines []int // where each begins
+}
+
+// readRules reads the rules of a file. It reads the file itself: viper makes all keys lower case, also the names of application
 // properties.
-func (c *Config) readRules(file string) (faults, warnings []string) {
+func (c *Config) readRules(file string) (faults []string) {
 	if file == "" {
-		return nil, nil
+		return nil
 	}
 	content, err := os.ReadFile(file)
 	if err != nil {
-		return nil, nil // readFile has told it
+		return nil // readFile has told it
 	}
-	list, lines, faults := parseRules(content)
+	c.written.list, c.written.lines, faults = parseRules(content)
 	if len(faults) > 0 {
-		return faults, nil
+		c.written = writtenRules{}
 	}
+	return faults
+}
+
+// compileRules compiles the rules for Dialect.
+func (c *Config) compileRules() (faults, warnings []string) {
+	list, lines := c.written.list, c.written.lines
 	at := func(f rules.Fault) string { return fmt.Sprintf("rules, line %d: %v", lines[f.Rule-1], f) }
-	table, err := rules.Compile(list)
+	table, err := rules.Compile(list, c.Dialect)
 	if found, ok := err.(rules.Faults); ok {
 		for _, f := range found {
 			if f.Rule > len(lines) {

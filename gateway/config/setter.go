@@ -139,7 +139,7 @@ func busAddress(dst *string) setter {
 		if !strings.HasPrefix(s, "/") {
 			return queueName(dst)(v)
 		}
-		if _, ok := mapping.ParseAddress(s); !ok {
+		if _, ok := mapping.RabbitMQ.ParseAddress(s); !ok {
 			return fmt.Errorf("is no address of the bus: write the name of a queue, /queues/name or /exchanges/name/key, percent-encoded, or off")
 		}
 		*dst = s

@@ -23,6 +23,8 @@ import (
 const (
 	// startWait bounds reaching the store when the node starts. The bus may come later: the client tries for ever.
 	startWait = 10 * time.Second
+	// askBusWait bounds asking the bus for its kind, where bus.kind is auto.
+	askBusWait = 5 * time.Second
 	// closeBusWait bounds the wait for outcomes still under way when the bus is closed.
 	closeBusWait = 5 * time.Second
 	// lingerTime: see session.Config.LingerTime. Less than the shutdown timeout, so that a stop records outcomes.
@@ -104,6 +106,9 @@ func (n *Node) connect(ctx context.Context) (err error) {
 		n.EmbeddedBus = n.embedded.address
 		urls = []string{EmbeddedURL(n.cfg, n.EmbeddedBus)}
 	}
+	if err := FindBus(ctx, n.cfg, n.log); err != nil {
+		return err
+	}
 	if n.bus, err = OpenBus(n.cfg, urls, n.log); err != nil {
 		return err
 	}
@@ -126,6 +131,7 @@ func (n *Node) options(registry *prometheus.Registry) gateway.Options {
 		Registry: registry,
 		Bridge: bridge.Config{
 			Session:  offer(c, c.Profile),
+			Dialect:  c.Dialect,
 			Rules:    c.Rules,
 			Grace:    c.BusGrace,
 			QoS0Hold: qos0Hold,

@@ -20,9 +20,28 @@ import (
 	"sluice/sessionstore/redis"
 )
 
+// FindBus asks the bus what kind it is, where the configuration leaves it open. A bus that does not answer is taken for RabbitMQ: a node does not
+// wait for its bus to serve devices. It is found out as soon as it is there (client.Options.Kind).
+func FindBus(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
+	if !cfg.AsksBus() {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, askBusWait)
+	defer cancel()
+	info, err := client.Probe(ctx, client.Options{URLs: cfg.BusURLs, ContainerID: "sluice-" + cfg.NodeID + "/probe"})
+	if err != nil {
+		log.Warn("the bus could not be asked for its kind and is taken for RabbitMQ; if it is not, set bus.kind", zap.Error(err))
+	}
+	if err := cfg.FoundBus(info.Product); err != nil {
+		return fmt.Errorf("bus.url: the bus calls itself %q, and the configuration does not fit it: %w", info.Product, err)
+	}
+	return nil
+}
+
 // OpenBus opens the client of the bus. It connects in the background.
 func OpenBus(cfg *config.Config, urls []string, log *zap.Logger) (*client.Client, error) {
-	bus, err := client.Open(client.Options{URLs: urls, ContainerID: "sluice-" + cfg.NodeID, Logger: log, Connections: cfg.BusConnections})
+	bus, err := client.Open(client.Options{URLs: urls, ContainerID: "sluice-" + cfg.NodeID, Logger: log, Connections: cfg.BusConnections,
+		Kind: cfg.BusTopology(), Root: cfg.ArtemisRoot})
 	if err != nil {
 		return nil, fmt.Errorf("bus.url: %w", err)
 	}

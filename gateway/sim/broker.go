@@ -181,7 +181,7 @@ func (b *broker) transferMarker(conn *busConn, m *message.Message, answer func(m
 		return
 	}
 	o := message.Outcome{Kind: message.Released}
-	to, _ := mapping.ParseAddress(m.Properties.To)
+	to, _ := mapping.RabbitMQ.ParseAddress(m.Properties.To)
 	if q := b.queue(to.Queue); q != nil {
 		o.Kind = message.Accepted
 		b.serial++
@@ -210,13 +210,13 @@ func (b *broker) refuse(m *message.Message, answer func(message.Outcome), o mess
 
 // direct reports whether a message is a node's copy for one inbox.
 func direct(m *message.Message) bool {
-	to, _ := mapping.ParseAddress(m.Properties.To)
+	to, _ := mapping.RabbitMQ.ParseAddress(m.Properties.To)
 	return to.Queue != ""
 }
 
 // route puts a message into each queue that matches, or into the one it is for, and reports whether there was one.
 func (b *broker) route(m *message.Message) (routed bool) {
-	to, ok := mapping.ParseAddress(m.Properties.To)
+	to, ok := mapping.RabbitMQ.ParseAddress(m.Properties.To)
 	if !ok {
 		b.w.fail("the bus got a message for %q", m.Properties.To)
 		return false

@@ -258,7 +258,7 @@ func laneResult(err error) bridge.LaneResult {
 func patterns(filters []string) []string {
 	out := make([]string, len(filters))
 	for i, f := range filters {
-		out[i] = mapping.Pattern(f)
+		out[i] = mapping.RabbitMQ.Pattern(f)
 	}
 	return out
 }

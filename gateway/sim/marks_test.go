@@ -55,7 +55,7 @@ func TestBrokerRoutesAsTopicsMatch(t *testing.T) {
 		if name == "" || topic.ValidateFilter(filter) != nil {
 			return
 		}
-		if got, want := matches(mapping.Pattern(filter), mapping.Key(name)), topic.Match(filter, name); got != want {
+		if got, want := matches(mapping.RabbitMQ.Pattern(filter), mapping.RabbitMQ.Key(name)), topic.Match(filter, name); got != want {
 			rt.Fatalf("%q on %q: the broker says %t, MQTT says %t", filter, name, got, want)
 		}
 	})

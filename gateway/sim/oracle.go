@@ -107,8 +107,8 @@ func keyOfMessage(m *message.Message) string {
 	for _, d := range m.Data {
 		payload = append(payload, d...)
 	}
-	to, _ := mapping.ParseAddress(m.Properties.To)
-	return payloadKey(mapping.Topic(to.Key), payload)
+	to, _ := mapping.RabbitMQ.ParseAddress(m.Properties.To)
+	return payloadKey(mapping.RabbitMQ.Topic(to.Key), payload)
 }
 
 // published: the device sends a message for the first time. Who has a confirmed subscription is owed it.

@@ -131,7 +131,7 @@ func (l *sharedLane) make(done func(error)) {
 			return
 		}
 		_, filter, _ := topic.Shared(l.group.Filter)
-		bus.subscribe(l.inbox, []string{mapping.Pattern(filter)}, done)
+		bus.subscribe(l.inbox, []string{mapping.RabbitMQ.Pattern(filter)}, done)
 	})
 }
 
@@ -261,7 +261,7 @@ func (sh *shell) tryHandOver(l *sharedLane, e bridge.HandOver, done func(elsewhe
 }
 
 func (sh *shell) sendCopy(e bridge.HandOver, taker sessionstore.Member, elsewhere bool, done func(bool, error)) {
-	to := mapping.QueueAddress(inboxOf(taker.Key.ClientID, taker.Incarnation))
+	to := mapping.RabbitMQ.ToQueue(inboxOf(taker.Key.ClientID, taker.Incarnation))
 	sh.n.bus.publish(mapping.HandOver(e.Message, e.Topic, to, e.Lane), false, func(o message.Outcome) {
 		switch {
 		case o.Kind == message.Accepted, o.Kind == message.Released && elsewhere:

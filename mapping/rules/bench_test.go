@@ -16,7 +16,7 @@ func many(tb testing.TB, n int) (*rules.Table, rules.Message) {
 		list[i] = rules.Rule{Topic: fmt.Sprintf("plant/{site}/line%d/{line}/{kind}", i), Exchange: fmt.Sprintf("e%d", i%7), Key: new(fmt.Sprintf("k%d.{site}.{line}.{kind}", i)),
 			Properties: map[string]string{"unit": "C"}}
 	}
-	table, err := rules.Compile(list)
+	table, err := rules.Compile(list, mapping.RabbitMQ)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -81,7 +81,7 @@ func BenchmarkCompile(b *testing.B) {
 		list[i] = rules.Rule{Topic: fmt.Sprintf("plant/{site}/line%d/{line}/{kind}", i), Key: new(fmt.Sprintf("{site}.k%d.{line}.{kind}", i))}
 	}
 	for b.Loop() {
-		if _, err := rules.Compile(list); err != nil {
+		if _, err := rules.Compile(list, mapping.RabbitMQ); err != nil {
 			b.Fatal(err)
 		}
 	}

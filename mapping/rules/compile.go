@@ -11,15 +11,15 @@ import (
 	"sluice/mapping"
 )
 
-// Compile compiles rules in their order. The error is Faults and names every fault.
-func Compile(list []Rule) (*Table, error) {
+// Compile compiles rules in their order, for a bus of this dialect. The error is Faults and names every fault.
+func Compile(list []Rule, dialect mapping.Dialect) (*Table, error) {
 	if len(list) == 0 {
 		return nil, nil
 	}
 	if len(list) > MaxRules {
 		return nil, Faults{{Rule: MaxRules + 1, Problem: "there are more than 4096 rules", Mend: "join rules by templates"}}
 	}
-	t := &Table{up: newIndex('/')}
+	t := &Table{dialect: dialect, up: newIndex('/')}
 	var faults Faults
 	for i := range list {
 		c := compiler{table: t, in: &list[i], number: i + 1}
@@ -56,7 +56,7 @@ func (c *compiler) warn(key, value, problem, mend string) {
 }
 
 func (c *compiler) compile() {
-	r := &rule{match: Match{Number: c.number, Name: c.in.Name}}
+	r := &rule{dialect: c.table.dialect, match: Match{Number: c.number, Name: c.in.Name}}
 	c.table.rules = append(c.table.rules, r) // the number of a rule is its place
 	c.checkName()
 	switch c.in.Direction {
@@ -125,6 +125,14 @@ func (c *compiler) entity(key, value string) {
 	}
 }
 
+// exchange checks the name of an exchange.
+func (c *compiler) exchange(name string) {
+	c.entity("exchange", name)
+	if d := c.table.dialect; !d.HasExchanges() && name != d.Exchange() {
+		c.fault("exchange", name, "is not there: this bus has no exchanges, all topics are under the address "+d.Exchange(), "leave it out and write a key, or name an address with queue")
+	}
+}
+
 func (c *compiler) text(key, value string) *text {
 	t, f := parseText(value, c.names)
 	c.flaw(key, value, f)
@@ -147,9 +155,9 @@ func (c *compiler) address(r *rule) {
 	default:
 		r.exchange = c.in.Exchange
 		if r.exchange == "" {
-			r.exchange = mapping.Exchange
+			r.exchange = r.dialect.Exchange()
 		}
-		c.entity("exchange", r.exchange)
+		c.exchange(r.exchange)
 		if i := strings.IndexAny(r.exchange, "{}"); i >= 0 {
 			c.flaw("exchange", r.exchange, &flaw{i, "an exchange has no variables", "put them into the key"})
 		}
@@ -194,8 +202,8 @@ func (c *compiler) results(r *rule) {
 		switch {
 		case name == "":
 			c.fault("properties", "", "one has no name", "give it one")
-		case mapping.Reserved(name):
-			c.fault(key, value, "has a name that is reserved for the gateway", "take one that does not begin with sluice- or x-opt-")
+		case r.dialect.Reserved(name):
+			c.fault(key, value, "has a name that is reserved for the gateway or the bus", "take one that does not begin with sluice- or x-opt-, nor with _AMQ_ or JMS_AMQP_ on Artemis")
 		}
 		c.flaw("properties", name, checkText(name))
 		p := property{name: name, value: c.text(key, value)}
@@ -235,6 +243,9 @@ func (c *compiler) outcomes(r *rule) {
 	r.match.Outcome = mapping.OutcomeRule{RequireRoute: c.in.RequireRoute, TargetsQueue: r.queue != nil}
 	if c.in.RequireRoute && r.queue != nil {
 		c.fault("require_route", "true", "says nothing about a queue: a message for one that is not there is tried again, then the device is told", "leave it out")
+	}
+	if c.in.RequireRoute && !c.table.dialect.TellsUnrouted() {
+		c.fault("require_route", "true", "cannot be had: this bus does not tell whether anybody takes a message", "leave it out")
 	}
 	switch c.in.OnError {
 	case "", "close":

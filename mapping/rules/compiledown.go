@@ -1,20 +1,24 @@
 package rules
 
-import "strings"
+import (
+	"strings"
+
+	"sluice/mapping"
+)
 
 // compileDown compiles a rule that works from the bus to devices only.
 func (c *compiler) compileDown(r *rule) {
 	e := &entry{rule: r, exchange: c.in.Exchange}
 	c.onlyUp()
 	if c.in.Exchange != "" {
-		c.entity("exchange", c.in.Exchange)
+		c.exchange(c.in.Exchange)
 		e.key = &pattern{separator: '.', segments: []segment{{kind: remainder, variable: noVariable}}}
 	}
 	switch {
 	case c.in.Exchange == "" && c.in.Queue == "" && c.in.Subject == nil:
 		c.fault("direction", string(Down), "the rule names neither exchange nor queue nor subject", "say by which of them a message comes")
 	case c.in.Key != nil && c.in.Exchange == "":
-		c.fault("key", *c.in.Key, "goes with an exchange", "name the exchange, such as amq.topic")
+		c.fault("key", *c.in.Key, "goes with an exchange", "name the exchange, such as "+c.table.dialect.Exchange())
 	case c.in.Queue != "" && c.in.Exchange != "":
 		c.fault("queue", c.in.Queue, "goes with no exchange", "leave out queue or exchange")
 	case c.in.Key != nil:
@@ -65,7 +69,11 @@ func (c *compiler) condition(key, value string, separator byte) *pattern {
 		c.flaw(key, value, f)
 		return nil
 	}
-	r := (&text{pieces: pieces}).read(c.names, separator, key == "key")
+	var keys *mapping.Dialect
+	if key == "key" {
+		keys = &c.table.dialect
+	}
+	r := (&text{pieces: pieces}).read(c.names, separator, keys)
 	if r.unclear != "" {
 		c.fault(key, value, "it cannot be taken apart: "+r.unclear, "put "+string(separator)+" between variables, and {name...} alone at the end")
 	}

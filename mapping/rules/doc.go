@@ -16,7 +16,7 @@
 // a variable or wildcard does not match topics that begin with '$'.
 //
 // Everything else that a rule gives (key, queue, subject, group id, partition key, values of application properties) is a text in which
-// {name} stands for what the topic has there. In a key the value is escaped as mapping.Key does, so that a level stays one word.
+// {name} stands for what the topic has there. In a key the value is escaped as mapping.Dialect.Key does, so that a level stays one word.
 //
 // # Directions
 //

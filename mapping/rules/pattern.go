@@ -13,8 +13,8 @@ type values [maxVariables]string
 type pattern struct {
 	segments  []segment
 	separator byte
-	// key: the segments are words of a routing key, in which values are escaped (mapping.Key).
-	key bool
+	// keys is set where the segments are words of a routing key, in which values are escaped by this dialect.
+	keys *mapping.Dialect
 }
 
 // segment is one level of a topic or word of a key.
@@ -67,15 +67,15 @@ func (s *segment) accepts(part string) bool {
 	return len(part) >= len(s.prefix)+len(s.suffix) && strings.HasPrefix(part, s.prefix) && strings.HasSuffix(part, s.suffix)
 }
 
-// capture keeps a value. In a key it must be written as mapping.Key writes it: anything else is not of our making, and would not come back as
+// capture keeps a value. In a key it must be written as Dialect.Key writes it: anything else is not of our making, and would not come back as
 // the same key.
 func (p *pattern) capture(s *segment, part string, v *values) bool {
 	if s.variable == noVariable {
 		return true
 	}
-	if p.key {
-		value := mapping.Topic(part)
-		if mapping.Key(value) != part {
+	if p.keys != nil {
+		value := p.keys.Topic(part)
+		if p.keys.Key(value) != part {
 			return false
 		}
 		part = value
@@ -86,11 +86,11 @@ func (p *pattern) capture(s *segment, part string, v *values) bool {
 	return true
 }
 
-// ofKey is the pattern of the keys that mapping.Key gives the topics of p.
-func (p *pattern) ofKey() *pattern {
-	k := &pattern{segments: make([]segment, len(p.segments)), separator: '.', key: true}
+// ofKey is the pattern of the keys that the dialect gives the topics of p.
+func (p *pattern) ofKey(dialect *mapping.Dialect) *pattern {
+	k := &pattern{segments: make([]segment, len(p.segments)), separator: '.', keys: dialect}
 	for i, s := range p.segments {
-		s.prefix, s.suffix = mapping.Key(s.prefix), mapping.Key(s.suffix)
+		s.prefix, s.suffix = dialect.Key(s.prefix), dialect.Key(s.suffix)
 		k.segments[i] = s
 	}
 	return k

@@ -104,7 +104,7 @@ func genDown(t *rapid.T) rules.Rule {
 	case 2:
 		r.Exchange, r.Subject, r.Topic = "e", new("a"), "down"
 	default:
-		r.Exchange, r.Key = mapping.Exchange, new(one.Draw(t, "key"))
+		r.Exchange, r.Key = mapping.RabbitMQ.Exchange(), new(one.Draw(t, "key"))
 	}
 	return r
 }
@@ -143,7 +143,7 @@ func TestUpAndDownAgain(t *testing.T) {
 			r, re := genRule(t)
 			list, expressions = append(list, r), append(expressions, re)
 		}
-		table, err := rules.Compile(list)
+		table, err := rules.Compile(list, mapping.RabbitMQ)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +164,7 @@ func TestUpAndDownAgain(t *testing.T) {
 			if !ok {
 				continue
 			}
-			at, valid := mapping.ParseAddress(route.To)
+			at, valid := mapping.RabbitMQ.ParseAddress(route.To)
 			if !valid {
 				t.Fatalf("%q goes to %q, which is no address", name, route.To)
 			}
@@ -195,7 +195,7 @@ func TestWayDownGivesTopics(t *testing.T) {
 		for i, key := range []string{"a.{x}.b", "a-{x}.{y...}", "{x}.b"} {
 			list = append(list, rules.Rule{Direction: rules.Down, Exchange: "e", Key: &key, Topic: fmt.Sprint(i, "{x}")})
 		}
-		table, err := rules.Compile(list)
+		table, err := rules.Compile(list, mapping.RabbitMQ)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -221,7 +221,7 @@ func FuzzTemplate(f *testing.F) {
 	f.Add("{{a}}/+/#", "k", "", "{a}/b")
 	f.Add("{a}/{b}", "{a}-{b}", "{b}/{a}", "x/y")
 	f.Fuzz(func(t *testing.T, template, key, subject, name string) {
-		table, err := rules.Compile([]rules.Rule{{Topic: template, Key: &key, Subject: &subject}})
+		table, err := rules.Compile([]rules.Rule{{Topic: template, Key: &key, Subject: &subject}}, mapping.RabbitMQ)
 		if err != nil {
 			if err.Error() == "" {
 				t.Error("an error without words")
@@ -236,13 +236,13 @@ func FuzzTemplate(f *testing.F) {
 		if !ok {
 			return
 		}
-		at, valid := mapping.ParseAddress(route.To)
+		at, valid := mapping.RabbitMQ.ParseAddress(route.To)
 		if !valid {
 			t.Fatalf("%q is no address", route.To)
 		}
 		if got, found := table.Topic(at, route.Subject); table.OneWay(m.Number) == "" && (!found || got != name) {
 			t.Errorf("%q goes to %q with subject %q and comes back as %q", name, route.To, route.Subject, got)
 		}
-		_, _ = rules.Compile([]rules.Rule{{Direction: rules.Down, Exchange: "e", Key: &key, Subject: &subject, Topic: template}})
+		_, _ = rules.Compile([]rules.Rule{{Direction: rules.Down, Exchange: "e", Key: &key, Subject: &subject, Topic: template}}, mapping.RabbitMQ)
 	})
 }

@@ -51,7 +51,7 @@ func (e *entry) accepts(a *arrived) bool {
 	var name string
 	switch e.whole {
 	case inKey:
-		name = mapping.Topic(a.at.Key)
+		name = e.rule.dialect.Topic(a.at.Key)
 	case inSubject:
 		name = a.subject
 	default:
@@ -68,7 +68,7 @@ func (e *entry) accepts(a *arrived) bool {
 func (e *entry) sends(name string, a *arrived) bool {
 	var v values
 	return !(strings.HasPrefix(name, "$") && e.rule.topic.segments[0].kind != literal) &&
-		e.rule.topic.match(name, &v) && e.rule.address(name, &v) == a.at.String()
+		e.rule.topic.match(name, &v) && e.rule.address(name, &v) == e.rule.dialect.Format(a.at)
 }
 
 // takes reports whether some message that the way up of f sends may come by e. It errs on the side of yes.
@@ -93,19 +93,19 @@ func (r *rule) reverse(template *text) (e *entry, why string) {
 	e = &entry{rule: r, exchange: r.exchange, result: template, sent: r.topic}
 	var subject reading
 	if r.subject != nil {
-		subject = r.subject.read(r.names, '/', false)
+		subject = r.subject.read(r.names, '/', nil)
 		e.sent = subject.pattern
 	}
 	var address reading
 	switch {
 	case r.queue != nil:
-		address = r.queue.read(r.names, '/', false)
+		address = r.queue.read(r.names, '/', nil)
 		e.queue = address.pattern
 	case r.key == nil:
-		e.key, e.whole = r.topic.ofKey(), inKey
+		e.key, e.whole = r.topic.ofKey(&r.dialect), inKey
 		return e, ""
 	default:
-		address = r.key.read(r.names, '.', true)
+		address = r.key.read(r.names, '.', &r.dialect)
 		e.key = address.pattern
 	}
 	named := !slices.ContainsFunc(r.topic.segments, func(s segment) bool { return s.kind != literal && s.variable == noVariable })

@@ -18,7 +18,7 @@ type Rule struct {
 	Principals []string
 	Tenants    []string
 
-	// The address: an exchange (empty: mapping.Exchange) with a routing key (nil: that of the topic), or a queue.
+	// The address: an exchange (empty: that of all topics) with a routing key (nil: that of the topic), or a queue.
 	Exchange string
 	Key      *string
 	Queue    string

@@ -15,7 +15,7 @@ import (
 
 func compile(t *testing.T, list ...rules.Rule) *rules.Table {
 	t.Helper()
-	table, err := rules.Compile(list)
+	table, err := rules.Compile(list, mapping.RabbitMQ)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,7 +24,7 @@ func compile(t *testing.T, list ...rules.Rule) *rules.Table {
 
 func address(t testing.TB, to string) mapping.Address {
 	t.Helper()
-	a, ok := mapping.ParseAddress(to)
+	a, ok := mapping.RabbitMQ.ParseAddress(to)
 	if !ok {
 		t.Fatalf("%q is no address", to)
 	}
@@ -246,7 +246,7 @@ func TestFaults(t *testing.T) {
 		{"down with a result", rules.Rule{Topic: "x", Exchange: "e", GroupID: "g", QoS: []int{1}, Direction: rules.Down}, []string{"group_id", "qos", "leave it out"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			table, err := rules.Compile([]rules.Rule{c.rule})
+			table, err := rules.Compile([]rules.Rule{c.rule}, mapping.RabbitMQ)
 			var faults rules.Faults
 			if !errors.As(err, &faults) || table != nil {
 				t.Fatalf("table %v, error %v", table, err)
@@ -263,11 +263,11 @@ func TestFaults(t *testing.T) {
 			}
 		})
 	}
-	if _, err := rules.Compile([]rules.Rule{{Topic: "a"}, {}, {Topic: "{"}}); err == nil || strings.Count(err.Error(), "\n") != 1 ||
+	if _, err := rules.Compile([]rules.Rule{{Topic: "a"}, {}, {Topic: "{"}}, mapping.RabbitMQ); err == nil || strings.Count(err.Error(), "\n") != 1 ||
 		!strings.Contains(err.Error(), "rule 2") || !strings.Contains(err.Error(), "rule 3") {
 		t.Errorf("two faults: %v", err)
 	}
-	if _, err := rules.Compile(make([]rules.Rule, rules.MaxRules+1)); err == nil {
+	if _, err := rules.Compile(make([]rules.Rule, rules.MaxRules+1), mapping.RabbitMQ); err == nil {
 		t.Error("any number of rules")
 	}
 }

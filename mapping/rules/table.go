@@ -11,6 +11,7 @@ import (
 
 // Table is a list of compiled rules. A nil Table has none. It implements mapping.Resolver.
 type Table struct {
+	dialect mapping.Dialect
 	rules   []*rule
 	up      *index // of rules
 	entries []*entry
@@ -38,6 +39,8 @@ type Match struct {
 
 // rule is a compiled rule with a way up.
 type rule struct {
+	dialect mapping.Dialect
+
 	match Match
 	when  condition
 	topic *pattern
@@ -166,11 +169,11 @@ func (r *rule) address(topic string, v *values) string {
 	var buf, addressBuf [scratch]byte
 	switch {
 	case r.queue != nil:
-		return string(mapping.AppendQueueAddress(addressBuf[:0], r.queue.append(buf[:0], v)))
+		return string(r.dialect.AppendToQueue(addressBuf[:0], r.queue.append(buf[:0], v)))
 	case r.key == nil:
-		return string(mapping.AppendTo(addressBuf[:0], r.exchange, mapping.AppendKey(buf[:0], topic)))
+		return string(r.dialect.AppendTo(addressBuf[:0], r.exchange, r.dialect.AppendKey(buf[:0], topic)))
 	}
-	return string(mapping.AppendTo(addressBuf[:0], r.exchange, r.key.appendKey(buf[:0], v)))
+	return string(r.dialect.AppendTo(addressBuf[:0], r.exchange, r.key.appendKey(r.dialect, buf[:0], v)))
 }
 
 func (r *rule) subjectOf(topic string, v *values) string {
@@ -191,7 +194,7 @@ func (t *Table) Sends(topic string, qos packet.QoS, from mapping.Publisher, to m
 	}
 	var v values
 	r.topic.match(topic, &v)
-	return r.address(topic, &v) == to.String()
+	return r.address(topic, &v) == r.dialect.Format(to)
 }
 
 // Topic implements mapping.Resolver.

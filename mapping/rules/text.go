@@ -72,12 +72,12 @@ func (t *text) append(dst []byte, v *values) []byte {
 }
 
 // appendKey is append for a routing key: values are escaped, what the rule says itself is not.
-func (t *text) appendKey(dst []byte, v *values) []byte {
+func (t *text) appendKey(dialect mapping.Dialect, dst []byte, v *values) []byte {
 	for i := range t.pieces {
 		if p := &t.pieces[i]; p.variable == noVariable {
 			dst = append(dst, p.literal...)
 		} else {
-			dst = mapping.AppendKey(dst, v[p.variable])
+			dst = dialect.AppendKey(dst, v[p.variable])
 		}
 	}
 	return dst
@@ -90,9 +90,9 @@ type reading struct {
 	unclear string             // why some variables cannot be told apart; the pattern is then wider than the text
 }
 
-// read makes the pattern of a text: the way back.
-func (t *text) read(names []variable, separator byte, key bool) reading {
-	r := reading{pattern: &pattern{separator: separator, key: key}}
+// read makes the pattern of a text: the way back. keys is set for a routing key.
+func (t *text) read(names []variable, separator byte, keys *mapping.Dialect) reading {
+	r := reading{pattern: &pattern{separator: separator, keys: keys}}
 	current := segment{variable: noVariable}
 	for i, p := range t.pieces {
 		if p.variable == noVariable {

@@ -57,7 +57,7 @@ func (b *backend) queue(filters ...string) string {
 	})
 	patterns := make([]string, len(filters))
 	for i, f := range filters {
-		patterns[i] = mapping.Pattern(f)
+		patterns[i] = mapping.RabbitMQ.Pattern(f)
 	}
 	if err := b.client.Subscribe(rig.Context(b.t), name, patterns); err != nil {
 		b.t.Fatal(err)

@@ -44,7 +44,7 @@ func Message(topic string, payload []byte, qos uint8) *message.Message {
 }
 
 // Address is where a backend sends what devices get on topic.
-func Address(topic string) string { return mapping.To(mapping.Exchange, mapping.Key(topic)) }
+func Address(topic string) string { return mapping.RabbitMQ.ToTopic(topic) }
 
 // Publish sends m and waits for its outcome.
 func (b *Bus) Publish(m *message.Message) message.Outcome {
@@ -142,7 +142,7 @@ func (b *Bus) bind(name string, filters []string) string {
 	})
 	patterns := make([]string, len(filters))
 	for i, f := range filters {
-		patterns[i] = mapping.Pattern(f)
+		patterns[i] = mapping.RabbitMQ.Pattern(f)
 	}
 	if err := b.client.Subscribe(ctx, name, patterns); err != nil {
 		b.t.Fatal(err)

@@ -89,7 +89,7 @@ const (
 )
 
 // Up explains a message of a device. The error says what is wrong with the question.
-func Up(table *rules.Table, in Publish) (Explanation, error) {
+func Up(dialect mapping.Dialect, table *rules.Table, in Publish) (Explanation, error) {
 	p := &in.Packet
 	if err := topic.ValidateName(p.Topic); err != nil {
 		return Explanation{}, fmt.Errorf("the topic %q: %w", p.Topic, err)
@@ -99,7 +99,7 @@ func Up(table *rules.Table, in Publish) (Explanation, error) {
 	}
 	e := Explanation{Direction: "up", Question: fmt.Sprintf("a device publishes to %s at QoS %d, MQTT %s", p.Topic, p.QoS, versionText(in.Version))}
 	up := mapping.UplinkMessage{
-		Publish: p, From: mapping.NewProvenance(in.Tenant, in.Principal, in.ClientID, someNode),
+		Dialect: dialect, Publish: p, From: mapping.NewProvenance(in.Tenant, in.Principal, in.ClientID, someNode),
 		MessageID: someMessageID, Received: received,
 	}
 	var route mapping.Route
@@ -111,18 +111,18 @@ func Up(table *rules.Table, in Publish) (Explanation, error) {
 	m, lost := mapping.Uplink(up)
 	e.Message = sections(m)
 	e.Losses.Up = losses(lost)
-	e.Outcomes = outcomes(match.Outcome, in.Version, p.QoS)
-	at, _ := mapping.ParseAddress(m.Properties.To)
-	e.Subscriber, e.Reached = subscriber(at, p.Topic)
-	e.comeBack(table, m, at, in.Version)
+	e.Outcomes = outcomes(dialect, match.Outcome, in.Version, p.QoS)
+	at, _ := dialect.ParseAddress(m.Properties.To)
+	e.Subscriber, e.Reached = subscriber(dialect, at, p.Topic)
+	e.comeBack(dialect, table, m, at, in.Version)
 	return e, nil
 }
 
 // Down explains a message of a backend. The error says what is wrong with the question.
-func Down(table *rules.Table, in Bus) (Explanation, error) {
-	at, ok := mapping.ParseAddress(in.Address)
+func Down(dialect mapping.Dialect, table *rules.Table, in Bus) (Explanation, error) {
+	at, ok := dialect.ParseAddress(in.Address)
 	if in.Address != "" && !ok {
-		return Explanation{}, fmt.Errorf("the address %q is none: write /exchanges/NAME/KEY or /queues/NAME, percent-encoded", in.Address)
+		return Explanation{}, fmt.Errorf("the address %q is none: write %s", in.Address, dialect.Addresses())
 	}
 	if in.Address == "" && in.Message.Properties.Subject == "" {
 		return Explanation{}, fmt.Errorf("neither address nor subject is given: name the address that the message is sent to, its subject, or both")
@@ -137,20 +137,20 @@ func Down(table *rules.Table, in Bus) (Explanation, error) {
 	if m.Properties.Subject != "" {
 		e.Question += " with subject " + m.Properties.Subject
 	}
-	e.comeBack(table, &m, at, in.Version)
+	e.comeBack(dialect, table, &m, at, in.Version)
 	if _, match, ok := table.Resolve(at, m.Properties.Subject); ok && e.Device != nil && e.Device.FoundBy == byRule(match) {
 		e.Rule = &Rule{Number: match.Number, Name: match.Name, OneWay: table.OneWay(match.Number)}
 	}
 	if e.Device != nil {
-		e.Subscriber, e.Reached = subscriber(at, e.Device.Topic)
+		e.Subscriber, e.Reached = subscriber(dialect, at, e.Device.Topic)
 	}
 	return e, nil
 }
 
 // comeBack explains what a device gets of a message that comes by an address.
-func (e *Explanation) comeBack(table *rules.Table, sent *message.Message, at mapping.Address, version packet.Version) {
-	m := routed(sent, at)
-	d, lost, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: received, Version: version, Rules: table, SkipIdentity: true})
+func (e *Explanation) comeBack(dialect mapping.Dialect, table *rules.Table, sent *message.Message, at mapping.Address, version packet.Version) {
+	m := routed(dialect, sent, at)
+	d, lost, err := mapping.Downlink(m, mapping.DownlinkOptions{Dialect: dialect, Now: received, Version: version, Rules: table, SkipIdentity: true})
 	if err != nil {
 		e.Refused = err.Error()
 		e.Losses.Down = []string{}
@@ -161,13 +161,14 @@ func (e *Explanation) comeBack(table *rules.Table, sent *message.Message, at map
 }
 
 // routed is a message as the bus hands it out.
-func routed(sent *message.Message, at mapping.Address) *message.Message {
+func routed(dialect mapping.Dialect, sent *message.Message, at mapping.Address) *message.Message {
 	m := *sent
 	m.Annotations = make(map[string]any, len(sent.Annotations)+2)
 	for name, value := range sent.Annotations {
 		m.Annotations[name] = value
 	}
 	switch {
+	case !dialect.HasExchanges():
 	case at.Queue != "":
 		m.Annotations[annotationExchange], m.Annotations[annotationRoutingKey] = "", at.Queue
 	case at.Exchange != "":
@@ -208,10 +209,10 @@ func ruleText(number int, name string) string {
 	return fmt.Sprintf("%d (%s)", number, name)
 }
 
-// subscriber says whether a device that subscribes to a topic gets what is sent to an address. Subscriptions are bound to mapping.Exchange, by
+// subscriber says whether a device that subscribes to a topic gets what is sent to an address. Subscriptions are bound to the exchange of all topics, by
 // the key of their topic.
-func subscriber(at mapping.Address, name string) (who string, reached bool) {
-	key := mapping.Key(name)
+func subscriber(dialect mapping.Dialect, at mapping.Address, name string) (who string, reached bool) {
+	key := dialect.Key(name)
 	switch {
 	case at.Queue != "":
 		return "no device by its subscription: the message goes to the queue " + at.Queue + ", to whoever consumes from it", false
@@ -219,21 +220,28 @@ func subscriber(at mapping.Address, name string) (who string, reached bool) {
 		return "", true
 	case at.Key != key:
 		return fmt.Sprintf("no device: a subscription to %s is bound to the routing key %q, and the message has %q", name, key, at.Key), false
-	case at.Exchange != mapping.Exchange:
-		return fmt.Sprintf("devices that subscribe to %s, if the exchange %s is bound to %s on the bus", name, at.Exchange, mapping.Exchange), true
+	case at.Exchange != dialect.Exchange():
+		return fmt.Sprintf("devices that subscribe to %s, if the exchange %s is bound to %s on the bus", name, at.Exchange, dialect.Exchange()), true
 	}
 	return "devices that subscribe to " + name, true
 }
 
-func outcomes(rule mapping.OutcomeRule, version packet.Version, qos packet.QoS) []Outcome {
+func outcomes(dialect mapping.Dialect, rule mapping.OutcomeRule, version packet.Version, qos packet.QoS) []Outcome {
 	if qos == 0 {
 		return []Outcome{{"none: the message is sent settled", "none: QoS 0 is not acknowledged"}}
 	}
 	var list []Outcome
+	accepted := "accepted"
+	if !dialect.TellsUnrouted() {
+		accepted += " (also if nobody takes it)"
+	}
 	for _, o := range []struct {
 		name string
 		kind message.OutcomeKind
-	}{{"accepted", message.Accepted}, {"released (no queue takes it)", message.Released}, {"rejected", message.Rejected}, {"modified, or no answer", message.Modified}} {
+	}{{accepted, message.Accepted}, {"released (no queue takes it)", message.Released}, {"rejected", message.Rejected}, {"modified, or no answer", message.Modified}} {
+		if o.kind == message.Released && !dialect.TellsUnrouted() {
+			continue
+		}
 		a := mapping.Classify(message.Outcome{Kind: o.kind}, rule)
 		list = append(list, Outcome{o.name, answerText(a, version)})
 	}

@@ -5,13 +5,14 @@ import (
 	"strings"
 	"testing"
 
+	"sluice/mapping"
 	"sluice/mapping/rules"
 	"sluice/mapping/rules/explain"
 )
 
 func table(t *testing.T, list ...rules.Rule) *rules.Table {
 	t.Helper()
-	compiled, err := rules.Compile(list)
+	compiled, err := rules.Compile(list, mapping.RabbitMQ)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -20,7 +21,7 @@ func table(t *testing.T, list ...rules.Rule) *rules.Table {
 
 func ask(t *testing.T, rulesTable *rules.Table, q explain.Question) *explain.Explanation {
 	t.Helper()
-	e, err := explain.Ask(rulesTable, q)
+	e, err := explain.Ask(mapping.RabbitMQ, rulesTable, q)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +92,7 @@ func TestQuestionsWithoutSense(t *testing.T) {
 		{"address", explain.Question{Address: "a/b"}, "/exchanges/NAME/KEY"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if _, err := explain.Ask(nil, c.q); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := explain.Ask(mapping.RabbitMQ, nil, c.q); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want %q", err, c.want)
 			}
 		})

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"sluice/amqp/message"
+	"sluice/mapping"
 	"sluice/mapping/rules"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/topic"
@@ -30,8 +31,8 @@ type Question struct {
 	Tenant, Principal, ClientID string
 }
 
-// Ask answers a question. The error says what is wrong with it.
-func Ask(table *rules.Table, q Question) (Explanation, error) {
+// Ask answers a question for a bus of this dialect. The error says what is wrong with it.
+func Ask(dialect mapping.Dialect, table *rules.Table, q Question) (Explanation, error) {
 	user, err := q.check()
 	if err != nil {
 		return Explanation{}, err
@@ -41,7 +42,7 @@ func Ask(table *rules.Table, q Question) (Explanation, error) {
 		version = packet.V311
 	}
 	if q.Topic == "" {
-		return Down(table, Bus{Address: q.Address, Message: q.message(user), Version: version})
+		return Down(dialect, table, Bus{Address: q.Address, Message: q.message(user), Version: version})
 	}
 	in := Publish{Version: version, Tenant: q.Tenant, Principal: q.Principal, ClientID: q.ClientID}
 	in.Packet = packet.Publish{Topic: q.Topic, QoS: packet.QoS(q.QoS), Retain: q.Retain, Payload: q.Payload}
@@ -56,7 +57,7 @@ func Ask(table *rules.Table, q Question) (Explanation, error) {
 		}
 	}
 	p.ContentType, p.ResponseTopic, p.MessageExpiry = q.ContentType, q.ResponseTopic, q.Expiry
-	return Up(table, in)
+	return Up(dialect, table, in)
 }
 
 func (q *Question) check() ([]packet.UserProperty, error) {
