@@ -40,7 +40,7 @@ func (n *nodeLane) flush(ctx context.Context, shard uint32) error {
 func (n *nodeLane) sendMarker(ctx context.Context, shard uint32, name string) error {
 	outcome := make(chan message.Outcome, 1)
 	bus := n.gw.opt.Bus
-	bus.Publish(shard, mapping.Marker(bus.InboxAddress(n.inbox.Name), name), false, func(o message.Outcome) { outcome <- o })
+	bus.Publish(shard, mapping.Marker(n.gw.opt.Bridge.Dialect, bus.InboxAddress(n.inbox.Name), name), false, func(o message.Outcome) { outcome <- o })
 	select {
 	case o := <-outcome:
 		if o.Kind == message.Accepted {

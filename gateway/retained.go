@@ -218,7 +218,7 @@ func (c *copies) put(filter string, r sessionstore.Retained, p *packet.Publish) 
 		MessageID: messageIDPrefix(key, d.incarnation, d.fence.Epoch) + "r" + strconv.FormatUint(d.retained, 36),
 		Received:  now,
 	})
-	mapping.Direct(m, c.to, filter)
+	mapping.Direct(m, d.gw.opt.Bridge.Dialect, c.to, filter)
 	d.gw.metrics.retainedSent.Inc()
 	c.send(m, now, retryFirst)
 	return true
@@ -239,7 +239,7 @@ func (c *copies) send(m *message.Message, since time.Time, pause time.Duration) 
 			c.fail(amqp.ErrUnavailable)
 		default: // a passing problem, or an inbox that has to be made again
 			if o.Kind == message.Lost {
-				m.Annotations[mapping.AnnotationPossibleDuplicate] = true
+				mapping.MarkPossibleDuplicate(m)
 			}
 			time.AfterFunc(pause, func() { c.send(m, since, min(2*pause, retryMax)) })
 			return

@@ -116,9 +116,9 @@ func (q *retainedQueue) take(ctx context.Context, d amqp.Delivery) message.Outco
 }
 
 func (q *retainedQueue) publish(ctx context.Context, d amqp.Delivery, p *packet.Publish) error {
-	out := mapping.Republish(d.Message, p.Topic, q.gw.opt.Bridge.Dialect.ToTopic(p.Topic))
+	out := mapping.Republish(d.Message, q.gw.opt.Bridge.Dialect, p.Topic, q.gw.opt.Bridge.Dialect.ToTopic(p.Topic))
 	if d.Redelivered {
-		out.Annotations[mapping.AnnotationPossibleDuplicate] = true
+		mapping.MarkPossibleDuplicate(out)
 	}
 	return retryUntil(ctx, func(ctx context.Context) error {
 		o, err := q.gw.publishAndWait(ctx, 0, out, false)

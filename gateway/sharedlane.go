@@ -165,9 +165,9 @@ func (d *device) tryHandOver(ctx context.Context, l *sharedLane, e bridge.HandOv
 	}
 	elsewhere = taker != self
 	to := d.gw.opt.Bus.InboxAddress(inboxOf(taker.Key, taker.Incarnation))
-	copied := mapping.HandOver(e.Message, e.Topic, to, e.Lane)
+	copied := mapping.HandOver(e.Message, d.gw.opt.Bridge.Dialect, e.Topic, to, e.Lane)
 	if elsewhere || again {
-		copied.Annotations[mapping.AnnotationPossibleDuplicate] = true
+		mapping.MarkPossibleDuplicate(copied)
 	}
 	o, err := d.gw.publishAndWait(ctx, d.shard, copied, false)
 	switch {

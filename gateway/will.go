@@ -74,7 +74,7 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 			return nil
 		}
 		if o.Kind == message.Lost {
-			m.Annotations[mapping.AnnotationPossibleDuplicate] = true
+			mapping.MarkPossibleDuplicate(m)
 		}
 		if !sleep(ctx, pause) {
 			return ctx.Err()

@@ -7,6 +7,7 @@ import "strings"
 type Dialect struct {
 	kind dialectKind
 	root string // Artemis: the address under which topics are
+	form Form
 }
 
 type dialectKind uint8
@@ -21,6 +22,12 @@ var RabbitMQ = Dialect{}
 
 // Artemis is the dialect of ActiveMQ Artemis: plain addresses, those of topics under root. What root may be is the business of amqp/topology.
 func Artemis(root string) Dialect { return Dialect{kind: kindArtemis, root: root} }
+
+// WithForm is the dialect with messages written in this form.
+func (d Dialect) WithForm(f Form) Dialect {
+	d.form = f
+	return d
+}
 
 // topicExchange is the topic exchange of all MQTT messages on RabbitMQ. RabbitMQ's own MQTT support uses it as well, so that devices on either hear
 // each other.

@@ -8,32 +8,32 @@ import (
 	"sluice/amqp/message"
 )
 
-// Direct turns m, as Uplink made it, into the copy of a retained message for one subscription: it goes to the inbox at address to, and
+// Direct turns m, as Uplink made it in this dialect, into the copy of a retained message for one subscription: it goes to the inbox at address to, and
 // says for which filter it is there, since other subscriptions of that session may match its topic as well.
-func Direct(m *message.Message, to, filter string) {
+func Direct(m *message.Message, d Dialect, to, filter string) {
 	m.Properties.To = to
-	m.Annotations[AnnotationFor] = filter
-	m.Annotations[AnnotationRetainedCopy] = true
+	d.form.setMark(m, AnnotationFor, filter)
+	d.form.setMark(m, AnnotationRetainedCopy, true)
 }
 
 // HandOver is the copy of a message, as it came from the bus, for the inbox at address to: the message has been chosen for that session's
 // subscription with this filter. topic is the name that Downlink found. The copy keeps the message-id. What the bus added on the way and what AMQP
 // clients cannot write again stays behind; no device would see it.
-func HandOver(m *message.Message, topic, to, filter string) *message.Message {
-	c := again(m, topic, to)
-	c.Annotations[AnnotationFor] = filter
+func HandOver(m *message.Message, d Dialect, topic, to, filter string) *message.Message {
+	c := again(m, d, topic, to)
+	d.form.setMark(c, AnnotationFor, filter)
 	return c
 }
 
 // Republish is a message of a backend, as it came from the bus, on its way to all who subscribe to the topic at address to, with the flag RETAIN.
-func Republish(m *message.Message, topic, to string) *message.Message {
-	c := again(m, topic, to)
-	c.Annotations[AnnotationRetain] = true
+func Republish(m *message.Message, d Dialect, topic, to string) *message.Message {
+	c := again(m, d, topic, to)
+	d.form.setMark(c, AnnotationRetain, true)
 	return c
 }
 
 // again is a message as it can be sent on.
-func again(m *message.Message, topic, to string) *message.Message {
+func again(m *message.Message, d Dialect, topic, to string) *message.Message {
 	c := *m
 	c.Header.FirstAcquirer, c.Header.DeliveryCount = false, 0
 	c.Properties.To = to
@@ -43,9 +43,9 @@ func again(m *message.Message, topic, to string) *message.Message {
 			c.Annotations[name] = value
 		}
 	}
-	c.Annotations[AnnotationTopic] = topic
 	c.ApplicationProperties = maps.Clone(m.ApplicationProperties)
 	maps.DeleteFunc(c.ApplicationProperties, func(_ string, value any) bool { return !writable(value, maxNesting) })
+	d.form.setMark(&c, AnnotationTopic, topic)
 	return &c
 }
 

@@ -1,6 +1,8 @@
 package mapping_test
 
 import (
+	"fmt"
+	"maps"
 	"testing"
 	"time"
 
@@ -11,14 +13,28 @@ import (
 	"sluice/mqtt/packet"
 )
 
+// forms are all ways of writing messages.
+var forms = []mapping.Form{
+	{},
+	{Marks: mapping.MarksInProperties, Events: mapping.CloudEvents{AMQP: mapping.EventUnderscore, MQTT: mapping.EventDashed}},
+	{Events: mapping.CloudEvents{Off: true}},
+}
+
 // What a device gets of a copy is what it would have got of the message itself, but for the subscription it is for.
 func TestACopyInAnInboxIsTheMessage(t *testing.T) {
+	for _, form := range forms {
+		t.Run(fmt.Sprintf("%+v", form), func(t *testing.T) { aCopyIsTheMessage(t, form) })
+	}
+}
+
+func aCopyIsTheMessage(t *testing.T, form mapping.Form) {
+	dialect := mapping.RabbitMQ.WithForm(form)
 	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	p := &packet.Publish{Topic: "a.b/c", QoS: 2, Retain: true, Payload: []byte("x")}
 	p.Properties.SetMessageExpiry(60)
 	p.Properties.User = []packet.UserProperty{{Key: "k", Value: "v"}}
 	from := mapping.NewProvenance("t", "p", "c", "n")
-	sent, _ := mapping.Uplink(mapping.UplinkMessage{Publish: p, From: from, MessageID: "m", Received: now})
+	sent, _ := mapping.Uplink(mapping.UplinkMessage{Publish: p, From: from, MessageID: "m", Received: now, Dialect: dialect})
 	plain, _, err := mapping.Downlink(sent, mapping.DownlinkOptions{Now: now})
 	if err != nil {
 		t.Fatal(err)
@@ -26,10 +42,12 @@ func TestACopyInAnInboxIsTheMessage(t *testing.T) {
 	const inbox, filter = "/queues/sluice.session.c", "$share/g/a.b/#"
 	// As the bus delivers it: by the default exchange, whose routing key is the queue's name.
 	arrived := func(m *message.Message) *message.Message {
-		m.Annotations["x-exchange"], m.Annotations["x-routing-key"] = "", "sluice.session.c"
-		return m
+		c := *m
+		c.Annotations = map[string]any{"x-exchange": "", "x-routing-key": "sluice.session.c"}
+		maps.Copy(c.Annotations, m.Annotations)
+		return &c
 	}
-	handed := mapping.HandOver(arrivedFromTopic(sent), plain.Publish.Topic, inbox, filter)
+	handed := mapping.HandOver(arrivedFromTopic(sent), dialect, plain.Publish.Topic, inbox, filter)
 	if handed.Properties.To != inbox || handed.Properties.MessageID != "m" {
 		t.Errorf("the copy goes to %q as %v", handed.Properties.To, handed.Properties.MessageID)
 	}
@@ -43,7 +61,7 @@ func TestACopyInAnInboxIsTheMessage(t *testing.T) {
 		t.Errorf("handed over (-want +got):\n%s", d)
 	}
 
-	mapping.Direct(sent, inbox, "a.b/+")
+	mapping.Direct(sent, dialect, inbox, "a.b/+")
 	got, losses, err = mapping.Downlink(arrived(sent), mapping.DownlinkOptions{Now: now})
 	if err != nil || losses != nil {
 		t.Fatal(losses, err)
@@ -95,7 +113,7 @@ func TestRepublish(t *testing.T) {
 		t.Fatal(err)
 	}
 	want.Publish.Retain = true
-	out := mapping.Republish(m, want.Publish.Topic, "/exchanges/amq.topic/state.a")
+	out := mapping.Republish(m, mapping.RabbitMQ, want.Publish.Topic, "/exchanges/amq.topic/state.a")
 	if out.Properties.To != "/exchanges/amq.topic/state.a" {
 		t.Errorf("goes to %q", out.Properties.To)
 	}
@@ -123,7 +141,7 @@ func TestARetainedCopyTellsNothingOfItself(t *testing.T) {
 		t.Errorf("kept (-want +got):\n%s", d)
 	}
 	c, _ := mapping.Uplink(mapping.UplinkMessage{Publish: &kept.Publish, MessageID: "copy", Received: now.Add(time.Hour)})
-	mapping.Direct(c, "/queues/inbox", "state/#")
+	mapping.Direct(c, mapping.RabbitMQ, "/queues/inbox", "state/#")
 	got, losses, err := mapping.Downlink(c, mapping.DownlinkOptions{Now: now})
 	if err != nil || losses != nil {
 		t.Fatal(losses, err)

@@ -30,6 +30,7 @@
 //	Correlation Data          correlation-id, binary
 //	User Property             application-properties, string; the first of a repeated    sluice-* and x-opt-*: Loss
 //	  order, repetition       x-opt-mqtt-user-properties [key, value, ...]               unless keys are distinct and ascending
+//	  of a CloudEvent         application-properties cloudEvents:NAME                    binary mode; x-opt-mqtt-user-properties has the names
 //	Subscription Identifier   -                                                          Loss; a device must not send it
 //	Topic Alias               -                                                          hop only; resolved before
 //	-                         message-id                                                 the gateway's, one for each message
@@ -37,6 +38,8 @@
 //	-                         header priority 4
 //	-                         x-opt-sluice-tenant, -principal, -client, -node            provenance; empty ones absent
 //	-                         x-opt-sluice-possible-duplicate true                       only when it may be one
+//	-                         application-properties x-opt-*                             with MarksInProperties, instead of annotations; the
+//	                                                                                     list of User Properties is the text of a JSON array
 //
 // A mapping rule (package rules) may say otherwise for the topics it matches, by a Route:
 //
@@ -78,6 +81,9 @@
 //	                                                                                         uuid "urn:uuid:...": Loss (type)
 //	application-properties          User Property, canonical text, sorted by key             not a string: Loss (type); list, map, null: Loss
 //	  sluice-*                      -                                                        Loss; it would look like our word
+//	  x-opt-mqtt-*, x-opt-sluice-*  as the annotations of these names                        an annotation of the same name: Loss
+//	  cloudEvents:*, cloudEvents_*  User Property without the prefix                         where specversion, id, source and type are there
+//	  beside a CloudEvent's         User Property                                            named as an attribute: Loss
 //	x-opt-mqtt-user-properties      User Property in this order                              contradicts application-properties: Loss (stale)
 //	message-id                      User Property sluice-msgid                               from a device: only on request
 //	subject                         User Property sluice-subject                             unless it is the topic
@@ -102,6 +108,9 @@
 //
 // Canonical text: numbers in decimal, booleans as true and false, timestamps as 2026-01-02T03:04:05.678Z, uuids in lower case
 // hex, symbols as they are, binary in base64. Text with U+0000 or invalid UTF-8, or longer than 65,535 bytes, cannot cross: Loss.
+//
+// A CloudEvent in binary mode is a message with all required attributes (CloudEvents), which are called otherwise on the two sides. One in structured
+// mode, by its media type application/cloudevents*, crosses as any other message.
 //
 // MQTT 3.1.1 has no properties: for such a device all of them are one Loss.
 //

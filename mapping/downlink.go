@@ -85,7 +85,7 @@ func (e *Undeliverable) Error() string { return e.Condition + ": " + e.Reason }
 // everything crossed; with an error they are meaningless.
 func Downlink(m *message.Message, opt DownlinkOptions) (DownlinkMessage, []Loss, error) {
 	var lost losses
-	marks := readAnnotations(m.Annotations, &lost)
+	marks := readMarks(m, &lost)
 	name, err := resolveTopic(m, &marks, opt, &lost)
 	if err != nil {
 		return DownlinkMessage{}, nil, err

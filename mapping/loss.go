@@ -74,6 +74,9 @@ const (
 	ReasonStale        Reason = "the annotation contradicts the rest of the message"
 	ReasonRange        Reason = "it is later than MQTT can say; the latest possible is sent"
 	ReasonRule         Reason = "a mapping rule says otherwise"
+	ReasonTwice        Reason = "it is an annotation as well, which counts"
+	ReasonAttribute    Reason = "MQTT cannot tell it from the attributes of the CloudEvent beside it"
+	ReasonTaken        Reason = "an attribute of the CloudEvent has this name on MQTT"
 	ReasonSections     Reason = "several sections became one payload, their boundaries are lost"
 )
 

@@ -8,9 +8,11 @@ import (
 )
 
 func TestAMarkerIsKnownByItsName(t *testing.T) {
-	m := mapping.Marker("/queues/inbox", "m1")
-	if got := mapping.MarkerName(m); got != "m1" || m.Properties.To != "/queues/inbox" {
-		t.Errorf("name %q, to %q", got, m.Properties.To)
+	for _, form := range forms {
+		m := mapping.Marker(mapping.RabbitMQ.WithForm(form), "/queues/inbox", "m1")
+		if got := mapping.MarkerName(m); got != "m1" || m.Properties.To != "/queues/inbox" {
+			t.Errorf("%+v: name %q, to %q", form, got, m.Properties.To)
+		}
 	}
 	other, _ := mapping.Uplink(mapping.UplinkMessage{Publish: &packet.Publish{Topic: "a"}, MessageID: "x"})
 	if got := mapping.MarkerName(other); got != "" {

@@ -6,7 +6,7 @@ import (
 	"sluice/mqtt/topic"
 )
 
-// marks are the annotations that Downlink understands.
+// marks are the annotations that Downlink understands. A bus that takes none has them as application properties (MarksInProperties).
 type marks struct {
 	topic, exchange, routingKey   string
 	hasTopic, hasExchange, hasKey bool
@@ -28,15 +28,12 @@ type marks struct {
 	retained bool   // it is the copy of a retained message
 }
 
-// readAnnotations goes through the annotations once. Those it does not know are lost; those of ours with a wrong value are ignored and
-// declared, since a backend may have written them.
-func readAnnotations(annotations map[string]any, lost *losses) marks {
+// readMarks goes through the annotations once. Those it does not know are lost; those of ours with a wrong value are ignored and
+// declared, since a backend may have written them. Then come marks among the application properties; where there is an annotation, it counts.
+func readMarks(in *message.Message, lost *losses) marks {
 	var m marks
-	for name, value := range annotations {
-		known, valid := m.readMQTT(name, value)
-		if !known {
-			known, valid = m.readProvenance(name, value)
-		}
+	for name, value := range in.Annotations {
+		known, valid := m.read(name, value)
 		switch {
 		case known && !valid:
 			lost.add(FieldAnnotation, name, ReasonInvalid)
@@ -44,9 +41,26 @@ func readAnnotations(annotations map[string]any, lost *losses) marks {
 			lost.add(FieldAnnotation, name, ReasonNoPlace)
 		}
 	}
-	m.exchange, m.hasExchange = plainText(annotations[annotationExchange])
-	m.routingKey, m.hasKey = plainText(annotations[annotationRoutingKey])
+	for name, value := range in.ApplicationProperties {
+		if !isMark(name) {
+			continue
+		}
+		if _, twice := in.Annotations[name]; twice {
+			lost.add(FieldApplication, name, ReasonTwice)
+		} else if _, valid := m.read(name, value); !valid {
+			lost.add(FieldApplication, name, ReasonInvalid)
+		}
+	}
+	m.exchange, m.hasExchange = plainText(in.Annotations[annotationExchange])
+	m.routingKey, m.hasKey = plainText(in.Annotations[annotationRoutingKey])
 	return m
+}
+
+func (m *marks) read(name string, value any) (known, valid bool) {
+	if known, valid = m.readMQTT(name, value); !known {
+		known, valid = m.readProvenance(name, value)
+	}
+	return known, valid
 }
 
 func (m *marks) readMQTT(name string, value any) (known, valid bool) {
@@ -95,15 +109,20 @@ func (m *marks) readProvenance(name string, value any) (known, valid bool) {
 		m.onlyFor, valid = plainText(value)
 	case AnnotationRetainedCopy:
 		m.retained, valid = value.(bool)
+	case AnnotationMarker:
+		valid = true // whoever waits for it reads it (MarkerName)
 	default:
 		return false, false
 	}
 	return true, valid
 }
 
-// userList reads AnnotationUser.
+// userList reads AnnotationUser: a list, or its text where the bus takes no lists.
 func userList(value any) ([]packet.UserProperty, bool) {
 	list, ok := value.([]any)
+	if text, isText := value.(string); isText {
+		list, ok = listFrom(text)
+	}
 	if !ok || len(list)%2 != 0 {
 		return nil, false
 	}

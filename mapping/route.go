@@ -53,6 +53,9 @@ func (r *Route) apply(m *message.Message, p *packet.Properties, received time.Ti
 		m.Properties.ContentType = r.ContentType
 	}
 	if r.PartitionKey != "" {
+		if m.Annotations == nil {
+			m.Annotations = make(map[string]any, 1)
+		}
 		m.Annotations[AnnotationPartitionKey] = r.PartitionKey
 	}
 	r.limitLife(m, p, received, lost)

@@ -68,22 +68,35 @@ func Uplink(in UplinkMessage) (*message.Message, []Loss) {
 	m.Data = out.data[:]
 
 	var lost losses
-	m.ApplicationProperties = applicationProperties(in, &lost)
-	ordered := orderedUser(in)
-	m.Annotations = make(map[string]any, countAnnotations(in, ordered != nil))
-	annotate(m.Annotations, in, received)
-	if ordered != nil {
-		m.Annotations[AnnotationUser] = ordered
+	event := in.Dialect.form.Events.up(&p.Properties, in.Route)
+	ordered := orderedUser(in, event)
+	size := countMarks(in, ordered != nil)
+	var marks map[string]any
+	if in.Dialect.form.Marks == MarksInProperties {
+		m.ApplicationProperties = applicationProperties(in, event, size, &lost)
+		marks = m.ApplicationProperties
+	} else {
+		m.ApplicationProperties = applicationProperties(in, event, 0, &lost)
+		m.Annotations = make(map[string]any, size)
+		marks = m.Annotations
 	}
-	uplinkProperties(m, in, received, &lost)
+	mark(marks, in, received)
+	switch {
+	case ordered == nil:
+	case in.Dialect.form.Marks == MarksInProperties:
+		marks[AnnotationUser] = listText(ordered)
+	default:
+		marks[AnnotationUser] = ordered
+	}
+	uplinkProperties(m, marks, in, received, &lost)
 	if in.Route != nil {
 		in.Route.apply(m, &p.Properties, received, &lost)
 	}
 	return m, lost.sorted()
 }
 
-// countAnnotations sizes the map once: growing it would cost more than all the rest.
-func countAnnotations(in UplinkMessage, ordered bool) int {
+// countMarks sizes the map once: growing it would cost more than all the rest.
+func countMarks(in UplinkMessage, ordered bool) int {
 	n := 7 // topic, QoS, time and four of provenance
 	for _, present := range [...]bool{
 		in.Publish.Retain, in.PossibleDuplicate, ordered,
@@ -98,35 +111,35 @@ func countAnnotations(in UplinkMessage, ordered bool) int {
 	return n
 }
 
-func annotate(annotations map[string]any, in UplinkMessage, received time.Time) {
-	annotations[AnnotationTopic] = in.Publish.Topic
-	annotations[AnnotationQoS] = uint8(in.Publish.QoS)
+func mark(marks map[string]any, in UplinkMessage, received time.Time) {
+	marks[AnnotationTopic] = in.Publish.Topic
+	marks[AnnotationQoS] = uint8(in.Publish.QoS)
 	if in.Publish.Retain {
-		annotations[AnnotationRetain] = true
+		marks[AnnotationRetain] = true
 	}
 	if in.From.tenant != nil {
-		annotations[AnnotationTenant] = in.From.tenant
+		marks[AnnotationTenant] = in.From.tenant
 	}
 	if in.From.principal != nil {
-		annotations[AnnotationPrincipal] = in.From.principal
+		marks[AnnotationPrincipal] = in.From.principal
 	}
 	if in.From.client != nil {
-		annotations[AnnotationClient] = in.From.client
+		marks[AnnotationClient] = in.From.client
 	}
 	if in.From.node != nil {
-		annotations[AnnotationNode] = in.From.node
+		marks[AnnotationNode] = in.From.node
 	}
-	annotations[AnnotationTime] = received
+	marks[AnnotationTime] = received
 	if in.PossibleDuplicate {
-		annotations[AnnotationPossibleDuplicate] = true
+		marks[AnnotationPossibleDuplicate] = true
 	}
 }
 
 // uplinkProperties converts the properties of PUBLISH except User Properties (MQTT 5, 3.3.2.3).
-func uplinkProperties(m *message.Message, in UplinkMessage, received time.Time, lost *losses) {
+func uplinkProperties(m *message.Message, marks map[string]any, in UplinkMessage, received time.Time, lost *losses) {
 	p := &in.Publish.Properties
 	if p.Has(packet.PropPayloadFormat) {
-		m.Annotations[AnnotationPayloadFormat] = p.PayloadFormat
+		marks[AnnotationPayloadFormat] = p.PayloadFormat
 	}
 	if p.Has(packet.PropMessageExpiry) {
 		m.Header.TTL = ttl(p.MessageExpiry)
@@ -136,7 +149,7 @@ func uplinkProperties(m *message.Message, in UplinkMessage, received time.Time, 
 		if isSymbol(p.ContentType) {
 			m.Properties.ContentType = p.ContentType
 		} else {
-			m.Annotations[AnnotationContentType] = p.ContentType
+			marks[AnnotationContentType] = p.ContentType
 		}
 	}
 	if p.Has(packet.PropResponseTopic) {
@@ -174,10 +187,11 @@ func isSymbol(s string) bool {
 	return s != ""
 }
 
-// applicationProperties makes a map of User Properties and of what the rule sets. Of a repeated key it has the first value, as on RabbitMQ.
-func applicationProperties(in UplinkMessage, lost *losses) map[string]any {
+// applicationProperties makes a map of User Properties and of what the rule sets, with room for more. Of a repeated key it has the first value, as on
+// RabbitMQ.
+func applicationProperties(in UplinkMessage, event naming, more int, lost *losses) map[string]any {
 	user, route, deduplicated := in.Publish.Properties.User, in.Route, in.Dialect.deduplicates()
-	size := len(user)
+	size := len(user) + more
 	if route != nil {
 		size += len(route.Properties)
 	}
@@ -204,30 +218,32 @@ func applicationProperties(in UplinkMessage, lost *losses) map[string]any {
 			lost.add(FieldUserProperty, u.Key, ReasonReserved)
 			continue
 		}
-		if route.sets(u.Key) {
+		key := event.toAMQP(u.Key)
+		if route.sets(key) {
 			lost.add(FieldUserProperty, u.Key, ReasonRule)
 			continue
 		}
-		if _, repeated := properties[u.Key]; !repeated {
-			properties[u.Key] = u.Value
+		if _, repeated := properties[key]; !repeated {
+			properties[key] = u.Value
 		}
 	}
-	if len(properties) == 0 {
+	if len(properties) == 0 && more == 0 {
 		return nil
 	}
 	return properties
 }
 
 // orderedUser lists User Properties as key, value, key, value where a map cannot give them back. A map gives them back sorted by key,
-// so the list is needed when they come in another order or when a key repeats [MQTT-3.3.2-18]. Otherwise it is nil.
-func orderedUser(in UplinkMessage) any {
+// so the list is needed when they come in another order or when a key repeats [MQTT-3.3.2-18]. It is also needed for an event and for what looks like one
+// on AMQP, since a device may have either form. Otherwise it is nil.
+func orderedUser(in UplinkMessage, event naming) []any {
 	user, route := in.Publish.Properties.User, in.Route
-	kept, ascending, last := 0, true, ""
+	kept, ascending, last := 0, !event.event, ""
 	for _, u := range user {
-		if in.Dialect.Reserved(u.Key) || route.sets(u.Key) {
+		if in.Dialect.Reserved(u.Key) || route.sets(event.toAMQP(u.Key)) {
 			continue
 		}
-		ascending = ascending && (kept == 0 || last < u.Key)
+		ascending = ascending && (kept == 0 || last < u.Key) && !likeEvent(u.Key)
 		last = u.Key
 		kept++
 	}
@@ -236,7 +252,7 @@ func orderedUser(in UplinkMessage) any {
 	}
 	list := make([]any, 0, 2*kept)
 	for _, u := range user {
-		if !in.Dialect.Reserved(u.Key) && !route.sets(u.Key) {
+		if !in.Dialect.Reserved(u.Key) && !route.sets(event.toAMQP(u.Key)) {
 			list = append(list, u.Key, u.Value)
 		}
 	}

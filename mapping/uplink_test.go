@@ -42,6 +42,14 @@ func ruled(p packet.Properties, route mapping.Route) mapping.UplinkMessage {
 	return mapping.UplinkMessage{Publish: publish(p), Route: &route}
 }
 
+func eventUp(form mapping.Form, attributes []packet.UserProperty) mapping.UplinkMessage {
+	return mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType, ContentType: "text/plain", User: attributes}), Dialect: mapping.RabbitMQ.WithForm(form)}
+}
+
+func inProperties(p packet.Properties) mapping.UplinkMessage {
+	return mapping.UplinkMessage{Publish: publish(p), Dialect: mapping.RabbitMQ.WithForm(mapping.Form{Marks: mapping.MarksInProperties}), PossibleDuplicate: true}
+}
+
 func uplinkRows() []uplinkRow {
 	return []uplinkRow{
 		{"QoS / 0, MQTT 3.1.1", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "plant/7/temp", Payload: []byte("21.5")}}},
@@ -74,6 +82,26 @@ func uplinkRows() []uplinkRow {
 			mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("x-opt-sluice-client", "boss", "a", "1", "sluice-error", "no")})}},
 		{"User Property / reserved only", mapping.UplinkMessage{Publish: publish(packet.Properties{User: user("sluice-msgid", "1")})}},
 		{"Subscription Identifier", mapping.UplinkMessage{Publish: publish(packet.Properties{SubscriptionIDs: []uint32{3}})}},
+		{"of a CloudEvent", eventUp(mapping.Form{}, user("specversion", "1.0", "id", "7", "source", "/hall", "type", "a.b", "Trace", "t", "sluice-x", "y"))},
+		{"of a CloudEvent / cloudEvents_", eventUp(mapping.Form{Events: mapping.CloudEvents{AMQP: mapping.EventUnderscore}},
+			user("id", "7", "source", "/hall", "specversion", "1.0", "type", "a.b"))},
+		{"of a CloudEvent / ce-, as the Go SDK has it", eventUp(mapping.Form{}, user("ce-id", "7", "ce-source", "/hall", "ce-specversion", "1.0", "ce-type", "a.b", "unit", "C"))},
+		{"of a CloudEvent / an attribute is missing", eventUp(mapping.Form{}, user("id", "7", "specversion", "1.0", "type", "a.b"))},
+		{"of a CloudEvent / switched off", eventUp(mapping.Form{Events: mapping.CloudEvents{Off: true}}, user("id", "7", "source", "/hall", "specversion", "1.0", "type", "a.b"))},
+		{"of a CloudEvent / structured mode", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropContentType,
+			ContentType: "Application/CloudEvents+json", User: user("id", "7", "source", "/hall", "specversion", "1.0", "type", "a.b")})}},
+		{"of a CloudEvent / named as on AMQP", eventUp(mapping.Form{}, user("cloudEvents:id", "7", "cloudEvents:source", "/hall", "cloudEvents:specversion", "1.0", "cloudEvents:type", "a.b"))},
+		{"of a CloudEvent / a rule sets an attribute", mapping.UplinkMessage{
+			Publish: publish(packet.Properties{User: user("id", "7", "source", "forged", "specversion", "1.0", "type", "a.b")}),
+			Route:   &mapping.Route{To: "/exchanges/e/k", Priority: 4, Properties: []mapping.Property{{Name: "cloudEvents:source", Value: "/hall"}}}}},
+		{"application-properties x-opt-*", inProperties(packet.Properties{Set: packet.PropPayloadFormat | packet.PropContentType, PayloadFormat: 1, ContentType: "Größe",
+			User: user("b", "<1>", "a", "ü", "x-opt-sluice-client", "boss")})},
+		{"application-properties x-opt-* / nothing else", inProperties(packet.Properties{})},
+		{"application-properties x-opt-* / and the annotation of a rule", func() mapping.UplinkMessage {
+			in := ruled(packet.Properties{}, mapping.Route{PartitionKey: "7"})
+			in.Dialect = mapping.RabbitMQ.WithForm(mapping.Form{Marks: mapping.MarksInProperties})
+			return in
+		}()},
 		{"Packet Identifier", mapping.UplinkMessage{Publish: &packet.Publish{Topic: "t", QoS: 1, ID: 65535, Payload: []byte("x")}}},
 		{"Topic Alias", mapping.UplinkMessage{Publish: publish(packet.Properties{Set: packet.PropTopicAlias, TopicAlias: 3})}},
 		{"message-id", mapping.UplinkMessage{Publish: publish(packet.Properties{})}},

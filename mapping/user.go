@@ -21,14 +21,15 @@ type userProperties struct {
 // properties have no other place in PUBLISH.
 func setUser(p *packet.Publish, m *message.Message, marks *marks, opt DownlinkOptions, lost *losses) {
 	u := userProperties{dialect: opt.Dialect, lost: lost}
-	if marks.user != nil && !agrees(marks.user, m.ApplicationProperties) {
-		lost.add(FieldAnnotation, AnnotationUser, ReasonStale)
-		u.addApplication(m.ApplicationProperties, nil)
-	} else {
-		for _, given := range marks.user {
-			u.addOwn(FieldUserProperty, given.Key, given.Value)
+	event := opt.Dialect.form.Events.down(m, marks)
+	if given, ok := givenUser(m, marks, event); ok {
+		for _, g := range marks.user {
+			u.addOwn(FieldUserProperty, g.Key, g.Key, g.Value)
 		}
-		u.addApplication(m.ApplicationProperties, marks.user)
+		u.addApplication(m.ApplicationProperties, given, event)
+	} else {
+		lost.add(FieldAnnotation, AnnotationUser, ReasonStale)
+		u.addApplication(m.ApplicationProperties, nil, event)
 	}
 	if !opt.Bare && !marks.retained { // a copy's are the gateway's own
 		u.addProperties(m, p.Topic, marks.fromDevice, opt.MessageID)
@@ -36,57 +37,83 @@ func setUser(p *packet.Publish, m *message.Message, marks *marks, opt DownlinkOp
 	p.Properties.User = u.list
 }
 
-// agrees reports whether a list of User Properties tells the same as the application properties: the first value of each key. If not,
-// somebody changed the message and left the annotation as it was.
-func agrees(given []packet.UserProperty, application map[string]any) bool {
-	first := make(map[string]string, len(application))
-	for _, u := range given {
-		if _, repeated := first[u.Key]; !repeated {
-			first[u.Key] = u.Value
+// givenUser gives the application properties that the device's own list of User Properties accounts for. ok is false when the list tells something
+// else than they do: somebody changed the message and left the list as it was.
+func givenUser(m *message.Message, marks *marks, event naming) (given map[string]string, ok bool) {
+	if len(marks.user) == 0 {
+		return nil, true
+	}
+	for _, prefix := range [...]string{"", EventDashed} {
+		if event.mqtt = prefix; !event.event {
+			break
+		}
+		if given, ok = agrees(marks.user, m.ApplicationProperties, event); ok {
+			return given, true
+		}
+	}
+	return agrees(marks.user, m.ApplicationProperties, naming{})
+}
+
+// agrees compares the first value of each key with the application property that it became.
+func agrees(list []packet.UserProperty, application map[string]any, event naming) (first map[string]string, ok bool) {
+	first = make(map[string]string, len(application))
+	for _, u := range list {
+		key := event.toAMQP(u.Key)
+		if _, repeated := first[key]; !repeated {
+			first[key] = u.Value
 		}
 	}
 	for key, value := range first {
 		if text, ok := application[key].(string); !ok || text != value {
-			return false
+			return nil, false
 		}
 	}
-	return true
+	return first, true
 }
 
-// addApplication adds the application properties whose key is not among those listed already, sorted by key.
-func (u *userProperties) addApplication(application map[string]any, listed []packet.UserProperty) {
-	if len(application) == 0 {
+// addApplication adds the application properties that are not among those given already, sorted by key.
+func (u *userProperties) addApplication(application map[string]any, given map[string]string, event naming) {
+	if len(application) <= len(given) {
 		return
 	}
-	done := make(map[string]bool, len(listed))
-	for _, given := range listed {
-		done[given.Key] = true
-	}
 	from := len(u.list)
-	u.list = slices.Grow(u.list, max(0, len(application)-len(done)))
+	u.list = slices.Grow(u.list, len(application)-len(given))
 	for key, value := range application {
-		if done[key] || u.dialect.ofTheBus(key) {
+		if _, done := given[key]; done || isMark(key) || u.dialect.ofTheBus(key) {
 			continue
 		}
-		text, exact, ok := canonical(value)
-		if !ok {
-			u.lost.add(FieldApplication, key, ReasonComplex)
-			continue
+		name, attribute := event.toMQTT(key)
+		if alike := event.toAMQP(key); !attribute && alike != key {
+			if _, taken := application[alike]; taken {
+				u.lost.add(FieldApplication, key, ReasonTaken)
+				continue
+			}
+			u.lost.add(FieldApplication, key, ReasonAttribute)
 		}
-		if u.addOwn(FieldApplication, key, text) && !exact {
-			u.lost.add(FieldApplication, key, ReasonType)
-		}
+		u.addValue(key, name, value)
 	}
 	slices.SortFunc(u.list[from:], func(a, b packet.UserProperty) int { return cmp.Compare(a.Key, b.Key) })
 }
 
-// addOwn adds a property that the sender named. sluice-* would look like the gateway's word to the device.
-func (u *userProperties) addOwn(f Field, key, value string) bool {
-	if strings.HasPrefix(key, prefixGateway) {
+// addValue adds one application property under a name.
+func (u *userProperties) addValue(key, name string, value any) {
+	text, exact, ok := canonical(value)
+	if !ok {
+		u.lost.add(FieldApplication, key, ReasonComplex)
+		return
+	}
+	if u.addOwn(FieldApplication, key, name, text) && !exact {
+		u.lost.add(FieldApplication, key, ReasonType)
+	}
+}
+
+// addOwn adds a property that the sender named; name is what a device gets it as. sluice-* would look like the gateway's word to the device.
+func (u *userProperties) addOwn(f Field, key, name, value string) bool {
+	if strings.HasPrefix(name, prefixGateway) {
 		u.lost.add(f, key, ReasonReserved)
 		return false
 	}
-	why := mqttString(key)
+	why := mqttString(name)
 	if why == "" {
 		why = mqttString(value)
 	}
@@ -94,7 +121,7 @@ func (u *userProperties) addOwn(f Field, key, value string) bool {
 		u.lost.add(f, key, why)
 		return false
 	}
-	u.list = append(u.list, packet.UserProperty{Key: key, Value: value})
+	u.list = append(u.list, packet.UserProperty{Key: name, Value: value})
 	return true
 }
 

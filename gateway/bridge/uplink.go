@@ -202,7 +202,7 @@ func (b *Bridge) hold(now time.Time, i int, wasProbe bool, o message.Outcome, ou
 	}
 	if o.Kind == message.Lost {
 		// The bus may have it: the next attempt says so, under the same message-id (requirements #19).
-		e.message.Annotations[mapping.AnnotationPossibleDuplicate] = true
+		mapping.MarkPossibleDuplicate(e.message)
 	}
 	if e.qos > 0 && now.Sub(e.heldSince) >= b.cfg.Grace {
 		b.tell(session.CloseRequested{Reason: packet.ServerBusy, Text: "the message bus did not take the message in time; it was not acknowledged"})

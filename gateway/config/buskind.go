@@ -38,6 +38,7 @@ func (c *Config) chooseDialect() (faults, warnings []string) {
 	if c.BusKind == KindArtemis {
 		c.Dialect = mapping.Artemis(c.ArtemisRoot)
 	}
+	c.Dialect = c.Dialect.WithForm(c.Form)
 	return c.compileRules()
 }
 

@@ -33,7 +33,8 @@ type Config struct {
 	BusURLs          []string // empty: the embedded bus
 	BusKind          string   // one of the Kind constants
 	ArtemisRoot      string
-	Dialect          mapping.Dialect // follows from BusKind
+	Form             mapping.Form
+	Dialect          mapping.Dialect // follows from BusKind and Form
 	BusConnections   int
 	BusGrace         time.Duration
 	EmbeddedListen   string
@@ -112,6 +113,9 @@ func keys(c *Config) []key {
 		{"retained.principal_bytes", 0, "Bytes of one principal's retained messages. 0: as many as retained.bytes.", integer(&c.RetainedEachSize, 0, 1<<40)},
 		{"retained.queue", "sluice.retained", "Queue on the bus whose messages are published on the topic in their subject and retained: how a backend retains. off for none.", queueName(&c.RetainedQueue)},
 		{"events.address", "sluice.events", "Where the backend is told of refused messages, denied subscriptions, takeovers, wills and the like (docs/events.md): the name of a queue, which is made and keeps the latest 10,000, or an address such as /exchanges/x/key. off for nowhere.", busAddress(&c.EventsAddress)},
+		{"mapping.marks", "annotations", "Where messages carry what AMQP has no field for (x-opt-mqtt-*) and who sent them (x-opt-sluice-*): annotations (of the message), or properties (application properties of the same names), for a bus that refuses or drops message annotations. Both are read. The same on all nodes.", marks(&c.Form.Marks)},
+		{"mapping.cloudevents.amqp", mapping.EventColon, "What leads the names of CloudEvents attributes in application properties: cloudEvents: or cloudEvents_ (for JMS selectors), or off, which leaves User Properties of devices that are attributes as they are. See docs/mapping.md.", eventNames(&c.Form.Events)},
+		{"mapping.cloudevents.mqtt", "", "What leads the names of CloudEvents attributes in User Properties of backends' events: empty, as CloudEvents' binding to MQTT has it, or ce-, which CloudEvents' Go SDK reads.", inherited(&c.Form.Events.MQTT, []string{mapping.EventDashed})},
 		{"limits.connections", 100000, "Connections of this node; one more is closed at once.", integer(&c.MaxConnections, 1, 1<<31-1)},
 		{"limits.subscriptions", 1000, "Subscriptions of a session; one more is answered with 0x97.", integer(&c.MaxSubscriptions, 1, 1<<20)},
 		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz, /metrics, /capabilities and /api/v1/explain are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},

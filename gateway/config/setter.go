@@ -84,6 +84,29 @@ func inherited(dst *string, allowed []string) setter {
 	}
 }
 
+func marks(dst *mapping.MarksIn) setter {
+	return func(v any) error {
+		var s string
+		err := oneOf(&s, "annotations", "properties")(v)
+		*dst = mapping.MarksInAnnotations
+		if s == "properties" {
+			*dst = mapping.MarksInProperties
+		}
+		return err
+	}
+}
+
+func eventNames(dst *mapping.CloudEvents) setter {
+	return func(v any) error {
+		var s string
+		err := oneOf(&s, mapping.EventColon, mapping.EventUnderscore, "off")(v)
+		if dst.Off = s == "off"; !dst.Off {
+			dst.AMQP = s
+		}
+		return err
+	}
+}
+
 func urlPath(dst *string) setter {
 	return func(v any) error {
 		s := fmt.Sprint(v)

@@ -126,7 +126,7 @@ func (l *nodeLane) flush(sh *shell, done func(error)) {
 				done(err)
 			}
 		}
-		marker := mapping.Marker(mapping.RabbitMQ.ToQueue(l.inbox), name)
+		marker := mapping.Marker(mapping.RabbitMQ, mapping.RabbitMQ.ToQueue(l.inbox), name)
 		l.n.bus.publish(marker, false, func(o message.Outcome) {
 			switch {
 			case o.Kind != message.Accepted:

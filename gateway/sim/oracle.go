@@ -218,7 +218,7 @@ func (o *oracle) taken(m *message.Message, outcome message.Outcome) {
 	if o.wills[r.key] != nil {
 		o.marks.wills++
 	}
-	if flagged, _ := m.Annotations[mapping.AnnotationPossibleDuplicate].(bool); !flagged {
+	if !mapping.PossibleDuplicate(m) {
 		r.unflagged++
 	}
 	if r.unflagged > 1 {
@@ -393,7 +393,7 @@ func (o *oracle) settled(c *consumer, e *entry, outcome message.Outcome) {
 
 // secondCopy: the entry says that it may be a duplicate, and it is one: the queue still has another, which counts.
 func secondCopy(e *entry, r *record) bool {
-	flagged, _ := e.m.Annotations[mapping.AnnotationPossibleDuplicate].(bool)
+	flagged := mapping.PossibleDuplicate(e.m)
 	return flagged && slices.ContainsFunc(r.copies, func(c *entry) bool { return c != e && c.q == e.q && !c.over })
 }
 

@@ -165,7 +165,7 @@ func (c *copies) put(filter string, r sessionstore.Retained, p *packet.Publish) 
 		MessageID: messageIDPrefix(sh.key.ClientID, sh.incarnation, sh.epoch) + "r" + strconv.FormatUint(sh.copies, 36),
 		Received:  sh.w.now,
 	})
-	mapping.Direct(m, mapping.RabbitMQ.ToQueue(sh.lane.inbox), filter)
+	mapping.Direct(m, mapping.RabbitMQ, mapping.RabbitMQ.ToQueue(sh.lane.inbox), filter)
 	sh.w.oracle.copiesRetained(sh, p, filter)
 	c.send(m, sh.w.now, retryFirst)
 }

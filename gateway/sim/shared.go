@@ -262,7 +262,7 @@ func (sh *shell) tryHandOver(l *sharedLane, e bridge.HandOver, done func(elsewhe
 
 func (sh *shell) sendCopy(e bridge.HandOver, taker sessionstore.Member, elsewhere bool, done func(bool, error)) {
 	to := mapping.RabbitMQ.ToQueue(inboxOf(taker.Key.ClientID, taker.Incarnation))
-	sh.n.bus.publish(mapping.HandOver(e.Message, e.Topic, to, e.Lane), false, func(o message.Outcome) {
+	sh.n.bus.publish(mapping.HandOver(e.Message, mapping.RabbitMQ, e.Topic, to, e.Lane), false, func(o message.Outcome) {
 		switch {
 		case o.Kind == message.Accepted, o.Kind == message.Released && elsewhere:
 			done(elsewhere, nil)

@@ -142,7 +142,7 @@ func (n *node) publishWill(w sessionstore.Work, until time.Time, then func()) {
 				return
 			}
 			if o.Kind == message.Lost {
-				m.Annotations[mapping.AnnotationPossibleDuplicate] = true
+				mapping.MarkPossibleDuplicate(m)
 			}
 			n.after(pause, attempt)
 			pause = min(2*pause, retryMax)
