@@ -15,6 +15,9 @@ const (
 	// handshakeMax is the most a WebSocket handshake may send, in bytes: a browser adds cookies that we know nothing of. How many shake hands at
 	// the same time is bounded with the connections.
 	handshakeMax = 16 << 10
+	// proxyHeaderMax is the longest header of the PROXY protocol, in bytes: load balancers add some hundred about TLS and names, two thousand with a
+	// device's certificate.
+	proxyHeaderMax = 4 << 10
 	// frameReadBuffer and frameWriteBuffer are what a WebSocket costs beside its connection. What is read is buffered once more behind it; what
 	// is written goes out with its frame header in one system call if it is not larger.
 	frameReadBuffer  = 512
