@@ -1,0 +1,201 @@
+package secure
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/tls"
+	"sync/atomic"
+	"time"
+
+	"go.uber.org/zap"
+)
+
+// ClientCertificates says what a listener makes of devices' certificates.
+type ClientCertificates string
+
+// The ways of a listener, as the configuration has them.
+const (
+	Off      ClientCertificates = "off"      // none is asked for
+	Optional ClientCertificates = "optional" // a device may do without; one that is shown must be good
+	Required ClientCertificates = "required"
+)
+
+func (c ClientCertificates) auth() tls.ClientAuthType {
+	switch c {
+	case Optional:
+		return tls.VerifyClientCertIfGiven
+	case Required:
+		return tls.RequireAndVerifyClientCert
+	}
+	return tls.NoClientCert
+}
+
+// ServerFiles are the files behind the listeners of a node, PEM. Cert and Key are required.
+type ServerFiles struct {
+	Cert, Key    string
+	ClientCA     string   // the CAs of the devices' certificates; empty: no listener asks for any
+	ClientCRL    []string // what they have revoked
+	TicketSecret string   // of the cluster; empty: tickets are good on this node until it ends
+}
+
+// Listener is what is particular to one.
+type Listener struct {
+	Protocol           string // ALPN: ProtocolMQTT or ProtocolHTTP
+	ClientCertificates ClientCertificates
+	Naming             Naming // of the devices that show one
+}
+
+// Server holds what the TLS listeners of a node have in common. Open makes one.
+type Server struct {
+	log     *zap.Logger
+	metrics *Metrics
+
+	certificate source[*tls.Certificate]
+	trust       source[*trust]
+	secrets     source[[][]byte]
+	period      int64 // of the newest ticket key
+
+	listeners []*listener
+}
+
+// listener gives each handshake the newest configuration.
+type listener struct {
+	Listener
+	current atomic.Pointer[tls.Config]
+}
+
+// Open reads the files for the first time. Its errors name the configuration key, the file, and the way to mend it.
+func Open(files ServerFiles, log *zap.Logger, metrics *Metrics) (*Server, error) {
+	s := &Server{log: log, metrics: metrics}
+	s.certificate = source[*tls.Certificate]{name: "certificate", files: []string{files.Cert, files.Key}, read: func(now time.Time) (*tls.Certificate, error) {
+		return readCertificate("mqtt.tls.cert", files.Cert, "mqtt.tls.key", files.Key, now)
+	}}
+	s.trust = source[*trust]{name: "client_ca"}
+	if files.ClientCA != "" {
+		s.trust.files = append([]string{files.ClientCA}, files.ClientCRL...)
+	}
+	s.trust.read = func(time.Time) (*trust, error) {
+		if files.ClientCA == "" {
+			return &trust{}, nil
+		}
+		return readTrust("mqtt.tls.client_ca", files.ClientCA, "mqtt.tls.client_crl", files.ClientCRL)
+	}
+	own := make([]byte, secretMin)
+	_, _ = rand.Read(own) // never fails (crypto/rand)
+	s.secrets = source[[][]byte]{name: "ticket_secret"}
+	if files.TicketSecret != "" {
+		s.secrets.files = []string{files.TicketSecret}
+	}
+	s.secrets.read = func(time.Time) ([][]byte, error) {
+		if files.TicketSecret == "" {
+			return [][]byte{own}, nil
+		}
+		return readSecrets("mqtt.tls.ticket_secret", files.TicketSecret)
+	}
+	now := time.Now()
+	for _, open := range []func(time.Time) error{s.certificate.open, s.trust.open, s.secrets.open} {
+		if err := open(now); err != nil {
+			return nil, err
+		}
+	}
+	s.renew(now)
+	return s, nil
+}
+
+// Listen gives the configuration of a listener. It must not be called once Run was.
+func (s *Server) Listen(l Listener) *tls.Config {
+	own := &listener{Listener: l}
+	s.listeners = append(s.listeners, own)
+	own.current.Store(s.configure(l))
+	return &tls.Config{
+		MinVersion:         OldestVersion,
+		GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return own.current.Load(), nil },
+	}
+}
+
+// Expires is when the node's certificate ends.
+func (s *Server) Expires() time.Time { return s.certificate.value.Leaf.NotAfter }
+
+// Run looks after files and ticket keys until ctx ends.
+func (s *Server) Run(ctx context.Context) {
+	tick := time.NewTicker(reloadPause)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			s.look(time.Now())
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+func (s *Server) look(now time.Time) {
+	changed := period(now) != s.period
+	changed = follow(s, &s.certificate, now) || changed
+	changed = follow(s, &s.trust, now) || changed
+	changed = follow(s, &s.secrets, now) || changed
+	if changed {
+		s.renew(now)
+	}
+}
+
+// follow takes what is new of a source and tells about it.
+func follow[T any](s *Server, src *source[T], now time.Time) (changed bool) {
+	news, err := src.look(now)
+	if !news {
+		return false
+	}
+	s.metrics.reloaded(src.name, err)
+	if err != nil {
+		s.log.Error("a file that has changed cannot be used; what was there before stays in use", zap.String("what", src.name), zap.Error(err))
+		return false
+	}
+	s.log.Info("a changed file is in use", zap.String("what", src.name), zap.Strings("files", src.files))
+	return true
+}
+
+// renew gives the listeners configurations of what is there now. Connections that exist keep what they have.
+func (s *Server) renew(now time.Time) {
+	s.period = period(now)
+	for _, l := range s.listeners {
+		l.current.Store(s.configure(l.Listener))
+	}
+	s.metrics.expires(s.Expires(), s.trust.value.due())
+}
+
+func (s *Server) configure(l Listener) *tls.Config {
+	trust := s.trust.value
+	c := policy()
+	c.Certificates = []tls.Certificate{*s.certificate.value}
+	c.NextProtos = []string{l.Protocol}
+	c.ClientAuth = l.ClientCertificates.auth()
+	c.ClientCAs = trust.pool
+	if l.ClientCertificates != Off {
+		c.VerifyConnection = func(state tls.ConnectionState) error { return trust.admit(state, l.Naming, time.Now()) }
+	}
+	c.SetSessionTicketKeys(ticketKeys(s.secrets.value, s.period))
+	return c
+}
+
+// admit decides about a connection, full or resumed: crypto/tls has verified the chains in this handshake, or in the one that the ticket goes back to.
+func (t *trust) admit(state tls.ConnectionState, naming Naming, now time.Time) error {
+	if len(state.PeerCertificates) == 0 {
+		return nil // where one is required, crypto/tls has seen to it
+	}
+	if err := t.check(state.VerifiedChains, now); err != nil {
+		return err
+	}
+	_, err := naming.of(state.PeerCertificates[0])
+	return err
+}
+
+// due is when the first revocation list is to be replaced; zero: never.
+func (t *trust) due() (first time.Time) {
+	for _, l := range t.lists {
+		if !l.next.IsZero() && (first.IsZero() || l.next.Before(first)) {
+			first = l.next
+		}
+	}
+	return first
+}
