@@ -19,7 +19,12 @@ func (b *backoff) duration() time.Duration {
 
 // wait sleeps; false when ctx ended or stop was closed meanwhile.
 func (b *backoff) wait(ctx context.Context, stop <-chan struct{}) bool {
-	t := time.NewTimer(b.duration())
+	return sleep(ctx, stop, b.duration())
+}
+
+// sleep waits; false when ctx ended or stop was closed meanwhile.
+func sleep(ctx context.Context, stop <-chan struct{}, d time.Duration) bool {
+	t := time.NewTimer(d)
 	defer t.Stop()
 	select {
 	case <-t.C:

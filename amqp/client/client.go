@@ -2,7 +2,6 @@ package client
 
 import (
 	"context"
-	"fmt"
 	"sync"
 	"time"
 
@@ -14,7 +13,7 @@ import (
 // Client is a bus behind the network. It implements amqp.Bus.
 type Client struct {
 	options    Options
-	publishers []*publisher
+	publishers []publishing
 	pool       *pool
 	management *management
 	family     *family
@@ -34,13 +33,6 @@ type Client struct {
 }
 
 var _ amqp.Bus = (*Client)(nil)
-
-// publisher is one publishing connection: a supervisor and its lanes.
-type publisher struct {
-	supervisor *supervisor
-	unsettled  []*lane
-	settled    []*lane
-}
 
 // Open starts a client. It returns at once: connecting goes on in the background for ever, and Ready tells how far it is. An error is a wrong
 // option; its text never shows a URL, since that may hold a password.
@@ -68,48 +60,17 @@ func Open(o Options) (*Client, error) {
 	for i := range o.Connections {
 		c.startPublisher(i, supervise)
 	}
-	c.supervise(c.management.sup)
+	if !o.Kind.Static() {
+		c.supervise(c.management.sup)
+	}
 	return c, nil
 }
 
 type supervise func(name string, serve func(context.Context, *connection)) *supervisor
 
-func (c *Client) startPublisher(i int, supervise supervise) {
-	p := &publisher{}
-	for j := range c.options.Lanes {
-		p.unsettled = append(p.unsettled, newLane(fmt.Sprintf("publish-%d/unsettled-%d", i, j), false, &c.options))
-		p.settled = append(p.settled, newLane(fmt.Sprintf("publish-%d/settled-%d", i, j), true, &c.options))
-	}
-	p.supervisor = supervise(fmt.Sprintf("publish-%d", i), func(ctx context.Context, conn *connection) {
-		c.learn(conn.info)
-		if c.family.usable(conn) {
-			p.serve(ctx, conn, &c.options, c.closing.Done())
-		}
-	})
-	c.publishers = append(c.publishers, p)
-	c.supervise(p.supervisor)
-}
-
 // supervise runs a supervisor until Close.
 func (c *Client) supervise(s *supervisor) {
 	c.running.Go(func() { s.run(c.hard, c.closing) })
-}
-
-// serve runs all lanes over conn.
-func (p *publisher) serve(ctx context.Context, conn *connection, o *Options, stopping <-chan struct{}) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	var lanes, watching sync.WaitGroup
-	for _, l := range p.unsettled {
-		lanes.Go(func() { l.serve(ctx, conn, stopping) })
-	}
-	for _, l := range p.settled {
-		lanes.Go(func() { l.serve(ctx, conn, stopping) })
-	}
-	watching.Go(func() { watch(ctx, conn, p.unsettled, o.SendTimeout) })
-	lanes.Wait()
-	cancel()
-	watching.Wait()
 }
 
 func (c *Client) learn(info amqp.Info) {
@@ -127,26 +88,22 @@ func (c *Client) Info() amqp.Info {
 	c.infoMu.Lock()
 	defer c.infoMu.Unlock()
 	info := c.info
-	info.MaxMessageSize = c.publishers[0].unsettled[0].maxMessageSize.Load()
+	info.MaxMessageSize = c.publishers[0].largest()
 	return info
 }
 
-// Publish implements amqp.Bus. A shard stays on one lane for the life of the Client.
+// Publish implements amqp.Bus. A shard stays on one lane for the life of the Client; on a bus of static entities on one lane for each entity.
 //
 // When a link is lost, its sends in flight get Lost and those queued behind them get Busy, in this order, and the lane answers Busy until it
 // has another link. A caller that wants order kept re-sends from the first one that was not accepted. A message that cannot be encoded, or is
 // larger than the bus takes, is Rejected here.
 func (c *Client) Publish(shard uint32, m *message.Message, settled bool, done func(message.Outcome)) {
-	if c.family.isDiverts() {
+	if c.family.hasOwnOutcomes() {
 		to, tell := m.Properties.To, done
 		done = func(o message.Outcome) { tell(c.family.Outcome(to, o)) }
 	}
-	p := c.publishers[int(shard)%len(c.publishers)]
-	lanes := p.unsettled
-	if settled {
-		lanes = p.settled
-	}
-	lanes[int(shard)/len(c.publishers)%len(lanes)].publish(publication{message: m, done: done})
+	n := len(c.publishers)
+	c.publishers[int(shard)%n].publish(int(shard)/n, settled, publication{message: m, done: done})
 }
 
 // Ready tells why the bus cannot be used right now: each lane has its link and the management pair is up, or the error says what is missing.
@@ -155,17 +112,12 @@ func (c *Client) Ready(context.Context) error {
 		return failure("use the bus", "", errClosed)
 	}
 	for _, p := range c.publishers {
-		if err := p.supervisor.ready(); err != nil {
+		if err := p.ready(); err != nil {
 			return err
 		}
-		for i := range p.unsettled {
-			if err := p.unsettled[i].ready(); err != nil {
-				return err
-			}
-			if err := p.settled[i].ready(); err != nil {
-				return err
-			}
-		}
+	}
+	if c.options.Kind.Static() {
+		return nil
 	}
 	if err := c.management.ready(); err != nil {
 		return err
@@ -242,10 +194,7 @@ func awaitDetached(ctx context.Context, f topology.Family, inbox string) error {
 func (c *Client) Close(ctx context.Context) error {
 	c.closeOnce.Do(func() {
 		for _, p := range c.publishers {
-			for i := range p.unsettled {
-				p.unsettled[i].stop()
-				p.settled[i].stop()
-			}
+			p.stop()
 		}
 		c.stopNow()
 		c.pool.close()

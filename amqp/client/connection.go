@@ -25,6 +25,8 @@ type connection struct {
 	killed  atomic.Pointer[error]
 
 	sessions atomic.Int32 // begun and not ended
+	login    login        // with which tokens are made, on a bus of static entities
+	single   bool         // one session at a time: so it is documented for Service Bus
 }
 
 // dial opens TCP, TLS, SASL and AMQP within dialTimeout.
@@ -41,6 +43,10 @@ func dial(ctx context.Context, o *Options, e endpoint, container string) (*conne
 		}
 	}
 	c := &connection{net: newNetConn(raw), address: e.address, attach: make(chan struct{}, attachConcurrency)}
+	if o.Kind.Static() {
+		c.single, c.login = true, o.loginAt(e)
+		e.sasl = c.login.sasl()
+	}
 	// The library takes the deadline for the socket during the handshake only; afterwards ctx is no longer looked at.
 	c.conn, err = goamqp.NewConn(ctx, c.net, &goamqp.ConnOptions{
 		ContainerID:  container,
@@ -147,7 +153,12 @@ func (c *connection) endSession(s *goamqp.Session) {
 }
 
 // maxSessions is how many sessions we may have here.
-func (c *connection) maxSessions() int { return int(min(maxSessions, c.net.peer().channelMax+1)) }
+func (c *connection) maxSessions() int {
+	if c.single {
+		return 1
+	}
+	return int(min(maxSessions, c.net.peer().channelMax+1))
+}
 
 // maxLinks is how many links we may have on each session.
 func (c *connection) maxLinks() int { return int(min(maxLinks, uint64(c.net.peer().handleMax)+1)) }

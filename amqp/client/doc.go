@@ -11,6 +11,12 @@
 //	       ── supervisor ───────────────── connection ── management pair       management.go
 //	       ── family: what kind of bus it is, and so how it wants to be spoken to   family.go
 //
+// On a bus of static entities (Service Bus, Event Hubs) a connection has one session, and there is no management pair:
+//
+//	Client ── entities ×Connections ── connection ── lane for each entity      entities.go, entitylane.go
+//	                                                └ tokens                   cbs.go, login.go
+//	       ── pool ── supervisor ×n ── connection ── slot ── link, tokens      pool.go, receiver.go, position.go
+//
 // A supervisor keeps one connection up for ever. A connection owns its net.Conn (netconn.go), which gathers small writes into few
 // system calls and passes every inbound frame through the frame guard (guard.go).
 //
@@ -27,5 +33,6 @@
 //     that cannot be read is a Delivery with Malformed set, never a lost link and never a panic.
 //   - Nothing is sent or received before the bus is known and set up (family.go): what one kind of bus takes for an inbox, another makes
 //     into something else.
+//   - Where the bus wants tokens, no link is attached before one for its entity was put, and none outlives it: tokens are renewed while they hold.
 //   - Every delivery is settled at most once, and only on the link on which it came.
 package client

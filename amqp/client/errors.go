@@ -83,6 +83,8 @@ func kindOf(err error) error {
 		return amqp.ErrUnavailable
 	}
 	switch e.Condition {
+	case condEntityDisabled:
+		return amqp.ErrRefused
 	case goamqp.ErrCondNotFound, goamqp.ErrCondResourceDeleted:
 		return amqp.ErrNotFound
 	case goamqp.ErrCondUnauthorizedAccess, goamqp.ErrCondNotAllowed, goamqp.ErrCondInvalidField, goamqp.ErrCondNotImplemented,
@@ -91,6 +93,9 @@ func kindOf(err error) error {
 	}
 	return amqp.ErrUnavailable
 }
+
+// condEntityDisabled is Service Bus' word for an entity that is switched off.
+const condEntityDisabled goamqp.ErrCond = "com.microsoft:entity-disabled"
 
 // maxDescription is how much of a bus's description is kept, in bytes: RabbitMQ sends whole stack traces.
 const maxDescription = 256

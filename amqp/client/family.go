@@ -42,10 +42,11 @@ func newFamily(c *Client) (*family, error) {
 	}
 	switch c.options.Kind {
 	case "":
-	case topology.Bindings, topology.Diverts:
+	case topology.Bindings, topology.Diverts, topology.ServiceBus, topology.EventHubs:
 		f.choose(c.options.Kind)
 	default:
-		return nil, fmt.Errorf("amqp/client: Kind is %q; use %q, %q, or nothing to ask the bus", c.options.Kind, topology.Bindings, topology.Diverts)
+		return nil, fmt.Errorf("amqp/client: Kind is %q; use %q, %q, %q, %q, or nothing to ask the bus",
+			c.options.Kind, topology.Bindings, topology.Diverts, topology.ServiceBus, topology.EventHubs)
 	}
 	return f, nil
 }
@@ -54,11 +55,14 @@ func newFamily(c *Client) (*family, error) {
 func (f *family) choose(kind topology.Kind) {
 	f.once.Do(func() {
 		f.kind, f.Family = kind, f.bindings
-		if kind == topology.Diverts {
+		switch {
+		case kind == topology.Diverts:
 			f.Family = f.diverts
+		case kind.Static():
+			f.Family = topology.NewStatic()
 		}
 		close(f.known)
-		if kind == topology.Bindings {
+		if kind != topology.Diverts {
 			close(f.prepared)
 			return
 		}
@@ -90,8 +94,8 @@ func (f *family) now() topology.Family {
 	return f.bindings
 }
 
-// isDiverts is true once the bus is known to be of that kind.
-func (f *family) isDiverts() bool { return isClosed(f.known) && f.kind == topology.Diverts }
+// hasOwnOutcomes: what the bus answers a publisher has to be translated.
+func (f *family) hasOwnOutcomes() bool { return isClosed(f.known) && f.kind != topology.Bindings }
 
 // usable waits until the bus is set up. False: c has ended, or the client closes.
 func (f *family) usable(c *connection) bool {

@@ -36,7 +36,11 @@ type lane struct {
 	head     int // index of the oldest in queue
 	open     bool
 	stopping bool
-	last     error // why it is not open
+	last     error           // why it is not open
+	no       message.Outcome // the answer while it is not open; zero: Busy
+
+	entity string    // what the link is attached to, on a bus of static entities
+	used   time.Time // when it was last wanted; entities.mu guards it
 
 	inflight atomic.Int64
 	// waiting is when the transfer whose outcome is next in line was written (unix nanoseconds), zero when none is awaited.
@@ -55,6 +59,8 @@ func (l *lane) publish(p publication) {
 	switch {
 	case l.stopping:
 		no = busy(condClosed, "the bus client is closing")
+	case !l.open && l.no.Kind != 0:
+		no = l.no
 	case !l.open:
 		no = busy(condNotConnected, "no link to the bus")
 	case len(l.queue)-l.head >= l.options.Queue:
@@ -126,7 +132,7 @@ func (l *lane) stop() {
 
 func (l *lane) setOpen() {
 	l.mu.Lock()
-	l.open, l.last = !l.stopping, nil
+	l.open, l.last, l.no = !l.stopping, nil, message.Outcome{}
 	l.mu.Unlock()
 }
 
@@ -202,7 +208,7 @@ func (l *lane) link(ctx context.Context, c *connection, stopping <-chan struct{}
 	if err == nil {
 		l.maxMessageSize.Store(sender.MaxMessageSize())
 		l.setOpen()
-		err = l.pump(ctx, sender, func() <-chan struct{} { return c.net.windows.closed(sender.LinkName()) }, stopping)
+		err = l.pump(ctx, sender, c.net.closed(sender), stopping, newBudget(l.options.rotate))
 	}
 	return err
 }

@@ -102,6 +102,20 @@ const (
 	copiesRemembered = 64
 	// maxManagementRequest is the largest request, in bytes: it must fit one frame, or RabbitMQ's session crashes.
 	maxManagementRequest = 32 << 10
+	// maxTargets bounds Options.Targets, maxEntities the entities that one connection has sender links to: below maxLinks, with room for the pair of
+	// links to $cbs and for links that are being given up. A further entity takes the place of the one that was idle longest.
+	maxTargets  = 64
+	maxEntities = 160
+	// refusedPause is how long messages to an entity that cannot be attached to (it is not there, say) are refused before it is tried again. It is
+	// about as long as making the entity takes.
+	refusedPause = 10 * time.Second
+	// tokenLife is how long a token holds that we make from a shared access key. Azure's own clients take about as long; a token that is caught
+	// is of use that much longer.
+	tokenLife = time.Hour
+	// tokenSkew is by how much the bus's clock may be ahead: a token that ends so soon is renewed before it is relied on.
+	tokenSkew = 5 * time.Second
+	// tokenFileSize bounds the file with a token, in bytes.
+	tokenFileSize = 64 << 10
 	// maxJSONRequest is Artemis' largest request, in bytes: from 100 KiB on it keeps a message in a file. Twice MQTT's longest filter fits.
 	maxJSONRequest = 100<<10 - 1
 )

@@ -45,16 +45,27 @@ type Options struct {
 	Exchange string
 	// Kind says what kind of bus it is; one that is known to be of another is not used. Empty: what the bus calls itself decides.
 	Kind topology.Kind
+	// Targets are entities that messages go to, on a bus of static entities: their links are kept up, and Ready tells of them. Links to others are opened
+	// when there is something to send.
+	Targets []string
+	// Login says how such a bus is told who we are; the default is a token made from user and password of the URL.
+	Login Login
 	// Root begins the addresses of topics on a bus of the diverts family (default "mqtt").
 	Root string
 
-	rotate uint64 // sessionRotation; smaller in tests
+	// tokenLife is how long a token that we make holds; shorter in tests.
+	tokenLife time.Duration
+	rotate    uint64 // sessionRotation; smaller in tests
 }
 
 func (o *Options) setDefaults() {
 	o.rotate = orDefault(o.rotate, sessionRotation)
+	o.tokenLife = orDefault(o.tokenLife, tokenLife)
 	o.Connections = orDefault(o.Connections, defaultConnections)
 	o.Lanes = orDefault(o.Lanes, defaultLanes)
+	if o.Kind.Static() && o.ReceiveConnections == 0 {
+		o.ReceiveConnections = 1 // one that nobody uses would be ended again and again
+	}
 	o.ReceiveConnections = orDefault(o.ReceiveConnections, defaultReceiveConnections)
 	o.Window = orDefault(o.Window, defaultWindow)
 	o.Queue = orDefault(o.Queue, defaultQueue)
@@ -94,6 +105,9 @@ func (o *Options) check() error {
 	if o.SendTimeout < 0 || o.IdleTimeout < minIdleTimeout {
 		return fmt.Errorf("amqp/client: SendTimeout %v must be positive and IdleTimeout %v at least %v", o.SendTimeout, o.IdleTimeout, minIdleTimeout)
 	}
+	if len(o.Targets) > maxTargets {
+		return fmt.Errorf("amqp/client: %d Targets; at most %d are possible", len(o.Targets), maxTargets)
+	}
 	return nil
 }
 
@@ -104,6 +118,8 @@ type endpoint struct {
 	hostname string // of the open performative
 	tls      bool
 	sasl     goamqp.SASLType
+	user     string // with its password: the name of a shared access rule and its key, on a bus of static entities
+	password string
 }
 
 // parseEndpoints reads the URLs. Its errors never show a URL, since that may hold a password.
@@ -148,8 +164,9 @@ func parseEndpoint(raw string) (endpoint, error) {
 		e.hostname = "vhost:" + vhost // how RabbitMQ wants a virtual host named
 	}
 	if u.User != nil {
-		password, _ := u.User.Password()
-		e.sasl = goamqp.SASLTypePlain(u.User.Username(), password)
+		e.user = u.User.Username()
+		e.password, _ = u.User.Password()
+		e.sasl = goamqp.SASLTypePlain(e.user, e.password)
 	}
 	return e, nil
 }

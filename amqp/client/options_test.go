@@ -17,8 +17,8 @@ func TestParseEndpoint(t *testing.T) {
 	for raw, want := range map[string]endpoint{
 		"amqp://h":                    {address: "h:5672", host: "h", hostname: "h"},
 		"amqps://h":                   {address: "h:5671", host: "h", hostname: "h", tls: true},
-		"amqp://u:p@h:1/":             {address: "h:1", host: "h", hostname: "h"},
-		"amqp://u:p%40@h/tenant%2Fa":  {address: "h:5672", host: "h", hostname: "vhost:tenant/a"},
+		"amqp://u:p@h:1/":             {address: "h:1", host: "h", hostname: "h", user: "u", password: "p"},
+		"amqp://u:p%40@h/tenant%2Fa":  {address: "h:5672", host: "h", hostname: "vhost:tenant/a", user: "u", password: "p@"},
 		"amqp://[::1]:5672/plant":     {address: "[::1]:5672", host: "::1", hostname: "vhost:plant"},
 		" amqp://space.around:5672/ ": {address: "space.around:5672", host: "space.around", hostname: "space.around"},
 	} {

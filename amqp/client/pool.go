@@ -37,6 +37,8 @@ type slot struct {
 	settler *settler
 	ready   chan struct{} // closed when session or err is set
 	session *goamqp.Session
+	tokens  *tokens            // nil where none are needed
+	idle    context.CancelFunc // ends the renewal of tokens
 	err     error
 
 	// guarded by pool.mu
@@ -198,8 +200,17 @@ func (pc *poolConn) leastLoaded() (best *slot) {
 // open begins the session of a slot that has its first link.
 func (p *pool) open(s *slot) {
 	s.session, s.err = s.conn.newSession()
-	if s.err != nil {
+	switch {
+	case s.err != nil:
 		p.retire(s)
+	case p.client.options.Kind.Static():
+		s.tokens = newTokens(s.conn, s.session, p.client.options.Logger)
+		ctx, cancel := context.WithCancel(p.client.hard)
+		s.idle = cancel
+		p.client.running.Go(func() {
+			defer cancel()
+			s.tokens.run(ctx)
+		})
 	}
 	close(s.ready)
 }
@@ -219,6 +230,9 @@ func (p *pool) release(s *slot) {
 	p.mu.Unlock()
 	if last {
 		// The place among the connection's sessions is free only when the bus has ended the old one.
+		if s.idle != nil {
+			s.idle()
+		}
 		if s.session != nil {
 			s.conn.endSession(s.session)
 		}

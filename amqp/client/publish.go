@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	goamqp "github.com/Azure/go-amqp"
@@ -11,15 +12,15 @@ import (
 	"sluice/amqp/message"
 )
 
-// pump sends what is queued over one link until that is lost (an error), used up (errRotated) or the lane stops (nil). When it returns, all
+// pump sends what is queued over one link until that is lost (an error), its budget used up (errRotated) or the lane stops (nil). When it returns, all
 // that it has taken from the queue has had its outcome.
-func (l *lane) pump(ctx context.Context, sender *goamqp.Sender, closed func() <-chan struct{}, stopping <-chan struct{}) error {
+func (l *lane) pump(ctx context.Context, sender *goamqp.Sender, closed func() <-chan struct{}, stopping <-chan struct{}, budget *budget) error {
 	// sending ends when the lane stops, also while it waits for credit; waiting for outcomes then goes on until ctx ends.
 	sending, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(ctx, cancel)()
 
-	p := &pumping{lane: l, sender: sender, closed: closed, sending: sending, dead: make(chan struct{}),
+	p := &pumping{lane: l, sender: sender, closed: closed, sending: sending, budget: budget, dead: make(chan struct{}),
 		receipts: make(chan receipt, l.options.Window), waited: make(chan struct{})}
 	ran := make(chan struct{})
 	go p.interrupt(cancel, stopping, ran)
@@ -66,6 +67,7 @@ type pumping struct {
 	sender   *goamqp.Sender
 	closed   func() <-chan struct{} // see windows.closed
 	sending  context.Context
+	budget   *budget
 	receipts chan receipt  // written, in order; its capacity is the window
 	dead     chan struct{} // closed when an outcome could not be had any more
 	lost     error         // why; set before dead is closed
@@ -81,8 +83,8 @@ type receipt struct {
 func (p *pumping) run() error {
 	probe := time.NewTicker(idleProbe)
 	defer probe.Stop()
-	for sent := uint64(0); ; sent++ {
-		if sent >= p.lane.options.rotate {
+	for {
+		if p.budget.spent() {
 			return errRotated
 		}
 		if goOn, err := p.taken(probe.C); !goOn {
@@ -95,6 +97,7 @@ func (p *pumping) run() error {
 		if err := p.send(next); err != nil {
 			return err
 		}
+		p.budget.spend()
 	}
 }
 
@@ -137,6 +140,9 @@ func (p *pumping) next(probe <-chan time.Time) (publication, error) {
 		case <-probe:
 			if err := p.linkError(); err != nil {
 				return publication{}, err
+			}
+			if p.budget.spent() {
+				return publication{}, errRotated
 			}
 		}
 	}
@@ -238,13 +244,13 @@ func await(ctx context.Context, r *goamqp.SendReceipt) (state goamqp.DeliverySta
 
 // watch closes the connection when a lane's oldest transfer was written longer than SendTimeout ago and is not answered. Transfers that
 // wait for credit are not written and are not counted: a bus that grants none, as in a memory alarm, is waited for.
-func watch(ctx context.Context, c *connection, lanes []*lane, timeout time.Duration) {
+func watch(ctx context.Context, c *connection, lanes func() []*lane, timeout time.Duration) {
 	tick := time.NewTicker(max(timeout/8, time.Millisecond))
 	defer tick.Stop()
 	for {
 		select {
 		case now := <-tick.C:
-			for _, l := range lanes {
+			for _, l := range lanes() {
 				if since := l.waiting.Load(); since != 0 && now.UnixNano()-since > int64(timeout) {
 					c.kill(fmt.Errorf("lane %s: a transfer was not answered within %v", l.name, timeout))
 					return
@@ -257,3 +263,20 @@ func watch(ctx context.Context, c *connection, lanes []*lane, timeout time.Durat
 		}
 	}
 }
+
+// budget is how many more deliveries a session takes before it is replaced, see sessionRotation.
+type budget struct {
+	used  atomic.Uint64
+	limit uint64
+	gone  chan struct{} // closed when it is used up
+}
+
+func newBudget(limit uint64) *budget { return &budget{limit: limit, gone: make(chan struct{})} }
+
+func (b *budget) spend() {
+	if b.used.Add(1) == b.limit {
+		close(b.gone)
+	}
+}
+
+func (b *budget) spent() bool { return b.used.Load() >= b.limit }

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"maps"
 	"sync"
+
+	goamqp "github.com/Azure/go-amqp"
 )
 
 // windows notes where the bus takes nothing at the moment: sessions with an incoming window of zero, as in RabbitMQ's memory or disk alarm, and
@@ -46,6 +48,11 @@ func (w *windows) closed(link string) <-chan struct{} {
 		w.open = make(chan struct{})
 	}
 	return w.open
+}
+
+// closed is windows.closed for a sender's link.
+func (c *netConn) closed(s *goamqp.Sender) func() <-chan struct{} {
+	return func() <-chan struct{} { return c.windows.closed(s.LinkName()) }
 }
 
 // attach notes which numbers the bus uses for a link.

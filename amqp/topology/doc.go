@@ -4,7 +4,7 @@
 //
 //	bindings.go  queues and bindings over the /management node: RabbitMQ 4, and the embedded bus that speaks the same
 //	diverts.go   a queue with an address of its own and a divert for each pattern, over Artemis' management address
-//	static.go    (to come) entities made outside AMQP: Service Bus, Event Hubs
+//	static.go    entities made outside AMQP: Service Bus, Event Hubs
 //
 // What a bus does to a message on its way into an inbox, and what its outcomes mean, belongs to its family too (Family.Arrived, Family.Outcome).
 //

@@ -14,7 +14,13 @@ type Kind string
 const (
 	Bindings Kind = "bindings" // RabbitMQ 4, and the embedded bus
 	Diverts  Kind = "diverts"  // ActiveMQ Artemis
+	// ServiceBus and EventHubs are Azure's. They do not say in their open performative what they are, so that it has to be told.
+	ServiceBus Kind = "servicebus"
+	EventHubs  Kind = "eventhubs"
 )
+
+// Static tells whether what there is on such a bus is made outside AMQP: no inboxes, no anonymous terminus, tokens for each entity.
+func (k Kind) Static() bool { return k == ServiceBus || k == EventHubs }
 
 // KindOf is the kind of a bus that calls itself product in its open performative. What is not known is taken for RabbitMQ's like.
 func KindOf(product string) (kind Kind, known bool) {
