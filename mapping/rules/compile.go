@@ -249,10 +249,12 @@ func (c *compiler) outcomes(r *rule) {
 	}
 	switch c.in.OnError {
 	case "", "close":
-	case "report", "quarantine":
-		c.fault("on_error", c.in.OnError, "does not work yet in this version", "write close, or leave it out")
+	case "quarantine":
+		r.match.OnError = Quarantine
+	case "report":
+		c.fault("on_error", c.in.OnError, "does not work yet in this version", "write close or quarantine, or leave it out")
 	default:
-		c.fault("on_error", c.in.OnError, "is none of close, report, quarantine", "write close, or leave it out")
+		c.fault("on_error", c.in.OnError, "is none of close, report, quarantine", "write one of them, or leave it out")
 	}
 }
 

@@ -34,8 +34,18 @@ type Rule struct {
 	Properties      map[string]string // application properties
 
 	RequireRoute bool   // that nobody subscribed is a failure
-	OnError      string // what a refused message of an MQTT 3.1.1 device does: "close" or empty, which is the same
+	OnError      string // what happens when a message is refused for good: the name of an OnError; empty is close
 }
+
+// OnError is what happens when the bus refuses a device's message of QoS 1 or 2 for good.
+type OnError uint8
+
+// The policies. MQTT 3.1.1 has no negative acknowledgement, so Close and Report are about its devices; one of MQTT 5 is told by its PUBACK or PUBREC.
+const (
+	Close      OnError = iota // the connection is closed
+	Report                    // the device's error topic tells it, then it is acknowledged
+	Quarantine                // of either version: the message is stored in the quarantine, then acknowledged
+)
 
 // Direction says which way a rule works.
 type Direction string

@@ -35,6 +35,7 @@ type Match struct {
 	Number  int // from 1
 	Name    string
 	Outcome mapping.OutcomeRule
+	OnError OnError
 }
 
 // rule is a compiled rule with a way up.
@@ -93,6 +94,19 @@ func among(names []name, s string) bool {
 		}
 	}
 	return false
+}
+
+// Quarantines gives the first rule whose policy is Quarantine; ok is false when there is none.
+func (t *Table) Quarantines() (match Match, ok bool) {
+	if t == nil {
+		return Match{}, false
+	}
+	for _, r := range t.rules {
+		if r.match.OnError == Quarantine {
+			return r.match, true
+		}
+	}
+	return Match{}, false
 }
 
 // Len is the number of rules, those of the way down included.
