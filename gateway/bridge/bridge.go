@@ -19,6 +19,9 @@ type Bridge struct {
 	uplink uplink
 	lanes  lanes
 	shared shared
+	// held are the unsettled messages of the session lane, by tag: no more than it has credit for.
+	held     map[uint64]heldDelivery
+	refusals refusals
 
 	finished bool // Finish was given: nothing may come after it
 
@@ -49,6 +52,8 @@ func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
 		out = b.deliveryArrived(now, ev, out)
 	case RetainedStored:
 		out = b.retainedStored(ev, out)
+	case Refused:
+		out = b.refused(out)
 	case HandedOver:
 		out = b.handedOver(ev, out)
 	case FanoutArrived:
@@ -67,8 +72,11 @@ func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
 		b.uplink.forget()
 		b.tell(ev)
 	case session.LaneDetached:
+		delete(b.refusals.withheld, ev.Lane)
 		if ev.Lane != "" {
 			b.shared.detached(ev.Lane)
+		} else {
+			clear(b.held)
 		}
 		b.tell(ev)
 	case session.Event:
@@ -105,7 +113,9 @@ func (b *Bridge) translate(now time.Time, e session.Effect, out []Effect) []Effe
 	case session.Publish:
 		return b.publish(now, e, out)
 	case session.Settle:
-		return b.settle(e, out)
+		return b.settle(now, e, out)
+	case session.GrantCredit:
+		return b.grant(e, out)
 	case session.HandOver:
 		return b.handOver(e, out)
 	case session.Subscribe:
@@ -129,6 +139,7 @@ func (b *Bridge) translate(now time.Time, e session.Effect, out []Effect) []Effe
 func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 	b.from = ev.Provenance
 	b.self = ev.Publisher
+	b.refusals.begin(ev.MessageIDPrefix)
 	b.tell(session.SessionOpened{Present: ev.Present, State: ev.State, MessageIDPrefix: ev.MessageIDPrefix})
 	out = b.drain(now, out)
 	if b.finished {

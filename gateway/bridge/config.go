@@ -15,6 +15,8 @@ type Config struct {
 	Dialect mapping.Dialect
 	// Rules are the mapping rules; nil: there are none.
 	Rules *rules.Table
+	// Quarantine is the address of the quarantine; empty: there is none.
+	Quarantine string
 	// Grace is how long a transient failure of the bus is kept from the device (requirements: 30 s). After it the connection is closed
 	// with 0x89.
 	Grace time.Duration

@@ -6,6 +6,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
@@ -14,7 +15,7 @@ import (
 // would come back for ever.
 func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect) []Effect {
 	if ev.Malformed != nil {
-		return b.undeliverable(ev, "amqp:decode-error", ev.Malformed.Error(), out)
+		return b.undeliverable(now, ev, "amqp:decode-error", ev.Malformed.Error(), out)
 	}
 	m, _, err := mapping.Downlink(ev.Message, mapping.DownlinkOptions{Dialect: b.cfg.Dialect, Now: now, Rules: b.cfg.Rules.Resolver()})
 	if err != nil {
@@ -23,12 +24,12 @@ func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect
 		if errors.As(err, &u) {
 			condition, reason = u.Condition, u.Reason
 		}
-		return b.undeliverable(ev, condition, reason, out)
+		return b.undeliverable(now, ev, condition, reason, out)
 	}
 	if ev.Lane == "" {
 		return b.sessionArrived(now, ev, &m, out)
 	}
-	number := b.shared.add(sharedDelivery{lane: ev.Lane, tag: ev.Tag, message: ev.Message, topic: m.Publish.Topic, identity: m.Identity})
+	number := b.shared.add(sharedDelivery{lane: ev.Lane, tag: ev.Tag, message: ev.Message, topic: m.Publish.Topic, qos: m.Publish.QoS, identity: m.Identity})
 	// A lane of its own, and an identity of its own: the session may have the same message by another subscription.
 	m.Identity = mapping.DirectedIdentity(m.Identity, ev.Lane)
 	// Only a gateway's word in an inbox counts for that; here it would be somebody else's.
@@ -39,6 +40,10 @@ func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect
 
 func (b *Bridge) sessionArrived(now time.Time, ev DeliveryArrived, m *mapping.DownlinkMessage, out []Effect) []Effect {
 	msg := b.inbound(m, ev.Redelivered)
+	if b.held == nil {
+		b.held = map[uint64]heldDelivery{}
+	}
+	b.held[ev.Tag] = heldDelivery{ev.Message, m.Publish.Topic, m.Publish.QoS}
 	if m.For == "" {
 		out = b.unbindStale(m.Publish.Topic, out)
 		msg.Seen = b.lanes.moves.sessionCopy(now, &msg)
@@ -47,11 +52,19 @@ func (b *Bridge) sessionArrived(now time.Time, ev DeliveryArrived, m *mapping.Do
 	return out
 }
 
-func (b *Bridge) undeliverable(ev DeliveryArrived, condition, why string, out []Effect) []Effect {
+// heldDelivery is what may have to be said about a message once it is refused.
+type heldDelivery struct {
+	message *message.Message
+	topic   string
+	qos     packet.QoS
+}
+
+func (b *Bridge) undeliverable(now time.Time, ev DeliveryArrived, condition, why string, out []Effect) []Effect {
 	b.tell(session.MessageUnusable{Lane: ev.Lane})
-	return append(out,
-		Report{Kind: DeliveryUndeliverable, Detail: why},
-		SettleDelivery{Lane: ev.Lane, Tag: ev.Tag, Outcome: message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: condition, Description: why}}})
+	return b.refuse(now, rejection{
+		lane: ev.Lane, tag: ev.Tag, message: ev.Message, failure: failure.Undeliverable, text: why,
+		outcome: message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: condition, Description: why}},
+	}, out)
 }
 
 func (b *Bridge) inbound(m *mapping.DownlinkMessage, redelivered bool) session.Message {
@@ -70,26 +83,33 @@ func (b *Bridge) inbound(m *mapping.DownlinkMessage, redelivered bool) session.M
 
 // settle turns the machine's settlement into an outcome. A rejection carries what the device said in the error's info
 // (requirements 6).
-func (b *Bridge) settle(e session.Settle, out []Effect) []Effect {
-	o := message.Outcome{Kind: message.Accepted}
-	switch e.Outcome {
-	case session.SettleReleased:
-		o.Kind = message.Released
-	case session.SettleRejected:
-		o.Kind = message.Rejected
-		o.Error = rejection(e)
-		out = append(out, Report{Kind: DeliveryRefused, Reason: e.Reason, Detail: e.Text})
-	}
+func (b *Bridge) settle(now time.Time, e session.Settle, out []Effect) []Effect {
+	r := rejection{tag: e.Delivery}
 	if e.Delivery&sharedBit == 0 {
-		return append(out, SettleDelivery{Tag: e.Delivery, Outcome: o})
+		h := b.held[e.Delivery]
+		delete(b.held, e.Delivery)
+		r.message, r.topic, r.qos = h.message, h.topic, h.qos
+	} else {
+		d, ok := b.shared.take(e.Delivery)
+		if !ok {
+			return out // its lane is gone
+		}
+		r.lane, r.tag, r.message, r.topic, r.qos = d.lane, d.tag, d.message, d.topic, d.qos
 	}
-	if d, ok := b.shared.take(e.Delivery); ok {
-		out = append(out, SettleDelivery{Lane: d.lane, Tag: d.tag, Outcome: o})
+	switch e.Outcome {
+	case session.SettleRejected:
+		r.failure, r.reason, r.text, r.user, r.id = causes[e.Why], e.Reason, e.Text, e.User, e.PacketID
+		r.outcome = message.Outcome{Kind: message.Rejected, Error: rejectionError(e)}
+		return b.refuse(now, r, out)
+	case session.SettleReleased:
+		r.outcome.Kind = message.Released
+	default:
+		r.outcome.Kind = message.Accepted
 	}
-	return out
+	return append(out, SettleDelivery{Lane: r.lane, Tag: r.tag, Outcome: r.outcome})
 }
 
-func rejection(e session.Settle) *message.Error {
+func rejectionError(e session.Settle) *message.Error {
 	info := map[string]any{"mqtt-reason-code": uint8(e.Reason)}
 	if e.Text != "" {
 		info["mqtt-reason-string"] = e.Text

@@ -44,6 +44,8 @@ type (
 		Redelivered bool
 		Malformed   error // Message is nil
 	}
+	// Refused answers Refuse: it is carried out.
+	Refused struct{}
 	// HandedOver answers HandOver. OK: the message is in the inbox of its taker, or its taker is gone for ever. Elsewhere: that is another session.
 	HandedOver struct {
 		Delivery  uint64
@@ -110,6 +112,14 @@ type (
 		Lane    string
 		Tag     uint64
 		Outcome message.Outcome
+	}
+	// Refuse: a message is rejected for good. Store Copy in the quarantine and send Feedback to who sent the message, either of which may be nil; then
+	// report and settle. It is to be carried out although the connection ends, as long as the delivery can be settled, and answered by Refused.
+	Refuse struct {
+		Refusal        *mapping.Refusal
+		Copy, Feedback *message.Message
+		Report         Report
+		Settle         SettleDelivery
 	}
 	// HandOver: find out who has begun with this message of a group, this session unless another has, put a copy into that session's inbox, and
 	// answer with HandedOver.

@@ -8,4 +8,8 @@ const (
 	// session lane brings its copies as fast as the device acknowledges. What is forgotten too early comes twice, never is anything lost.
 	sightingsMax = 1024
 	sightingsFor = time.Minute
+	// refusalsMax bounds the messages that are being rejected, beyond those that a window lets in at once.
+	refusalsMax = 16
+	// idBytes is the length of a refusal's id: 48 bits, so that ten thousand in a quarantine have one in common once in a million.
+	idBytes = 6
 )

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"sluice/amqp/message"
+	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
 
@@ -18,6 +19,7 @@ type sharedDelivery struct {
 	// For HandOver: the message as it came, its topic and its identity.
 	message         *message.Message
 	topic, identity string
+	qos             packet.QoS
 }
 
 // sharedBit keeps the numbers of shared lanes apart from the tags of the session lane.

@@ -73,6 +73,9 @@ var (
 		"sluice:expired", "A message for this device expired before it could be delivered.")
 	DeliveryUnmatched = row("delivery-unmatched", Delivery, nil, TopicOnly,
 		"sluice:no-subscription", "A message came for this device that none of its subscriptions matches.")
+	// Poison stop: sessions.poison_after.
+	DeliveryPoisonous = row("delivery-poisonous", Delivery, nil, TopicOnly,
+		"sluice:poisonous", "A message was given up: the device never acknowledged it, on any of many connections.")
 	// The device's own word: its negative PUBACK or PUBREC is what it sees of it.
 	DeliveryRefused = row("delivery-refused", Delivery, nil, Never,
 		"sluice:refused-by-device", "The device refused a message.")

@@ -70,6 +70,8 @@ type (
 		Reason   packet.ReasonCode     // SettleRejected: the device's reason, or ours
 		Text     string                // SettleRejected: the device's Reason String, or why we refuse
 		User     []packet.UserProperty // SettleRejected: the device's User Properties
+		Why      RejectionCause        // SettleRejected
+		PacketID packet.ID             // SettleRejected by the device: of its PUBACK or PUBREC
 	}
 	// HandOver: move a QoS 2 message of a shared lane into the inbox of the member that gets it, for good [MQTT-4.8.2-4, MQTT-4.8.2-5]. The shell
 	// settles the delivery. Answered by HandedOver.
@@ -119,6 +121,19 @@ func (PauseReading) effect()    {}
 func (ResumeReading) effect()   {}
 func (CloseConnection) effect() {}
 func (Finish) effect()          {}
+
+// RejectionCause says why a delivery is rejected.
+type RejectionCause uint8
+
+// The causes.
+const (
+	ByDevice   RejectionCause = iota + 1 // the device answered with a failure
+	TooLarge                             // for the device's Maximum Packet Size
+	NoPacket                             // it cannot be written as an MQTT packet
+	Expired                              // its Message Expiry is over
+	Unmatched                            // no subscription matches
+	Poisonous                            // the device never acknowledged it, on any of many connections (Config.PoisonAfter)
+)
 
 // SettleOutcome is the outcome of a delivery to the device.
 type SettleOutcome uint8

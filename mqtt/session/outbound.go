@@ -120,7 +120,7 @@ func (m *Machine) deliver(l *lane, ev MessageArrived) {
 		m.settleUnasked(l, ev, accepted)
 		return
 	case !r.matched:
-		m.settleUnasked(l, ev, rejected(packet.ImplementationSpecificError, "no subscription of the device matches the topic"))
+		m.settleUnasked(l, ev, rejected(Unmatched, packet.ImplementationSpecificError, "no subscription of the device matches the topic"))
 		return
 	case m.expired(msg.Expires):
 		m.settle(l, ev.Delivery, msg.Identity, rejectedExpired)

@@ -52,7 +52,7 @@ func propertiesOf(p packet.Packet) *packet.Properties {
 func (m *Machine) writable(p *packet.Publish) (verdict, bool) {
 	n, err := packet.Size(p, m.conn.version)
 	if err != nil {
-		return rejected(packet.ImplementationSpecificError, err.Error()), false
+		return rejected(NoPacket, packet.ImplementationSpecificError, err.Error()), false
 	}
 	if m.conn.maxPacket > 0 && uint64(n) > uint64(m.conn.maxPacket) {
 		return rejectedTooLarge, false

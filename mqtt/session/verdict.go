@@ -12,22 +12,24 @@ type verdict struct {
 	reason  packet.ReasonCode
 	text    string
 	user    []packet.UserProperty
+	why     RejectionCause
+	id      packet.ID // of the device's answer
 }
 
 var (
 	accepted        = verdict{outcome: SettleAccepted}
-	rejectedExpired = rejected(packet.ImplementationSpecificError, "message expired")
+	rejectedExpired = rejected(Expired, packet.ImplementationSpecificError, "message expired")
 	// MQTT would have it discarded as if it had been sent [MQTT-3.1.2-25]. To the bus that would be a lie.
-	rejectedTooLarge = rejected(packet.PacketTooLarge, "the message is larger than the device's Maximum Packet Size")
+	rejectedTooLarge = rejected(TooLarge, packet.PacketTooLarge, "the message is larger than the device's Maximum Packet Size")
 )
 
-func rejected(reason packet.ReasonCode, text string) verdict {
-	return verdict{outcome: SettleRejected, reason: reason, text: text}
+func rejected(why RejectionCause, reason packet.ReasonCode, text string) verdict {
+	return verdict{outcome: SettleRejected, why: why, reason: reason, text: text}
 }
 
 // refusedBy is the verdict of a device that answered with a failure.
 func refusedBy(p *packet.Ack) verdict {
-	v := verdict{outcome: SettleRejected, reason: p.Reason, user: p.Properties.User}
+	v := verdict{outcome: SettleRejected, why: ByDevice, id: p.ID, reason: p.Reason, user: p.Properties.User}
 	if p.Properties.Has(packet.PropReasonString) {
 		v.text = p.Properties.ReasonString
 	}
@@ -37,7 +39,7 @@ func refusedBy(p *packet.Ack) verdict {
 // settle answers a delivery, and remembers that: with its lane the answer can get lost. A message of a group may then go to another member, so
 // there nothing is remembered.
 func (m *Machine) settle(l *lane, delivery uint64, identity string, v verdict) {
-	m.emit(Settle{Delivery: delivery, Outcome: v.outcome, Reason: v.reason, Text: v.text, User: v.user})
+	m.emit(Settle{Delivery: delivery, Outcome: v.outcome, Reason: v.reason, Text: v.text, User: v.user, Why: v.why, PacketID: v.id})
 	if !l.shared() {
 		m.down.answered.add(m.answeredMax(), answered{identity: identity, gen: l.gen, verdict: v})
 	}

@@ -1,0 +1,139 @@
+package bridge
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+	"time"
+
+	"sluice/amqp/message"
+	"sluice/mapping"
+	"sluice/mapping/failure"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+)
+
+// refusals are the messages from the bus that are being rejected: first the quarantine gets a copy and the sender is told, then the bus. A message whose
+// connection ends in between comes again.
+type refusals struct {
+	prefix   string // of the ids
+	traces   failure.Traces
+	last     uint64
+	underWay int
+	// withheld is the credit of lanes that waits until fewer are under way: with the quarantine out of reach a device that refuses everything would
+	// otherwise make us take everything from the bus.
+	withheld map[string]uint32
+}
+
+// begin takes the prefix that no other connection has.
+func (r *refusals) begin(prefix string) {
+	r.prefix = prefix
+	sum := sha256.Sum256([]byte("refusals of " + prefix))
+	r.traces = failure.NewTraces([16]byte(sum[:16]))
+}
+
+// id names a refusal, short enough for a person to type.
+func (r *refusals) id() string {
+	r.last++
+	sum := sha256.Sum256([]byte(r.prefix + "\x00" + strconv.FormatUint(r.last, 36)))
+	return hex.EncodeToString(sum[:idBytes])
+}
+
+// causes are the rows of the catalogue for what the machine rejects.
+var causes = map[session.RejectionCause]*failure.Failure{
+	session.ByDevice:  failure.DeliveryRefused,
+	session.TooLarge:  failure.DeliveryTooLarge,
+	session.NoPacket:  failure.Undeliverable,
+	session.Expired:   failure.DeliveryExpired,
+	session.Unmatched: failure.DeliveryUnmatched,
+	session.Poisonous: failure.DeliveryPoisonous,
+}
+
+// keeps reports whether a message that failed so is kept in the quarantine. What its sender wanted to end by a certain time has ended, and what the device
+// has unsubscribed from is not for it.
+func keeps(f *failure.Failure) bool {
+	return f != failure.DeliveryExpired && f != failure.DeliveryUnmatched
+}
+
+// rejection is a delivery that is to be rejected.
+type rejection struct {
+	lane    string
+	tag     uint64
+	message *message.Message // nil: it cannot be read
+	failure *failure.Failure
+	reason  packet.ReasonCode
+	text    string // the device's words, or why
+	user    []packet.UserProperty
+	topic   string
+	qos     packet.QoS
+	id      packet.ID
+	outcome message.Outcome
+}
+
+// refuse has a message rejected, once the quarantine has its copy and its sender is told.
+func (b *Bridge) refuse(now time.Time, r rejection, out []Effect) []Effect {
+	kind := DeliveryRefused
+	if r.failure == failure.Undeliverable {
+		kind = DeliveryUndeliverable
+	}
+	report := Report{Kind: kind, Topic: r.topic, QoS: r.qos, Reason: r.reason, Detail: r.text}
+	settle := SettleDelivery{Lane: r.lane, Tag: r.tag, Outcome: r.outcome}
+	if r.message == nil {
+		return append(out, report, settle)
+	}
+	refusal := &mapping.Refusal{
+		ID: b.refusals.id(), Device: b.self, User: r.user,
+		Occurrence: failure.Occurrence{
+			Failure: r.failure, Trace: b.refusals.traces.Of(traceparent(r.message)), At: now, Text: r.text, Reason: r.reason,
+			Topic: r.topic, QoS: r.qos, PacketID: r.id, MessageID: mapping.MessageID(r.message),
+		},
+	}
+	e := Refuse{Refusal: refusal, Settle: settle, Report: report}
+	if b.cfg.Quarantine != "" && keeps(r.failure) {
+		e.Copy = mapping.Quarantine(r.message, b.cfg.Quarantine, refusal)
+	}
+	e.Feedback = mapping.Feedback(r.message, refusal, e.Copy != nil)
+	if e.Copy == nil && e.Feedback == nil {
+		return append(out, report, settle)
+	}
+	b.refusals.underWay++
+	return append(out, e)
+}
+
+// traceparent is the trace context of a message of the bus, as failure.Traces wants it.
+func traceparent(m *message.Message) []packet.UserProperty {
+	const name = "traceparent"
+	for _, at := range []map[string]any{m.ApplicationProperties, m.Annotations} {
+		if text, ok := at[name].(string); ok {
+			return []packet.UserProperty{{Key: name, Value: text}}
+		}
+	}
+	return nil
+}
+
+// refused: one is done with; credit that waited for it can be given.
+func (b *Bridge) refused(out []Effect) []Effect {
+	r := &b.refusals
+	r.underWay--
+	if r.underWay >= refusalsMax {
+		return out
+	}
+	for lane, n := range r.withheld {
+		out = append(out, session.GrantCredit{Lane: lane, N: n})
+	}
+	clear(r.withheld)
+	return out
+}
+
+// grant gives credit, or keeps it back while too many messages are being rejected.
+func (b *Bridge) grant(e session.GrantCredit, out []Effect) []Effect {
+	r := &b.refusals
+	if r.underWay < refusalsMax {
+		return append(out, e)
+	}
+	if r.withheld == nil {
+		r.withheld = map[string]uint32{}
+	}
+	r.withheld[e.Lane] += e.N
+	return out
+}

@@ -1,0 +1,174 @@
+package mapping
+
+import (
+	"maps"
+	"strings"
+	"time"
+
+	"sluice/amqp/message"
+	"sluice/mapping/failure"
+	"sluice/mqtt/packet"
+)
+
+// Refusal is a failure of one message: who refused it, or whose message was refused, and in which words.
+type Refusal struct {
+	failure.Occurrence
+	// ID names the refusal, and the copy of the message in the quarantine.
+	ID string
+	// Device is the device that refused the message, or published it.
+	Device Publisher
+	// User are the User Properties of a device's negative acknowledgement.
+	User []packet.UserProperty
+}
+
+// The annotations of a message in the quarantine, in addition to its own.
+const (
+	prefixQuarantine        = "x-opt-sluice-quarantine-"
+	AnnotationQuarantineID  = prefixQuarantine + "id"              // string: names it
+	annotationQuarantinedAt = prefixQuarantine + "time"            // timestamp
+	annotationAddress       = prefixQuarantine + "address"         // string: where the message was to go, or came by
+	annotationTo            = prefixQuarantine + "to"              // string: its property to, where that is something else
+	annotationTTL           = prefixQuarantine + "ttl"             // ulong: its ttl in milliseconds, where it has one
+	annotationVolatile      = prefixQuarantine + "volatile"        // boolean: it was not durable
+	annotationUserID        = prefixQuarantine + "user-id"         // binary: its property user-id, which does not come back
+	annotationName          = prefixQuarantine + "name"            // string: of the failure (docs/errors.md)
+	annotationCode          = prefixQuarantine + "code"            // ubyte: MQTT 5 reason code
+	annotationCondition     = prefixQuarantine + "condition"       // symbol, as a string
+	annotationReason        = prefixQuarantine + "reason"          // string: a sentence, or the device's Reason String
+	annotationDetail        = prefixQuarantine + "detail"          // string: the bus's own words
+	annotationUserOf        = prefixQuarantine + "user-properties" // list of string, as x-opt-mqtt-user-properties: of the device's refusal
+	annotationRule          = prefixQuarantine + "rule"            // string: the mapping rule's name
+	annotationTenantOf      = prefixQuarantine + "tenant"          // string, as the next two: whose device refused it or published it
+	annotationPrincipalOf   = prefixQuarantine + "principal"
+	annotationClientOf      = prefixQuarantine + "client"
+	annotationTopicOf       = prefixQuarantine + "topic"     // string
+	annotationPacketID      = prefixQuarantine + "packet-id" // ushort
+	annotationTraceOf       = prefixQuarantine + "trace"     // string: trace id, 32 hexadecimal digits
+)
+
+// Quarantine is the copy of a message for the quarantine at address to: the message unchanged, with annotations that say why it is there. The properties
+// to and user-id and the header's ttl are kept as annotations: to has to name the quarantine, only the sender itself may send its user-id, and nothing
+// may expire there unseen. What the bus added on
+// the way and what AMQP clients cannot write again stays behind.
+func Quarantine(m *message.Message, to string, r *Refusal) *message.Message {
+	c := rewritable(m, 20)
+	a := c.Annotations
+	address := originalAddress(m)
+	texts := [...]struct{ name, value string }{
+		{AnnotationQuarantineID, r.ID}, {annotationAddress, address}, {annotationName, r.Failure.Name}, {annotationCondition, r.Failure.Condition},
+		{annotationReason, r.Message()}, {annotationDetail, r.Detail}, {annotationRule, r.Rule}, {annotationTenantOf, r.Device.Tenant},
+		{annotationPrincipalOf, r.Device.Principal}, {annotationClientOf, r.Device.ClientID}, {annotationTopicOf, r.Topic}, {annotationTraceOf, r.Trace.String()},
+	}
+	for _, t := range texts {
+		if t.value != "" {
+			a[t.name] = t.value
+		}
+	}
+	if m.Properties.To != "" && m.Properties.To != address {
+		a[annotationTo] = m.Properties.To
+	}
+	a[annotationQuarantinedAt] = r.At.Truncate(time.Millisecond)
+	a[annotationCode] = byte(r.Code())
+	if r.PacketID != 0 {
+		a[annotationPacketID] = uint16(r.PacketID)
+	}
+	if len(r.User) > 0 {
+		a[annotationUserOf] = flat(r.User)
+	}
+	if m.Header.TTL > 0 {
+		a[annotationTTL] = uint64(m.Header.TTL / time.Millisecond)
+	}
+	if !m.Header.Durable {
+		a[annotationVolatile] = true
+	}
+	if len(m.Properties.UserID) > 0 {
+		// A bus takes it only from the user of that name: RabbitMQ ends the session of any other.
+		a[annotationUserID], c.Properties.UserID = m.Properties.UserID, nil
+	}
+	c.Header.TTL, c.Header.Durable = 0, true
+	c.Properties.To = to
+	return c
+}
+
+// Quarantined is what the annotations of a message in the quarantine say.
+type Quarantined struct {
+	ID, Address, Name, Condition, Reason, Detail, Rule string
+	Tenant, Principal, Client, Topic, Trace            string
+	At                                                 time.Time
+	Code                                               packet.ReasonCode
+	PacketID                                           uint16
+	User                                               []packet.UserProperty
+}
+
+// ReadQuarantined reads what Quarantine wrote. ok is false for a message that somebody else has put there.
+func ReadQuarantined(m *message.Message) (q Quarantined, ok bool) {
+	text := func(name string) string {
+		s, _ := plainText(m.Annotations[name])
+		return s
+	}
+	q = Quarantined{
+		ID: text(AnnotationQuarantineID), Address: text(annotationAddress), Name: text(annotationName), Condition: text(annotationCondition),
+		Reason: text(annotationReason), Detail: text(annotationDetail), Rule: text(annotationRule), Tenant: text(annotationTenantOf),
+		Principal: text(annotationPrincipalOf), Client: text(annotationClientOf), Topic: text(annotationTopicOf), Trace: text(annotationTraceOf),
+	}
+	q.At, _ = m.Annotations[annotationQuarantinedAt].(time.Time)
+	code, _ := m.Annotations[annotationCode].(uint8)
+	q.Code = packet.ReasonCode(code)
+	q.PacketID, _ = m.Annotations[annotationPacketID].(uint16)
+	q.User, _ = userList(m.Annotations[annotationUserOf])
+	return q, q.ID != ""
+}
+
+// Release undoes Quarantine: the message as it was, on its way to where it was to go. ok is false for a message that is not from the quarantine.
+func Release(m *message.Message) (out *message.Message, ok bool) {
+	q, ok := ReadQuarantined(m)
+	if !ok || q.Address == "" {
+		return nil, false
+	}
+	c := rewritable(m, 0)
+	c.Properties.To = q.Address
+	if ms, has := m.Annotations[annotationTTL].(uint64); has {
+		c.Header.TTL = min(time.Duration(ms)*time.Millisecond, message.MaxTTL)
+	}
+	if volatile, _ := m.Annotations[annotationVolatile].(bool); volatile {
+		c.Header.Durable = false
+	}
+	return c, true
+}
+
+// rewritable is a message as it can be sent again, without what a quarantine has written. more is how many annotations will be added.
+func rewritable(m *message.Message, more int) *message.Message {
+	c := *m
+	c.Header.FirstAcquirer, c.Header.DeliveryCount = false, 0
+	c.Annotations = make(map[string]any, len(m.Annotations)+more)
+	for name, value := range m.Annotations {
+		if !ofTheBus(name) && !strings.HasPrefix(name, prefixQuarantine) && writable(value, maxNesting) {
+			c.Annotations[name] = value
+		}
+	}
+	c.ApplicationProperties = maps.Clone(m.ApplicationProperties)
+	maps.DeleteFunc(c.ApplicationProperties, func(_ string, value any) bool { return !writable(value, maxNesting) })
+	return &c
+}
+
+// originalAddress is where a message was sent: as the bus says, else as to says.
+func originalAddress(m *message.Message) string {
+	exchange, hasExchange := plainText(m.Annotations[annotationExchange])
+	key, hasKey := plainText(m.Annotations[annotationRoutingKey])
+	switch {
+	case hasExchange && exchange != "":
+		return To(exchange, key)
+	case hasExchange && hasKey: // the default exchange routes to the queue that the key names
+		return QueueAddress(key)
+	}
+	return m.Properties.To
+}
+
+// flat is a list of User Properties as an annotation holds it: key, value, key, value.
+func flat(user []packet.UserProperty) []any {
+	list := make([]any, 0, 2*len(user))
+	for _, u := range user {
+		list = append(list, u.Key, u.Value)
+	}
+	return list
+}
