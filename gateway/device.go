@@ -61,7 +61,8 @@ type device struct {
 	lanes       lanes
 	laneOps     opQueue
 	feeds       opQueue // retained messages for new QoS 0 subscriptions
-	shard       uint32  // one device, one link: its order is kept
+	refusals    sync.WaitGroup
+	shard       uint32 // one device, one link: its order is kept
 
 	nodeFilters filterSet // what the node lane brings this device
 }

@@ -31,6 +31,8 @@ func (d *device) perform(e bridge.Effect) {
 		if l := d.lanes.named(e.Lane); l != nil {
 			l.settle(e.Tag, e.Outcome)
 		}
+	case bridge.Refuse:
+		d.refuse(e)
 	case session.GrantCredit:
 		if l := d.lanes.named(e.Lane); l != nil {
 			l.grant(e.N)

@@ -55,6 +55,7 @@ func (d *device) teardown(e bridge.Finish) {
 func (d *device) leaveLanes() {
 	ctx, cancel := context.WithTimeout(d.gw.ctx, closeWait)
 	defer cancel()
+	d.waitRefusals(ctx)
 	for _, l := range d.lanes.all() {
 		if err := l.close(ctx); err != nil {
 			d.log.Debug("lane not closed in time", zap.String("lane", l.name), zap.Error(err))

@@ -47,6 +47,8 @@ type Options struct {
 	RetainedQueue string
 	// EventsAddress is where events go: the name of a queue, which is made when it is missing, or an address that begins with a slash. Empty: nowhere.
 	EventsAddress string
+	// QuarantineAddress is where messages go that were refused for good, written as EventsAddress. Empty: there is no quarantine.
+	QuarantineAddress string
 }
 
 // Listener is where devices connect.
@@ -69,6 +71,8 @@ type Gateway struct {
 	upkeep    *upkeep
 	retained  *retainedQueue // nil: off
 	events    *eventSender   // nil: off
+	// quarantine is nil when it is off.
+	quarantine *quarantine
 	// unansweredSlots bounds the claims without an answer that are looked after.
 	unansweredSlots chan struct{}
 
@@ -89,6 +93,10 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	if opt.EventsAddress != "" {
 		gw.events = newEventSender(gw)
 	}
+	if opt.QuarantineAddress != "" {
+		gw.quarantine = newQuarantine(gw, opt.QuarantineAddress)
+		gw.opt.Bridge.Quarantine = gw.quarantine.address
+	}
 	gw.nodes = newNodeLane(gw)
 	gw.upkeep = newUpkeep(gw)
 	if err := gw.watch(ctx); err != nil {
@@ -101,6 +109,9 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	}
 	if gw.events != nil {
 		go gw.events.run()
+	}
+	if gw.quarantine != nil {
+		gw.quarantine.start()
 	}
 	if opt.RetainedQueue != "" {
 		gw.retained = newRetainedQueue(gw)

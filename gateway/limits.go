@@ -63,6 +63,8 @@ const (
 	eventsTick    = time.Second
 	// eventsLength bounds the events that nobody has read on the bus; the oldest go first.
 	eventsLength = 10_000
+	// quarantineLength bounds the messages in the quarantine. One more is refused: the device is told, or the sender.
+	quarantineLength = 100_000
 	// eventsShard is the link that events go by, in order.
 	eventsShard = 0
 	// drainTick is how often a paced drain goes on.

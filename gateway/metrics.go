@@ -32,6 +32,8 @@ type metrics struct {
 	events            *prometheus.CounterVec
 	eventsSuppressed  prometheus.Counter
 	eventsLost        prometheus.Counter
+	quarantined       prometheus.Counter
+	quarantineRefused prometheus.Counter
 }
 
 func newMetrics(r *prometheus.Registry) *metrics {
@@ -71,6 +73,8 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		events:            vec("events_total", "Events for the backend, those that were only counted among them, by type.", "type"),
 		eventsSuppressed:  counter("events_suppressed_total", "Events that were not sent one by one, but as a count."),
 		eventsLost:        counter("events_lost_total", "Events that the bus did not take."),
+		quarantined:       counter("quarantined_total", "Messages stored in the quarantine."),
+		quarantineRefused: counter("quarantine_refused_total", "Messages that the quarantine did not take. Anything above zero is to be looked into."),
 		devicePanics:      counter("device_panics_total", "Connections ended by a bug in their state machine. Anything above zero is to be reported."),
 	}
 }

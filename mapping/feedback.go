@@ -31,8 +31,8 @@ type feedback struct {
 // Feedback tells the sender of a message that it was refused, at the address that the message has as reply-to. It is nil for a message that has none, or
 // none on this bus, and for one of a device: a device is told in its own way. The correlation-id is that of the message, else its message-id,
 // as an answer's would be. quarantined says that a copy is in the quarantine under r.ID.
-func Feedback(m *message.Message, r *Refusal, quarantined bool) *message.Message {
-	if _, ok := ParseAddress(m.Properties.ReplyTo); !ok || m.Annotations[AnnotationClient] != nil {
+func (d Dialect) Feedback(m *message.Message, r *Refusal, quarantined bool) *message.Message {
+	if _, ok := d.ParseAddress(m.Properties.ReplyTo); !ok || m.Annotations[AnnotationClient] != nil {
 		return nil
 	}
 	f := feedback{

@@ -50,10 +50,10 @@ const (
 // to and user-id and the header's ttl are kept as annotations: to has to name the quarantine, only the sender itself may send its user-id, and nothing
 // may expire there unseen. What the bus added on
 // the way and what AMQP clients cannot write again stays behind.
-func Quarantine(m *message.Message, to string, r *Refusal) *message.Message {
+func (d Dialect) Quarantine(m *message.Message, to string, r *Refusal) *message.Message {
 	c := rewritable(m, 20)
 	a := c.Annotations
-	address := originalAddress(m)
+	address := d.originalAddress(m)
 	texts := [...]struct{ name, value string }{
 		{AnnotationQuarantineID, r.ID}, {annotationAddress, address}, {annotationName, r.Failure.Name}, {annotationCondition, r.Failure.Condition},
 		{annotationReason, r.Message()}, {annotationDetail, r.Detail}, {annotationRule, r.Rule}, {annotationTenantOf, r.Device.Tenant},
@@ -120,13 +120,14 @@ func ReadQuarantined(m *message.Message) (q Quarantined, ok bool) {
 }
 
 // Release undoes Quarantine: the message as it was, on its way to where it was to go. ok is false for a message that is not from the quarantine.
-func Release(m *message.Message) (out *message.Message, ok bool) {
+func (d Dialect) Release(m *message.Message) (out *message.Message, ok bool) {
 	q, ok := ReadQuarantined(m)
 	if !ok || q.Address == "" {
 		return nil, false
 	}
 	c := rewritable(m, 0)
 	c.Properties.To = q.Address
+	delete(c.ApplicationProperties, d.deduplicates()) // the bus may have had it before, which is why it is here
 	if ms, has := m.Annotations[annotationTTL].(uint64); has {
 		c.Header.TTL = min(time.Duration(ms)*time.Millisecond, message.MaxTTL)
 	}
@@ -152,14 +153,14 @@ func rewritable(m *message.Message, more int) *message.Message {
 }
 
 // originalAddress is where a message was sent: as the bus says, else as to says.
-func originalAddress(m *message.Message) string {
+func (d Dialect) originalAddress(m *message.Message) string {
 	exchange, hasExchange := plainText(m.Annotations[annotationExchange])
 	key, hasKey := plainText(m.Annotations[annotationRoutingKey])
 	switch {
 	case hasExchange && exchange != "":
-		return To(exchange, key)
+		return d.To(exchange, key)
 	case hasExchange && hasKey: // the default exchange routes to the queue that the key names
-		return QueueAddress(key)
+		return d.ToQueue(key)
 	}
 	return m.Properties.To
 }

@@ -114,11 +114,10 @@ type (
 		Outcome message.Outcome
 	}
 	// Refuse: a message is rejected for good. Store Copy in the quarantine and send Feedback to who sent the message, either of which may be nil; then
-	// report and settle. It is to be carried out although the connection ends, as long as the delivery can be settled, and answered by Refused.
+	// settle. It is to be carried out although the connection ends, as long as the delivery can be settled, and answered by Refused.
 	Refuse struct {
 		Refusal        *mapping.Refusal
 		Copy, Feedback *message.Message
-		Report         Report
 		Settle         SettleDelivery
 	}
 	// HandOver: find out who has begun with this message of a group, this session unless another has, put a copy into that session's inbox, and

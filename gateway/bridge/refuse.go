@@ -88,16 +88,16 @@ func (b *Bridge) refuse(now time.Time, r rejection, out []Effect) []Effect {
 			Topic: r.topic, QoS: r.qos, PacketID: r.id, MessageID: mapping.MessageID(r.message),
 		},
 	}
-	e := Refuse{Refusal: refusal, Settle: settle, Report: report}
+	e := Refuse{Refusal: refusal, Settle: settle}
 	if b.cfg.Quarantine != "" && keeps(r.failure) {
-		e.Copy = mapping.Quarantine(r.message, b.cfg.Quarantine, refusal)
+		e.Copy = b.cfg.Dialect.Quarantine(r.message, b.cfg.Quarantine, refusal)
 	}
-	e.Feedback = mapping.Feedback(r.message, refusal, e.Copy != nil)
+	e.Feedback = b.cfg.Dialect.Feedback(r.message, refusal, e.Copy != nil)
 	if e.Copy == nil && e.Feedback == nil {
 		return append(out, report, settle)
 	}
 	b.refusals.underWay++
-	return append(out, e)
+	return append(out, report, e)
 }
 
 // traceparent is the trace context of a message of the bus, as failure.Traces wants it.

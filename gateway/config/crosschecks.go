@@ -31,5 +31,8 @@ func (c *Config) crossChecks() []string {
 	if durable != "" && standard != "" {
 		fault("the profile of %s is durable and that of %s is standard: a node waits for replicas for all devices or for none; give both the same profile, or the one of them a node of its own (ephemeral goes with either)", durable, standard)
 	}
+	if rule, ok := c.Rules.Quarantines(); ok && c.Quarantine == "" {
+		fault("rules: rule %d (%s) has on_error: quarantine, but quarantine.address is off; name a queue there, or say on_error: close", rule.Number, rule.Name)
+	}
 	return faults
 }

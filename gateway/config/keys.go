@@ -47,6 +47,7 @@ type Config struct {
 	SessionsQueue    int
 	RetainedQueue    string // empty: off
 	EventsAddress    string // a queue's name, or an address that begins with a slash; empty: off
+	Quarantine       string // as EventsAddress
 	RetainedMessages int
 	RetainedBytes    int
 	RetainedEach     int // messages of one principal; zero: as many as all together
@@ -113,6 +114,7 @@ func keys(c *Config) []key {
 		{"retained.principal_bytes", 0, "Bytes of one principal's retained messages. 0: as many as retained.bytes.", integer(&c.RetainedEachSize, 0, 1<<40)},
 		{"retained.queue", "sluice.retained", "Queue on the bus whose messages are published on the topic in their subject and retained: how a backend retains. off for none.", queueName(&c.RetainedQueue)},
 		{"events.address", "sluice.events", "Where the backend is told of refused messages, denied subscriptions, takeovers, wills and the like (docs/events.md): the name of a queue, which is made and keeps the latest 10,000, or an address such as /exchanges/x/key. off for nowhere.", busAddress(&c.EventsAddress)},
+		{"quarantine.address", "sluice.quarantine", "Where messages go that were refused for good, with the reason (docs/events.md): those that a device refuses, and those of devices where a rule says on_error: quarantine. The name of a queue, which is made and holds up to 100,000, or an address such as /queues/name. off for nowhere.", busAddress(&c.Quarantine)},
 		{"mapping.marks", "annotations", "Where messages carry what AMQP has no field for (x-opt-mqtt-*) and who sent them (x-opt-sluice-*): annotations (of the message), or properties (application properties of the same names), for a bus that refuses or drops message annotations. Both are read. The same on all nodes.", marks(&c.Form.Marks)},
 		{"mapping.cloudevents.amqp", mapping.EventColon, "What leads the names of CloudEvents attributes in application properties: cloudEvents: or cloudEvents_ (for JMS selectors), or off, which leaves User Properties of devices that are attributes as they are. See docs/mapping.md.", eventNames(&c.Form.Events)},
 		{"mapping.cloudevents.mqtt", "", "What leads the names of CloudEvents attributes in User Properties of backends' events: empty, as CloudEvents' binding to MQTT has it, or ce-, which CloudEvents' Go SDK reads.", inherited(&c.Form.Events.MQTT, []string{mapping.EventDashed})},

@@ -57,7 +57,7 @@ func start(t testing.TB, b Backend, file string, set []string) *Node {
 		"node.id=" + id, "mqtt.tcp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "bus.embedded.listen=127.0.0.1:0",
 		"bus.url=" + b.busURL, "bus.kind=" + config.KindRabbitMQ, "sessions.url=" + b.sessionsURL,
 		// Tests share a bus and not always their sessions: what is to be retained must not go to another test's node.
-		"retained.queue=off", "events.address=off",
+		"retained.queue=off", "events.address=off", "quarantine.address=off",
 	}, set...)
 	cfg, _, err := config.Load(config.Source{File: file, Set: keys})
 	if err != nil {
