@@ -9,6 +9,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/gateway/bridge"
+	"sluice/gateway/events"
 	"sluice/gateway/records"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
@@ -79,6 +80,9 @@ func (d *device) send(p packet.Packet) {
 func (d *device) publish(e bridge.SendMessage) {
 	token := e.Token
 	d.gw.opt.Bus.Publish(d.shard, e.Message, e.Settled, func(o message.Outcome) {
+		if e.Quarantine && o.Kind == message.Released {
+			d.laneOps.add(d.makeQuarantine)
+		}
 		d.post(bridge.OutcomeArrived{Token: token, Outcome: o})
 	})
 }
@@ -182,6 +186,13 @@ func (d *device) report(r bridge.Report) {
 		if r.Reason.Failed() {
 			d.log.Warn("publish refused", append(fields, zap.Stringer("reason", r.Reason))...)
 		}
+	case bridge.PublishQuarantined:
+		m.received(r.QoS, r.Reason)
+		m.quarantined.Inc()
+		d.log.Warn("publish refused by the bus and stored in the quarantine", append(fields, zap.String("quarantine_id", r.Refusal.ID), zap.Stringer("reason", r.Refusal.Reason))...)
+		e := events.OfFailure(&r.Refusal.Occurrence)
+		e.Type, e.Of, e.Quarantine = events.PublishQuarantined, "", r.Refusal.ID
+		d.gw.tell(d.fence.Key, e)
 	case bridge.PublishHeld:
 		m.holds.Inc()
 		d.log.Debug("publish held: the bus has a passing problem", fields...)

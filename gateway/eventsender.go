@@ -252,7 +252,11 @@ func accountOf(key sessionstore.Key) events.Account {
 
 // tellFailure tells the backend of a failure of a session's device; of a device that has none yet the key has what is known.
 func (gw *Gateway) tellFailure(key sessionstore.Key, o *failure.Occurrence) {
-	e := events.OfFailure(o)
+	gw.tell(key, events.OfFailure(o))
+}
+
+// tell tells the backend of an event of a session.
+func (gw *Gateway) tell(key sessionstore.Key, e events.Event) {
 	e.Account, e.Tenant, e.Principal, e.Client = accountOf(key), key.Tenant, key.Principal, key.ClientID
 	gw.events.tell(e)
 }

@@ -54,6 +54,15 @@ func (q *quarantine) prepare(ctx context.Context) error {
 	return q.gw.opt.Bus.EnsureInbox(ctx, *q.queue)
 }
 
+// makeQuarantine is prepare for a device whose message did not find the queue.
+func (d *device) makeQuarantine() {
+	ctx, cancel := context.WithTimeout(d.ctx, upkeepWait)
+	defer cancel()
+	if err := d.gw.quarantine.prepare(ctx); err != nil {
+		d.log.Warn("the quarantine is missing and cannot be made", zap.Error(err))
+	}
+}
+
 // quarantineOutcomes says what the bus's answers mean at the quarantine's address: released is not now.
 var quarantineOutcomes = mapping.OutcomeRule{TargetsQueue: true}
 

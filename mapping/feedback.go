@@ -32,7 +32,7 @@ type feedback struct {
 // none on this bus, and for one of a device: a device is told in its own way. The correlation-id is that of the message, else its message-id,
 // as an answer's would be. quarantined says that a copy is in the quarantine under r.ID.
 func (d Dialect) Feedback(m *message.Message, r *Refusal, quarantined bool) *message.Message {
-	if _, ok := d.ParseAddress(m.Properties.ReplyTo); !ok || m.Annotations[AnnotationClient] != nil {
+	if _, ok := d.ParseAddress(m.Properties.ReplyTo); !ok || markOf(m, AnnotationClient) != nil {
 		return nil
 	}
 	f := feedback{

@@ -51,8 +51,7 @@ const (
 // may expire there unseen. What the bus added on
 // the way and what AMQP clients cannot write again stays behind.
 func (d Dialect) Quarantine(m *message.Message, to string, r *Refusal) *message.Message {
-	c := rewritable(m, 20)
-	a := c.Annotations
+	c := rewritable(m)
 	address := d.originalAddress(m)
 	texts := [...]struct{ name, value string }{
 		{AnnotationQuarantineID, r.ID}, {annotationAddress, address}, {annotationName, r.Failure.Name}, {annotationCondition, r.Failure.Condition},
@@ -61,29 +60,30 @@ func (d Dialect) Quarantine(m *message.Message, to string, r *Refusal) *message.
 	}
 	for _, t := range texts {
 		if t.value != "" {
-			a[t.name] = t.value
+			d.form.setMark(c, t.name, t.value)
 		}
 	}
 	if m.Properties.To != "" && m.Properties.To != address {
-		a[annotationTo] = m.Properties.To
+		d.form.setMark(c, annotationTo, m.Properties.To)
 	}
-	a[annotationQuarantinedAt] = r.At.Truncate(time.Millisecond)
-	a[annotationCode] = byte(r.Code())
+	d.form.setMark(c, annotationQuarantinedAt, r.At.Truncate(time.Millisecond))
+	d.form.setMark(c, annotationCode, byte(r.Code()))
 	if r.PacketID != 0 {
-		a[annotationPacketID] = uint16(r.PacketID)
+		d.form.setMark(c, annotationPacketID, uint16(r.PacketID))
 	}
 	if len(r.User) > 0 {
-		a[annotationUserOf] = flat(r.User)
+		d.form.setMark(c, annotationUserOf, d.form.list(r.User))
 	}
 	if m.Header.TTL > 0 {
-		a[annotationTTL] = uint64(m.Header.TTL / time.Millisecond)
+		d.form.setMark(c, annotationTTL, uint64(m.Header.TTL/time.Millisecond))
 	}
 	if !m.Header.Durable {
-		a[annotationVolatile] = true
+		d.form.setMark(c, annotationVolatile, true)
 	}
 	if len(m.Properties.UserID) > 0 {
 		// A bus takes it only from the user of that name: RabbitMQ ends the session of any other.
-		a[annotationUserID], c.Properties.UserID = m.Properties.UserID, nil
+		d.form.setMark(c, annotationUserID, m.Properties.UserID)
+		c.Properties.UserID = nil
 	}
 	c.Header.TTL, c.Header.Durable = 0, true
 	c.Properties.To = to
@@ -103,7 +103,7 @@ type Quarantined struct {
 // ReadQuarantined reads what Quarantine wrote. ok is false for a message that somebody else has put there.
 func ReadQuarantined(m *message.Message) (q Quarantined, ok bool) {
 	text := func(name string) string {
-		s, _ := plainText(m.Annotations[name])
+		s, _ := plainText(markOf(m, name))
 		return s
 	}
 	q = Quarantined{
@@ -111,11 +111,15 @@ func ReadQuarantined(m *message.Message) (q Quarantined, ok bool) {
 		Reason: text(annotationReason), Detail: text(annotationDetail), Rule: text(annotationRule), Tenant: text(annotationTenantOf),
 		Principal: text(annotationPrincipalOf), Client: text(annotationClientOf), Topic: text(annotationTopicOf), Trace: text(annotationTraceOf),
 	}
-	q.At, _ = m.Annotations[annotationQuarantinedAt].(time.Time)
-	code, _ := m.Annotations[annotationCode].(uint8)
+	q.At, _ = markOf(m, annotationQuarantinedAt).(time.Time)
+	code, _ := markOf(m, annotationCode).(uint8)
 	q.Code = packet.ReasonCode(code)
-	q.PacketID, _ = m.Annotations[annotationPacketID].(uint16)
-	q.User, _ = userList(m.Annotations[annotationUserOf])
+	q.PacketID, _ = markOf(m, annotationPacketID).(uint16)
+	user := markOf(m, annotationUserOf)
+	if text, ok := user.(string); ok {
+		user, _ = listFrom(text)
+	}
+	q.User, _ = userList(user)
 	return q, q.ID != ""
 }
 
@@ -125,31 +129,37 @@ func (d Dialect) Release(m *message.Message) (out *message.Message, ok bool) {
 	if !ok || q.Address == "" {
 		return nil, false
 	}
-	c := rewritable(m, 0)
+	c := rewritable(m)
 	c.Properties.To = q.Address
 	delete(c.ApplicationProperties, d.deduplicates()) // the bus may have had it before, which is why it is here
-	if ms, has := m.Annotations[annotationTTL].(uint64); has {
+	if ms, has := markOf(m, annotationTTL).(uint64); has {
 		c.Header.TTL = min(time.Duration(ms)*time.Millisecond, message.MaxTTL)
 	}
-	if volatile, _ := m.Annotations[annotationVolatile].(bool); volatile {
+	if volatile, _ := markOf(m, annotationVolatile).(bool); volatile {
 		c.Header.Durable = false
 	}
 	return c, true
 }
 
-// rewritable is a message as it can be sent again, without what a quarantine has written. more is how many annotations will be added.
-func rewritable(m *message.Message, more int) *message.Message {
+// rewritable is a message as it can be sent again, without what a quarantine has written.
+func rewritable(m *message.Message) *message.Message {
 	c := *m
 	c.Header.FirstAcquirer, c.Header.DeliveryCount = false, 0
-	c.Annotations = make(map[string]any, len(m.Annotations)+more)
-	for name, value := range m.Annotations {
-		if !ofTheBus(name) && !strings.HasPrefix(name, prefixQuarantine) && writable(value, maxNesting) {
-			c.Annotations[name] = value
-		}
+	foreign := func(name string, value any) bool {
+		return ofTheBus(name) || strings.HasPrefix(name, prefixQuarantine) || !writable(value, maxNesting)
 	}
-	c.ApplicationProperties = maps.Clone(m.ApplicationProperties)
-	maps.DeleteFunc(c.ApplicationProperties, func(_ string, value any) bool { return !writable(value, maxNesting) })
+	c.Annotations, c.ApplicationProperties = maps.Clone(m.Annotations), maps.Clone(m.ApplicationProperties)
+	maps.DeleteFunc(c.Annotations, foreign)
+	maps.DeleteFunc(c.ApplicationProperties, foreign)
 	return &c
+}
+
+// markOf gives a mark, wherever it stands; nil without one.
+func markOf(m *message.Message, name string) any {
+	if value, ok := m.Annotations[name]; ok {
+		return value
+	}
+	return m.ApplicationProperties[name]
 }
 
 // originalAddress is where a message was sent: as the bus says, else as to says.
@@ -165,11 +175,14 @@ func (d Dialect) originalAddress(m *message.Message) string {
 	return m.Properties.To
 }
 
-// flat is a list of User Properties as an annotation holds it: key, value, key, value.
-func flat(user []packet.UserProperty) []any {
+// list is a list of User Properties as a mark holds it: key, value, key, value.
+func (f Form) list(user []packet.UserProperty) any {
 	list := make([]any, 0, 2*len(user))
 	for _, u := range user {
 		list = append(list, u.Key, u.Value)
+	}
+	if f.Marks == MarksInProperties {
+		return listText(list)
 	}
 	return list
 }

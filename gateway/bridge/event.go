@@ -98,6 +98,8 @@ type (
 		Token   uint64
 		Message *message.Message
 		Settled bool
+		// Quarantine: it goes to the quarantine, which is to be made where it is missing.
+		Quarantine bool
 	}
 	// StoreRetained: make the packet the retained message of its topic, or remove that one when the payload is empty [MQTT-3.3.1-5, MQTT-3.3.1-6].
 	// Answered by RetainedStored unless Token is zero.
@@ -164,6 +166,8 @@ type (
 		Reason packet.ReasonCode
 		// Detail is for the operator only: it may name queues and carry the bus's own words.
 		Detail string
+		// Refusal: of PublishQuarantined.
+		Refusal *mapping.Refusal
 	}
 )
 
@@ -180,6 +184,7 @@ type ReportKind uint8
 // The kinds of report.
 const (
 	PublishAnswered       ReportKind = iota + 1 // the final answer to an uplink PUBLISH, success or not
+	PublishQuarantined                          // an uplink PUBLISH that the bus refused is stored in the quarantine; Refusal says more
 	PublishHeld                                 // a transient outcome: uplink of this device is held
 	PublishResumed                              // the hold is over
 	PublishDropped                              // a QoS 0 PUBLISH was not handed to the bus

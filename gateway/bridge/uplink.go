@@ -34,6 +34,12 @@ type upEntry struct {
 	rule      mapping.OutcomeRule // what outcomes mean for the mapping rule that made the message
 	sent      bool                // the bus has it and has not answered
 	heldSince time.Time           // when it first met a transient outcome itself
+	id        packet.ID
+	match     rules.Match
+
+	// A message that the bus has refused, and that goes to the quarantine: message is its copy.
+	refused *mapping.Answer // what the device is told should the quarantine refuse it too
+	refusal *mapping.Refusal
 
 	// A message to be retained.
 	retain   *packet.Publish // nil: it is not
@@ -115,7 +121,7 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 	for _, l := range losses {
 		out = append(out, Report{Kind: PublishLoss, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Detail: l.String()})
 	}
-	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, message: m, rule: rule.Outcome}
+	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, message: m, rule: rule.Outcome, id: e.Packet.ID, match: rule}
 	if e.Packet.Retain {
 		entry.retain, entry.received = e.Packet, now
 	}
@@ -150,7 +156,7 @@ func (b *Bridge) routeOf(p *packet.Publish) (*mapping.Route, rules.Match) {
 
 func (b *Bridge) send(e *upEntry, out []Effect) []Effect {
 	e.sent = true
-	return append(out, SendMessage{Token: e.token, Message: e.message, Settled: e.qos == 0})
+	return append(out, SendMessage{Token: e.token, Message: e.message, Settled: e.qos == 0, Quarantine: e.refusal != nil})
 }
 
 func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) []Effect {
@@ -171,16 +177,28 @@ func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) 
 	if answer.Class == mapping.Hold {
 		return b.hold(now, i, wasProbe, ev.Outcome, out)
 	}
+	if answer.Class == mapping.Refused && e.refusal == nil && b.quarantines(e) {
+		out = b.quarantine(now, e, answer, ev.Outcome, out)
+		if wasProbe {
+			return b.release(out)
+		}
+		return out
+	}
+	answer = e.unrefused(answer)
 	told := session.PublishAnswered{Token: e.token, Reason: answer.Reason}
 	if answer.Failure != nil {
 		told.Text = answer.Failure.Sentence
+	}
+	report := Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason, Detail: detail(ev.Outcome)}
+	if e.refusal != nil && answer.Class == mapping.Success {
+		told.Text, report.Kind, report.Refusal = textQuarantined, PublishQuarantined, e.refusal
 	}
 	retain := e.retain != nil && answer.Class == mapping.Success
 	if retain && e.qos > 0 {
 		out = b.taken(i, told, out)
 	} else {
 		u.remove(i)
-		out = append(out, Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason, Detail: detail(ev.Outcome)})
+		out = append(out, report)
 		b.tell(told)
 		if retain {
 			out = append(out, StoreRetained{Packet: e.retain, Received: e.received})

@@ -1,6 +1,11 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+
+	"sluice/mapping/rules"
+)
 
 // crossChecks are the rules that concern more than one key; each gives a fault or "".
 func (c *Config) crossChecks() []string {
@@ -31,8 +36,9 @@ func (c *Config) crossChecks() []string {
 	if durable != "" && standard != "" {
 		fault("the profile of %s is durable and that of %s is standard: a node waits for replicas for all devices or for none; give both the same profile, or the one of them a node of its own (ephemeral goes with either)", durable, standard)
 	}
-	if rule, ok := c.Rules.Quarantines(); ok && c.Quarantine == "" {
-		fault("rules: rule %d (%s) has on_error: quarantine, but quarantine.address is off; name a queue there, or say on_error: close", rule.Number, rule.Name)
+	quarantines := func(r rules.Rule) bool { return r.OnError == "quarantine" }
+	if i := slices.IndexFunc(c.written.list, quarantines); i >= 0 && c.Quarantine == "" {
+		fault("rules, line %d: rule %d has on_error: quarantine, but quarantine.address is off; name a queue there, or say on_error: close", c.written.lines[i], i+1)
 	}
 	return faults
 }

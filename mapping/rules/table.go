@@ -96,19 +96,6 @@ func among(names []name, s string) bool {
 	return false
 }
 
-// Quarantines gives the first rule whose policy is Quarantine; ok is false when there is none.
-func (t *Table) Quarantines() (match Match, ok bool) {
-	if t == nil {
-		return Match{}, false
-	}
-	for _, r := range t.rules {
-		if r.match.OnError == Quarantine {
-			return r.match, true
-		}
-	}
-	return Match{}, false
-}
-
 // Len is the number of rules, those of the way down included.
 func (t *Table) Len() int {
 	if t == nil {
