@@ -131,7 +131,9 @@ func (d Dialect) Release(m *message.Message) (out *message.Message, ok bool) {
 	}
 	c := rewritable(m)
 	c.Properties.To = q.Address
-	delete(c.ApplicationProperties, d.deduplicates()) // the bus may have had it before, which is why it is here
+	if name := d.deduplicates(); name != "" {
+		delete(c.ApplicationProperties, name) // the bus may have had it before, which is why it is here
+	}
 	if ms, has := markOf(m, annotationTTL).(uint64); has {
 		c.Header.TTL = min(time.Duration(ms)*time.Millisecond, message.MaxTTL)
 	}

@@ -29,6 +29,8 @@ type rig struct {
 	feeds   []SendRetained
 	handed  []HandOver
 	recalls int
+	refused []Refuse
+	granted []session.GrantCredit
 }
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -93,6 +95,10 @@ func (r *rig) step(ev Event) {
 			r.retain = append(r.retain, e)
 		case HandOver:
 			r.handed = append(r.handed, e)
+		case Refuse:
+			r.refused = append(r.refused, e)
+		case session.GrantCredit:
+			r.granted = append(r.granted, e)
 		case session.Recall:
 			r.recalls++
 		case SendRetained:
