@@ -41,7 +41,7 @@ type naming struct {
 
 // up is the naming of a message on its way up.
 func (c CloudEvents) up(p *packet.Properties, route *Route) naming {
-	if c.Off || len(p.User) < len(required) {
+	if c.Off || len(p.User) == 0 {
 		return naming{}
 	}
 	media := ""
@@ -67,10 +67,7 @@ func (c CloudEvents) up(p *packet.Properties, route *Route) naming {
 
 // down is the naming of a message on its way down.
 func (c CloudEvents) down(m *message.Message, marks *marks) naming {
-	if c.Off || len(m.ApplicationProperties) < len(required) {
-		return naming{}
-	}
-	if isStructured(m.Properties.ContentType) || m.Properties.ContentType == "" && isStructured(marks.contentType) {
+	if c.Off || len(m.ApplicationProperties) < len(required) || structured(m, marks) {
 		return naming{}
 	}
 	for _, prefix := range [...]string{EventColon, EventUnderscore} {
@@ -81,8 +78,16 @@ func (c CloudEvents) down(m *message.Message, marks *marks) naming {
 	return naming{}
 }
 
+// structured reports whether the payload of a message from the bus holds a whole event.
+func structured(m *message.Message, marks *marks) bool {
+	return isStructured(m.Properties.ContentType) || m.Properties.ContentType == "" && isStructured(marks.contentType)
+}
+
 // eventPrefix is the prefix under which the User Properties have all required attributes.
 func eventPrefix(user []packet.UserProperty) (prefix string, ok bool) {
+	if len(user) < len(required) {
+		return "", false
+	}
 	var bare, dashed [len(required)]bool
 	for _, u := range user {
 		for i, name := range required {
@@ -103,9 +108,10 @@ func eventPrefix(user []packet.UserProperty) (prefix string, ok bool) {
 	return "", false
 }
 
+// hasRequired reports whether the required attributes are there, and can be there on MQTT as well.
 func hasRequired(properties map[string]any, prefix string) bool {
 	for _, name := range required {
-		if _, ok := properties[prefix+name]; !ok {
+		if text, _, ok := canonical(properties[prefix+name]); !ok || mqttString(text) != "" {
 			return false
 		}
 	}

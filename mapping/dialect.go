@@ -257,12 +257,13 @@ func (d Dialect) isPlain(to string) bool {
 	return to != "" && d.kind == kindRabbitMQ && !strings.HasPrefix(to, exchangePrefix) && !strings.HasPrefix(to, queuePrefix)
 }
 
-// replyTopic maps the reply-to of a request back to the topic where a device can publish its answer.
+// replyTopic maps the reply-to of a request back to the topic where a device can publish its answer. A key that no topic has is none: the answer would
+// go elsewhere.
 func (d Dialect) replyTopic(replyTo string) (string, bool) {
 	a, ok := d.ParseAddress(replyTo)
 	if !ok || a.Exchange != d.Exchange() {
 		return "", false
 	}
 	name := d.Topic(a.Key)
-	return name, validName(name)
+	return name, validName(name) && d.isKeyOf(a.Key, name)
 }

@@ -76,7 +76,7 @@
 //	header ttl                      Message Expiry, from now                                 without absolute-expiry-time
 //	content-type                    Content Type
 //	x-opt-mqtt-content-type         Content Type                                             without content-type
-//	reply-to                        Response Topic, if it is a key of amq.topic              else Loss
+//	reply-to                        Response Topic, if it is the key of one on amq.topic     else Loss
 //	correlation-id                  Correlation Data                                         binary as is; string its UTF-8, ulong decimal,
 //	                                                                                         uuid "urn:uuid:...": Loss (type)
 //	application-properties          User Property, canonical text, sorted by key             not a string: Loss (type); list, map, null: Loss
@@ -117,5 +117,7 @@
 // # Round trip
 //
 // MQTT 5 to AMQP to MQTT 5 gives the message back, Message Expiry counted down, except for the declared losses of the way up. AMQP to
-// MQTT to AMQP does not keep types: an int 5 comes back as the string "5".
+// MQTT to AMQP does not keep types: an int 5 comes back as the string "5". Whatever else differs is a Loss of one of the ways (a device cannot set
+// sluice-*, so what is shown as such is lost on the way up), or a gateway's own word: message-id, creation-time, to, the marks; durable follows
+// x-opt-mqtt-qos, an expiry is rounded up to seconds, cloudEvents_x becomes the configured form.
 package mapping

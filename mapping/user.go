@@ -31,6 +31,7 @@ func setUser(p *packet.Publish, m *message.Message, marks *marks, opt DownlinkOp
 		lost.add(FieldAnnotation, AnnotationUser, ReasonStale)
 		u.addApplication(m.ApplicationProperties, nil, event)
 	}
+	u.mistaken(opt.Dialect.form.Events, m, marks)
 	if !opt.Bare && !marks.retained { // a copy's are the gateway's own
 		u.addProperties(m, p.Topic, marks.fromDevice, opt.MessageID)
 	}
@@ -88,11 +89,29 @@ func (u *userProperties) addApplication(application map[string]any, given map[st
 				u.lost.add(FieldApplication, key, ReasonTaken)
 				continue
 			}
-			u.lost.add(FieldApplication, key, ReasonAttribute)
 		}
 		u.addValue(key, name, value)
 	}
 	slices.SortFunc(u.list[from:], func(a, b packet.UserProperty) int { return cmp.Compare(a.Key, b.Key) })
+}
+
+// mistaken declares what MQTT cannot tell from an attribute of the event that the User Properties make: a device that echoes it would make it one.
+func (u *userProperties) mistaken(events CloudEvents, m *message.Message, marks *marks) {
+	if events.Off || structured(m, marks) {
+		return
+	}
+	prefix, isEvent := eventPrefix(u.list)
+	for _, p := range u.list {
+		rest, named := strings.CutPrefix(p.Key, prefix)
+		if !isEvent || !named || !isAttribute(rest) {
+			continue
+		}
+		_, colon := m.ApplicationProperties[EventColon+rest]
+		_, underscore := m.ApplicationProperties[EventUnderscore+rest]
+		if !colon && !underscore {
+			u.lost.add(FieldApplication, p.Key, ReasonAttribute)
+		}
+	}
 }
 
 // addValue adds one application property under a name.
@@ -107,9 +126,10 @@ func (u *userProperties) addValue(key, name string, value any) {
 	}
 }
 
-// addOwn adds a property that the sender named; name is what a device gets it as. sluice-* would look like the gateway's word to the device.
+// addOwn adds a property that the sender named; name is what a device gets it as. sluice-* would look like the gateway's word to the device, and so would a
+// mark.
 func (u *userProperties) addOwn(f Field, key, name, value string) bool {
-	if strings.HasPrefix(name, prefixGateway) {
+	if strings.HasPrefix(name, prefixGateway) || isMark(name) {
 		u.lost.add(f, key, ReasonReserved)
 		return false
 	}
