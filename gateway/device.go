@@ -67,13 +67,13 @@ type device struct {
 	nodeFilters filterSet // what the node lane brings this device
 }
 
-func newDevice(gw *Gateway, conn net.Conn, offer *session.Config) *device {
+func newDevice(gw *Gateway, a arrival, offer *session.Config) *device {
 	cfg := gw.opt.Bridge
 	cfg.Session = *offer
 	d := &device{
 		gw:     gw,
-		conn:   conn,
-		log:    gw.log.With(zap.String("remote", conn.RemoteAddr().String())),
+		conn:   a.Conn,
+		log:    a.logger(gw.log),
 		offer:  offer,
 		bridge: bridge.New(cfg),
 		quiet:  make(chan struct{}),
@@ -81,7 +81,7 @@ func newDevice(gw *Gateway, conn net.Conn, offer *session.Config) *device {
 	}
 	d.wake.L = &d.mu
 	d.ctx, d.cancel = context.WithCancel(gw.ctx)
-	d.writer = transport.NewWriter(conn, gw.opt.WriteTimeout, writeLow, d.writerLow)
+	d.writer = transport.NewWriter(a.Conn, gw.opt.WriteTimeout, writeLow, d.writerLow)
 	return d
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"sluice/amqp"
 	"sluice/gateway/bridge"
+	"sluice/gateway/secure"
 	"sluice/mqtt/session"
 	"sluice/mqtt/transport"
 	"sluice/sessionstore"
@@ -28,9 +29,11 @@ type Options struct {
 	Registry *prometheus.Registry
 	Bridge   bridge.Config
 
-	// ConnectionsMax bounds the connections of this node, those that still shake hands included; one more is closed at once.
+	// ConnectionsMax bounds the connections of this node, those that still shake hands included; one more is turned away.
 	ConnectionsMax int
-	// HandshakeTimeout bounds a TLS handshake, and a WebSocket's.
+	// ConnectRate bounds the new connections in a second, and at once; more are turned away. Zero is no bound.
+	ConnectRate int
+	// HandshakeTimeout bounds the wait for a PROXY header, a TLS handshake, and a WebSocket's, each.
 	HandshakeTimeout time.Duration
 	// WriteTimeout bounds the sending of up to 64 KiB to a device; a device that does not read for so long is disconnected.
 	WriteTimeout time.Duration
@@ -54,8 +57,10 @@ type Options struct {
 // Listener is where devices connect.
 type Listener struct {
 	net.Listener
-	Name      string               // how /capabilities calls it
+	Name      string               // how /capabilities, metrics and logs call it
+	Proxies   transport.Proxies    // load balancers that say where a device is; empty: none
 	TLS       *tls.Config          // nil: plain TCP
+	Naming    secure.Naming        // what in the certificates of devices names them
 	WebSocket *transport.WebSocket // nil: none
 	// Session is what devices here are offered, nil for Options.Bridge.Session.
 	Session *session.Config
@@ -71,6 +76,7 @@ type Gateway struct {
 	upkeep    *upkeep
 	retained  *retainedQueue // nil: off
 	events    *eventSender   // nil: off
+	admission *admission
 	// quarantine is nil when it is off.
 	quarantine *quarantine
 	// unansweredSlots bounds the claims without an answer that are looked after.
@@ -87,7 +93,10 @@ type Gateway struct {
 
 // New returns a gateway that watches for takeovers and listens nowhere yet. It fails when the store cannot be watched.
 func New(ctx context.Context, opt Options) (*Gateway, error) {
-	gw := &Gateway{opt: opt, log: opt.Logger, directory: newDirectory(), unansweredSlots: make(chan struct{}, unansweredMax)}
+	gw := &Gateway{
+		opt: opt, log: opt.Logger, directory: newDirectory(), admission: newAdmission(opt.ConnectionsMax, opt.ConnectRate),
+		unansweredSlots: make(chan struct{}, unansweredMax),
+	}
 	gw.ctx, gw.cancel = context.WithCancel(context.Background())
 	gw.metrics = newMetrics(opt.Registry)
 	if opt.EventsAddress != "" {
@@ -149,54 +158,6 @@ func (gw *Gateway) Serve(l Listener) error {
 	return transport.Accept(l, func(c net.Conn) { gw.serve(c, &l) }, func(err error) {
 		gw.log.Warn("a connection could not be accepted", zap.Error(err))
 	})
-}
-
-func (gw *Gateway) serve(conn net.Conn, l *Listener) {
-	if !gw.begin() {
-		_ = conn.Close()
-		return
-	}
-	defer gw.work.Done()
-	if !gw.directory.reserve(conn, gw.opt.ConnectionsMax) {
-		gw.metrics.shed.Inc()
-		gw.log.Warn("connection refused: limits.connections is reached", zap.Int("limit", gw.opt.ConnectionsMax))
-		_ = conn.Close()
-		return
-	}
-	if gw.isStopping() {
-		_ = conn.Close() // it came in while the handshakes were being ended
-	}
-	ready, err := gw.shakeHands(conn, l)
-	if err != nil {
-		gw.directory.unreserve(conn)
-		gw.log.Debug("a connection did not come about", zap.String("remote", conn.RemoteAddr().String()), zap.Error(err))
-		_ = conn.Close()
-		return
-	}
-	d := newDevice(gw, ready, l.Session)
-	gw.directory.admit(conn, d)
-	if gw.isStopping() {
-		d.post(gw.goingDown()) // it came in while the devices were being told
-	}
-	gw.metrics.connections.Inc()
-	defer gw.metrics.connections.Dec()
-	d.serve()
-}
-
-// shakeHands makes a connection ready for MQTT.
-func (gw *Gateway) shakeHands(conn net.Conn, l *Listener) (net.Conn, error) {
-	ready, err := transport.Handshake(conn, l.TLS, gw.opt.HandshakeTimeout)
-	if err != nil {
-		gw.metrics.handshakeFailures.Inc()
-		return nil, err
-	}
-	if l.WebSocket == nil {
-		return ready, nil
-	}
-	if ready, err = l.WebSocket.Upgrade(ready, gw.opt.HandshakeTimeout); err != nil {
-		gw.metrics.upgradeFailures.Inc()
-	}
-	return ready, err
 }
 
 // begin counts a piece of work that Shutdown waits for; it is false once the gateway is stopping.

@@ -33,6 +33,11 @@ const (
 	closeWait = 5 * time.Second
 	// connectPacketMax is the largest first packet: a stranger may not make us take more memory.
 	connectPacketMax = 64 << 10
+	// turnedAwayMax is how many of those that are not admitted are told so at a time, the others are just closed; turnAwayWait bounds the time, and
+	// turnedAwayPacketMax the memory, that each of them may take: a CONNECT with a token in it has some two thousand bytes.
+	turnedAwayMax       = 256
+	turnAwayWait        = 2 * time.Second
+	turnedAwayPacketMax = 8 << 10
 	// discardBytes and discardWait bound what is still read from a device whose connection we end, so that it gets to read our DISCONNECT before
 	// the reset.
 	discardBytes = 1 << 20

@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"crypto/tls"
+
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/mqtt/packet"
@@ -11,9 +13,11 @@ type metrics struct {
 	connections       prometheus.Gauge
 	connects          *prometheus.CounterVec
 	disconnects       *prometheus.CounterVec
-	handshakeFailures prometheus.Counter
+	handshakes        *prometheus.CounterVec
+	handshakeFailures *prometheus.CounterVec
+	proxyFailures     *prometheus.CounterVec
 	upgradeFailures   prometheus.Counter
-	shed              prometheus.Counter
+	shed              *prometheus.CounterVec
 	publishes         *prometheus.CounterVec
 	publishesDropped  prometheus.Counter
 	holds             prometheus.Counter
@@ -53,9 +57,11 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		connections:       connections,
 		connects:          vec("connects_total", "CONNECT packets answered, by the reason code of CONNACK.", "reason"),
 		disconnects:       vec("disconnects_total", "Connections ended, by reason code.", "reason"),
-		handshakeFailures: counter("tls_handshake_failures_total", "TLS handshakes that failed."),
+		handshakeFailures: vec("tls_handshake_failures_total", "TLS handshakes that failed, by listener and reason.", "listener", "reason"),
+		handshakes:        vec("tls_handshakes_total", "TLS handshakes, by listener and version: full, or resumed with a ticket.", "listener", "version", "kind"),
+		proxyFailures:     vec("proxy_header_failures_total", "Connections of load balancers that did not begin with a PROXY header, by listener.", "listener"),
 		upgradeFailures:   counter("websocket_handshake_failures_total", "Connections to a WebSocket listener that did not become a WebSocket."),
-		shed:              counter("connections_shed_total", "Connections closed at once because limits.connections was reached."),
+		shed:              vec("connections_shed_total", "Connections turned away, by the limit that was reached: connections or rate.", "limit"),
 		publishes:         vec("publishes_total", "PUBLISH packets from devices that got their final answer, by QoS and reason code.", "qos", "reason"),
 		publishesDropped:  counter("publishes_dropped_total", "QoS 0 PUBLISH packets that the bus did not take."),
 		holds:             counter("publish_holds_total", "Times a device's uplink was held because of a passing problem of the bus."),
@@ -77,6 +83,15 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		quarantineRefused: counter("quarantine_refused_total", "Messages that the quarantine did not take. Anything above zero is to be looked into."),
 		devicePanics:      counter("device_panics_total", "Connections ended by a bug in their state machine. Anything above zero is to be reported."),
 	}
+}
+
+// secured counts a TLS handshake.
+func (m *metrics) secured(listener string, state tls.ConnectionState) {
+	kind := "full"
+	if state.DidResume {
+		kind = "resumed"
+	}
+	m.handshakes.WithLabelValues(listener, tls.VersionName(state.Version), kind).Inc()
 }
 
 var qosLabel = [...]string{"0", "1", "2"}

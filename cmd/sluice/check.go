@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
@@ -62,12 +64,11 @@ func check(ctx context.Context, cfg *config.Config, out io.Writer) error {
 
 func checkListeners(_ context.Context, cfg *config.Config) (string, error) {
 	var said []string
+	secured, err := node.OpenTLS(cfg, zap.NewNop(), prometheus.NewRegistry())
+	if err != nil {
+		return "", err
+	}
 	for _, l := range cfg.Listeners() {
-		if l.TLS {
-			if _, err := node.TLSConfig(cfg, l); err != nil {
-				return "", err
-			}
-		}
 		if err := tryListen(l.Address, l.Key); err != nil {
 			return "", err
 		}
@@ -76,6 +77,12 @@ func checkListeners(_ context.Context, cfg *config.Config) (string, error) {
 			what += cfg.WSPath
 		}
 		said = append(said, what+", profile "+l.Profile)
+	}
+	if secured != nil {
+		said = append(said, "certificate good until "+secured.Expires().UTC().Format(time.DateTime))
+		if cfg.TLS.TicketSecret == "" {
+			said = append(said, "TLS sessions are resumed on this node only (set mqtt.tls.ticket_secret)")
+		}
 	}
 	if cfg.AdminListen != "" {
 		if err := tryListen(cfg.AdminListen, "admin.listen"); err != nil {

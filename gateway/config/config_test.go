@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -87,6 +88,25 @@ func TestListenersAndTheirProfiles(t *testing.T) {
 	}
 }
 
+func TestKeysOfTLS(t *testing.T) {
+	c := load(t, Source{
+		File: file(t, "mqtt:\n  tls:\n    client_certificates: off\n    client_crl: [a.crl, b.crl]\n    client_ca: ca.pem\n    proxies: [10.1.2.3/8, 'fd00::1']\n"),
+		Set: []string{"mqtt.tls.listen=:1", "mqtt.wss.listen=:2", "mqtt.tls.cert=c", "mqtt.tls.key=k", "mqtt.wss.client_certificates=required",
+			"bus.url=amqp://a,amqps://b", "bus.tls.server_name=b", "sessions.url=rediss+sentinel://h/n", "sessions.tls.ca=ca"},
+	})
+	if c.TLS.ClientIdentity != "cn" || !slices.Equal(c.TLS.ClientCRL, []string{"a.crl", "b.crl"}) || c.BusTLS.ServerName != "b" || c.SessionsTLS.CA != "ca" {
+		t.Errorf("got %+v", c)
+	}
+	var got []string
+	for _, l := range c.Listeners() {
+		got = append(got, fmt.Sprint(l.Key, " ", l.ClientCertificates, l.Proxies))
+	}
+	want := []string{"mqtt.tcp.listen []", "mqtt.tls.listen off[10.0.0.0/8 fd00::1/128]", "mqtt.wss.listen required[]"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
 // TestFaults: each names the key, the value and the way to mend it, and never a password.
 func TestFaults(t *testing.T) {
 	for _, c := range []struct {
@@ -122,6 +142,20 @@ func TestFaults(t *testing.T) {
 		{"path with a query", Source{Set: []string{"mqtt.ws.path=/mqtt?x=1"}}, []string{"mqtt.ws.path", "/mqtt"}},
 		{"origin with a path", Source{Set: []string{"mqtt.ws.origins=https://example.com/app"}}, []string{"mqtt.ws.origins", "example.com/app", "scheme://host"}},
 		{"origin with a broken pattern", Source{Set: []string{"mqtt.ws.origins=a.example, [x"}}, []string{"mqtt.ws.origins", "[x"}},
+		{"certificates without CA", Source{Set: []string{"mqtt.tls.listen=:1", "mqtt.tls.cert=c", "mqtt.tls.key=k", "mqtt.tls.client_certificates=optional"}}, []string{"mqtt.tls.client_certificates asks", "mqtt.tls.client_ca"}},
+		{"certificates over WebSocket without CA", Source{Set: []string{"mqtt.wss.listen=:1", "mqtt.tls.cert=c", "mqtt.tls.key=k", "mqtt.wss.client_certificates=required"}}, []string{"mqtt.wss.client_certificates asks", "mqtt.tls.client_ca"}},
+		{"CA that nobody asks", Source{Set: []string{"mqtt.tls.listen=:1", "mqtt.tls.cert=c", "mqtt.tls.key=k", "mqtt.tls.client_ca=ca"}}, []string{"mqtt.tls.client_ca is set", "everybody would be let in", "required or optional"}},
+		{"certificates on a listener that is off", Source{Set: []string{"mqtt.tls.client_certificates=required", "mqtt.tls.client_ca=ca"}}, []string{"mqtt.tls.client_ca is set"}},
+		{"revocations without CA", Source{Set: []string{"mqtt.tls.client_crl=c"}}, []string{"mqtt.tls.client_crl", "mqtt.tls.client_ca"}},
+		{"no such way of certificates", Source{Set: []string{"mqtt.tls.client_certificates=maybe"}}, []string{"mqtt.tls.client_certificates", `"maybe"`, "off, optional, required"}},
+		{"no such identity", Source{Set: []string{"mqtt.tls.client_identity=serial"}}, []string{"mqtt.tls.client_identity", `"serial"`, "cn, uri, dns, email"}},
+		{"a proxy by name", Source{Set: []string{"mqtt.tcp.proxies=10.0.0.1, balancer"}}, []string{"mqtt.tcp.proxies", `"balancer"`, "10.1.0.0/16"}},
+		{"a proxy with IPv4 in IPv6", Source{Set: []string{"mqtt.wss.proxies=::ffff:10.0.0.1"}}, []string{"mqtt.wss.proxies", "write IPv4 as 10.0.0.1"}},
+		{"TLS to a plain bus", Source{Set: []string{"bus.url=amqp://b", "bus.tls.ca=ca"}}, []string{"bus.tls.* is set", "amqps://", "encrypted"}},
+		{"TLS to the embedded bus", Source{Set: []string{"bus.tls.server_name=b"}}, []string{"bus.tls.* is set", "bus.url"}},
+		{"TLS to a plain Redis", Source{Set: []string{"sessions.url=redis://r", "sessions.tls.ca=ca"}}, []string{"sessions.tls.* is set", "rediss://"}},
+		{"a certificate without key for the bus", Source{Set: []string{"bus.url=amqps://b", "bus.tls.cert=c"}}, []string{"bus.tls.cert and bus.tls.key"}},
+		{"a key without certificate for Redis", Source{Set: []string{"sessions.url=rediss://r", "sessions.tls.key=k"}}, []string{"sessions.tls.cert and sessions.tls.key"}},
 		{"node id", Source{Set: []string{"node.id=a b"}}, []string{"node.id", `"a b"`}},
 		{"no such kind of bus", Source{Set: []string{"bus.kind=kafka"}}, []string{"bus.kind", `"kafka"`, "auto, rabbitmq, artemis"}},
 		{"a kind without a bus", Source{Set: []string{"bus.kind=artemis"}}, []string{"bus.kind is artemis", "set bus.url"}},

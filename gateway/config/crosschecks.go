@@ -15,11 +15,7 @@ func (c *Config) crossChecks() []string {
 	if len(on) == 0 {
 		fault("mqtt.tcp.listen, mqtt.tls.listen, mqtt.ws.listen and mqtt.wss.listen are all off: no device could connect; set one of them to host:port")
 	}
-	for _, l := range on {
-		if l.TLS && (c.TLSCert == "" || c.TLSKey == "") {
-			fault("%s is %s but mqtt.tls.cert and mqtt.tls.key are not both set; name the PEM files of the certificate and its key", l.Key, l.Address)
-		}
-	}
+	c.tlsFaults(fault)
 	if c.EmbeddedUser == "" && len(c.BusURLs) == 0 && !loopback(c.EmbeddedListen) {
 		fault("bus.embedded.listen is %s, which others can reach, and bus.embedded.user is empty; set bus.embedded.user and bus.embedded.password, or listen on 127.0.0.1", c.EmbeddedListen)
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"net/netip"
 	"time"
 
 	"sluice/amqp/topology"
@@ -16,7 +17,13 @@ type Config struct {
 	TLSListen        string
 	WSListen         string
 	WSSListen        string
-	TLSCert, TLSKey  string
+	TLS              ListenerTLS
+	TLSClients       string // what mqtt.tls.listen makes of devices' certificates
+	WSSClients       string
+	TCPProxies       []netip.Prefix // load balancers whose connections begin with a PROXY header
+	TLSProxies       []netip.Prefix
+	WSProxies        []netip.Prefix
+	WSSProxies       []netip.Prefix
 	WSPath           string
 	WSOrigins        []string
 	TCPProfile       string // never empty once loaded, as with the others
@@ -35,6 +42,7 @@ type Config struct {
 	ArtemisRoot      string
 	Form             mapping.Form
 	Dialect          mapping.Dialect // follows from BusKind and Form
+	BusTLS           ClientTLS
 	BusConnections   int
 	BusGrace         time.Duration
 	EmbeddedListen   string
@@ -42,7 +50,8 @@ type Config struct {
 	EmbeddedPassword string
 	Profile          string // of the listeners that name none
 	SessionsURL      string // empty: memory
-	SessionsReplicas int    // durable: how many must confirm
+	SessionsTLS      ClientTLS
+	SessionsReplicas int // durable: how many must confirm
 	SessionsExpiry   time.Duration
 	SessionsQueue    int
 	RetainedQueue    string // empty: off
@@ -53,6 +62,7 @@ type Config struct {
 	RetainedEach     int // messages of one principal; zero: as many as all together
 	RetainedEachSize int // bytes of one principal; the same
 	MaxConnections   int
+	ConnectRate      int // new connections a second; zero: any number
 	MaxSubscriptions int
 	AdminListen      string // empty: off
 	LogLevel         string
@@ -78,12 +88,22 @@ func keys(c *Config) []key {
 	return []key{
 		{"mqtt.tcp.listen", "127.0.0.1:1883", "Where devices connect over plain TCP: host:port, port 0 takes a free one, off for none.", address(&c.TCPListen, offAllowed)},
 		{"mqtt.tls.listen", "off", "Where devices connect over TLS (1.2 or 1.3): host:port, or off. Needs mqtt.tls.cert and mqtt.tls.key.", address(&c.TLSListen, offAllowed)},
-		{"mqtt.tls.cert", "", "File with the certificate chain of the TLS listeners, PEM.", text(&c.TLSCert)},
-		{"mqtt.tls.key", "", "File with the private key of the TLS listeners, PEM.", text(&c.TLSKey)},
+		{"mqtt.tls.cert", "", "File with the certificate chain of the TLS listeners, PEM.", text(&c.TLS.Cert)},
+		{"mqtt.tls.key", "", "File with the private key of the TLS listeners, PEM.", text(&c.TLS.Key)},
+		{"mqtt.tls.client_certificates", "off", "What mqtt.tls.listen makes of devices' certificates: off asks for none, optional lets devices in without, required does not. Needs mqtt.tls.client_ca.", certificates(&c.TLSClients)},
+		{"mqtt.wss.client_certificates", "off", "The same for mqtt.wss.listen.", certificates(&c.WSSClients)},
+		{"mqtt.tls.client_ca", "", "File with the certificates of the CAs whose devices are let in, PEM.", text(&c.TLS.ClientCA)},
+		{"mqtt.tls.client_crl", "", "Files with the revocation lists of these CAs, PEM or DER, separated by commas or as a list. With any, each CA that issues devices' certificates needs one.", files(&c.TLS.ClientCRL)},
+		{"mqtt.tls.client_identity", "cn", "What names the owner of a certificate: cn (the subject's common name), uri, dns or email (the alternative name of that type). A certificate without one such name, or with several, is refused.", oneOf(&c.TLS.ClientIdentity, identities...)},
+		{"mqtt.tls.ticket_secret", "", "File with a secret, the same on all nodes, from which the keys of session tickets are made: devices then resume their TLS session on any node. Empty: on the same node only, until it ends.", text(&c.TLS.TicketSecret)},
 		{"mqtt.ws.listen", "off", "Where devices connect over WebSocket (subprotocol mqtt): host:port, or off.", address(&c.WSListen, offAllowed)},
 		{"mqtt.wss.listen", "off", "Where devices connect over WebSocket on TLS: host:port, or off. Needs mqtt.tls.cert and mqtt.tls.key.", address(&c.WSSListen, offAllowed)},
 		{"mqtt.ws.path", "/mqtt", "Path of the WebSockets' URL, with and without TLS.", urlPath(&c.WSPath)},
 		{"mqtt.ws.origins", "*", "Web pages that may open a WebSocket: hosts or scheme://host, with * and ? as wildcards, separated by commas or as a list. Clients that are no browser name none and are always let in. * lets all in.", origins(&c.WSOrigins)},
+		{"mqtt.tcp.proxies", "", "Addresses and networks of load balancers whose connections to mqtt.tcp.listen begin with a PROXY header (version 1 or 2), separated by commas or as a list: from there it is required, from anywhere else it is not understood.", networks(&c.TCPProxies)},
+		{"mqtt.tls.proxies", "", "The same for mqtt.tls.listen.", networks(&c.TLSProxies)},
+		{"mqtt.ws.proxies", "", "The same for mqtt.ws.listen.", networks(&c.WSProxies)},
+		{"mqtt.wss.proxies", "", "The same for mqtt.wss.listen.", networks(&c.WSSProxies)},
 		{"mqtt.tcp.profile", "", "Profile of devices on mqtt.tcp.listen. Empty takes that of the key profile.", inherited(&c.TCPProfile, profiles)},
 		{"mqtt.tls.profile", "", "Profile of devices on mqtt.tls.listen. Empty takes that of the key profile.", inherited(&c.TLSProfile, profiles)},
 		{"mqtt.ws.profile", "", "Profile of devices on mqtt.ws.listen. Empty takes that of the key profile.", inherited(&c.WSProfile, profiles)},
@@ -98,12 +118,20 @@ func keys(c *Config) []key {
 		{"bus.url", "", "The AMQP 1.0 bus: amqp://user:password@host:5672 or amqps://...; several, separated by commas or as a list, are fail-over hosts. Empty runs the embedded bus, which keeps nothing.", busURLs(&c.BusURLs)},
 		{"bus.kind", KindAuto, "What kind of bus bus.url is: rabbitmq (also any other AMQP 1.0 bus that speaks as it does), artemis, or auto: a starting node asks the bus, for up to 5 s, and takes one that does not answer for rabbitmq. Set it where nodes may start before their bus.", oneOf(&c.BusKind, KindAuto, KindRabbitMQ, KindArtemis)},
 		{"bus.artemis.root", topology.DefaultRoot, "Address on ActiveMQ Artemis under which topics are: topic a/b is the address mqtt.a.b.", artemisRoot(&c.ArtemisRoot)},
+		{"bus.tls.ca", "", "File with the CAs to trust when bus.url is amqps, PEM. Empty trusts those of the system.", text(&c.BusTLS.CA)},
+		{"bus.tls.cert", "", "File with the certificate that this node shows to the bus, PEM.", text(&c.BusTLS.Cert)},
+		{"bus.tls.key", "", "File with the key of bus.tls.cert, PEM.", text(&c.BusTLS.Key)},
+		{"bus.tls.server_name", "", "Name that the certificate of the bus must have. Empty takes the host of bus.url.", text(&c.BusTLS.ServerName)},
 		{"bus.connections", 2, "AMQP connections for publishing.", integer(&c.BusConnections, 1, 64)},
 		{"bus.grace", "30s", "How long an outage of bus or store is kept from the devices: nothing is acknowledged meanwhile and nobody is disconnected.", duration(&c.BusGrace, 0, time.Hour)},
 		{"bus.embedded.listen", "127.0.0.1:5672", "Where the embedded bus listens for AMQP 1.0 clients: host:port, port 0 takes a free one.", address(&c.EmbeddedListen, required)},
 		{"bus.embedded.user", "", "User name of the embedded bus. Empty accepts any credentials, which is allowed on a loopback address only.", text(&c.EmbeddedUser)},
 		{"bus.embedded.password", "", "Password that goes with bus.embedded.user.", text(&c.EmbeddedPassword)},
 		{"sessions.url", "", "Where sessions are kept: redis://host:6379, rediss://..., redis+cluster://h1:6379,h2:6379, redis+sentinel://h1:26379,h2:26379/name. Empty keeps them in memory: they end with the process.", storeURL(&c.SessionsURL)},
+		{"sessions.tls.ca", "", "File with the CAs to trust when sessions.url is rediss, PEM. Empty trusts those of the system.", text(&c.SessionsTLS.CA)},
+		{"sessions.tls.cert", "", "File with the certificate that this node shows to Redis, PEM.", text(&c.SessionsTLS.Cert)},
+		{"sessions.tls.key", "", "File with the key of sessions.tls.cert, PEM.", text(&c.SessionsTLS.Key)},
+		{"sessions.tls.server_name", "", "Name that the certificates of Redis must have. Empty takes the host of each server.", text(&c.SessionsTLS.ServerName)},
 		{"profile", Standard, "What devices are offered, told to them in CONNACK and explained in docs/profiles.md. ephemeral: QoS 0 and 1, no retained messages, and sessions that end with their connection. standard: everything, kept by the session store. durable: as standard, but CONNACK, SUBACK, PUBREC and PUBCOMP also wait until sessions.replicas replicas of Redis have confirmed.", oneOf(&c.Profile, profiles...)},
 		{"sessions.replicas", 1, "With profile durable: how many replicas of Redis must have a change before it is answered. With fewer the node takes no devices (0x88).", integer(&c.SessionsReplicas, 1, 10)},
 		{"sessions.expiry_max", "168h", "Longest time a session outlives its connection. MQTT 5 devices that ask for more are told; MQTT 3.1.1 sessions get this one.", duration(&c.SessionsExpiry, 0, 10*365*24*time.Hour)},
@@ -118,7 +146,8 @@ func keys(c *Config) []key {
 		{"mapping.marks", "annotations", "Where messages carry what AMQP has no field for (x-opt-mqtt-*) and who sent them (x-opt-sluice-*): annotations (of the message), or properties (application properties of the same names), for a bus that refuses or drops message annotations. Both are read. The same on all nodes.", marks(&c.Form.Marks)},
 		{"mapping.cloudevents.amqp", mapping.EventColon, "What leads the names of CloudEvents attributes in application properties: cloudEvents: or cloudEvents_ (for JMS selectors), or off, which leaves User Properties of devices that are attributes as they are. See docs/mapping.md.", eventNames(&c.Form.Events)},
 		{"mapping.cloudevents.mqtt", "", "What leads the names of CloudEvents attributes in User Properties of backends' events: empty, as CloudEvents' binding to MQTT has it, or ce-, which CloudEvents' Go SDK reads.", inherited(&c.Form.Events.MQTT, []string{mapping.EventDashed})},
-		{"limits.connections", 100000, "Connections of this node; one more is closed at once.", integer(&c.MaxConnections, 1, 1<<31-1)},
+		{"limits.connections", 100000, "Connections of this node, those in their handshakes included. One more is refused: with 0x89 in a CONNACK on plain TCP, else by closing it.", integer(&c.MaxConnections, 1, 1<<31-1)},
+		{"limits.connect_rate", 0, "New connections of this node in a second, and at once. More are refused: with 0x9F in a CONNACK on plain TCP, else by closing them. 0 is no limit.", integer(&c.ConnectRate, 0, 1<<31-1)},
 		{"limits.subscriptions", 1000, "Subscriptions of a session; one more is answered with 0x97.", integer(&c.MaxSubscriptions, 1, 1<<20)},
 		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz, /metrics, /capabilities and /api/v1/explain are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},
 		{"node.id", "", "Name of this node, unique among all nodes. Empty takes the host name with a random suffix.", nodeID(&c.NodeID)},

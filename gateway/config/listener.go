@@ -1,5 +1,7 @@
 package config
 
+import "net/netip"
+
 // The profiles (docs/profiles.md).
 const (
 	Ephemeral = "ephemeral"
@@ -17,16 +19,20 @@ type Listener struct {
 	Profile   string
 	TLS       bool
 	WebSocket bool
+	Proxies   []netip.Prefix // load balancers that send PROXY headers
+	// ClientCertificates is "off", "optional" or "required"; empty without TLS.
+	ClientCertificates string
 }
 
 // Listeners are those that are on.
 func (c *Config) Listeners() []Listener {
 	var on []Listener
 	for _, l := range []Listener{
-		{Key: "mqtt.tcp.listen", Name: "MQTT over TCP", Address: c.TCPListen, Profile: c.TCPProfile},
-		{Key: "mqtt.tls.listen", Name: "MQTT over TLS", Address: c.TLSListen, Profile: c.TLSProfile, TLS: true},
-		{Key: "mqtt.ws.listen", Name: "MQTT over WebSocket", Address: c.WSListen, Profile: c.WSProfile, WebSocket: true},
-		{Key: "mqtt.wss.listen", Name: "MQTT over WebSocket on TLS", Address: c.WSSListen, Profile: c.WSSProfile, TLS: true, WebSocket: true},
+		{Key: "mqtt.tcp.listen", Name: "MQTT over TCP", Address: c.TCPListen, Profile: c.TCPProfile, Proxies: c.TCPProxies},
+		{Key: "mqtt.tls.listen", Name: "MQTT over TLS", Address: c.TLSListen, Profile: c.TLSProfile, TLS: true, Proxies: c.TLSProxies, ClientCertificates: c.TLSClients},
+		{Key: "mqtt.ws.listen", Name: "MQTT over WebSocket", Address: c.WSListen, Profile: c.WSProfile, WebSocket: true, Proxies: c.WSProxies},
+		{Key: "mqtt.wss.listen", Name: "MQTT over WebSocket on TLS", Address: c.WSSListen, Profile: c.WSSProfile, TLS: true, WebSocket: true, Proxies: c.WSSProxies,
+			ClientCertificates: c.WSSClients},
 	} {
 		if l.Address != "" {
 			on = append(on, l)

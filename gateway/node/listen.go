@@ -1,11 +1,11 @@
 package node
 
 import (
-	"crypto/tls"
 	"net"
 
 	"sluice/gateway"
 	"sluice/gateway/config"
+	"sluice/gateway/secure"
 	"sluice/mqtt/transport"
 )
 
@@ -16,6 +16,9 @@ func (n *Node) listen() (listeners []gateway.Listener, admin net.Listener, err e
 			closeAll(listeners, admin)
 		}
 	}()
+	if n.tls, err = OpenTLS(n.cfg, n.log, n.registry); err != nil {
+		return nil, nil, err
+	}
 	for _, c := range n.cfg.Listeners() {
 		l, err := n.open(c)
 		if err != nil {
@@ -36,11 +39,9 @@ func (n *Node) listen() (listeners []gateway.Listener, admin net.Listener, err e
 // open opens one port for devices and notes its address.
 func (n *Node) open(c config.Listener) (l gateway.Listener, err error) {
 	offered := offer(n.cfg, c.Profile)
-	l = gateway.Listener{Name: c.Key, Session: &offered}
+	l = gateway.Listener{Name: c.Key, Session: &offered, Proxies: c.Proxies, Naming: secure.Naming(n.cfg.TLS.ClientIdentity)}
 	if c.TLS {
-		if l.TLS, err = TLSConfig(n.cfg, c); err != nil {
-			return l, err
-		}
+		l.TLS = n.tls.Listen(secureListener(n.cfg, c))
 	}
 	if c.WebSocket {
 		l.WebSocket = &transport.WebSocket{Path: n.cfg.WSPath, Origins: n.cfg.WSOrigins}
@@ -60,16 +61,6 @@ func (n *Node) open(c config.Listener) (l gateway.Listener, err error) {
 		n.TCP = address
 	}
 	return l, nil
-}
-
-// TLSConfig is how a listener on TLS greets its devices.
-func TLSConfig(cfg *config.Config, c config.Listener) (*tls.Config, error) {
-	t, err := transport.TLSConfig(cfg.TLSCert, cfg.TLSKey)
-	if err == nil && c.WebSocket {
-		// A browser offers the protocols of HTTP, and a WebSocket begins with HTTP/1.1.
-		t.NextProtos = []string{"http/1.1"}
-	}
-	return t, err
 }
 
 func closeAll(listeners []gateway.Listener, admin net.Listener) {

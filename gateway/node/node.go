@@ -17,6 +17,7 @@ import (
 	"sluice/gateway"
 	"sluice/gateway/bridge"
 	"sluice/gateway/config"
+	"sluice/gateway/secure"
 	"sluice/sessionstore"
 )
 
@@ -50,7 +51,10 @@ type Node struct {
 	lent     bool         // the store is not ours to close
 	embedded *embeddedBus // nil with a real bus
 	admin    *http.Server
+	registry *prometheus.Registry
+	tls      *secure.Server // nil without TLS listeners
 	serving  sync.WaitGroup
+	stop     context.CancelFunc // ends what runs beside the listeners
 
 	// The addresses listened on, chosen ports filled in; empty where off.
 	TCP, TLS, WS, WSS, Admin, EmbeddedBus string
@@ -73,6 +77,8 @@ func (n *Node) start(ctx context.Context) (_ *Node, err error) {
 			n.abandon()
 		}
 	}()
+	n.registry = prometheus.NewRegistry()
+	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	// Listeners first: a taken port is the commonest fault and should not cost a wait for the bus.
 	listeners, admin, err := n.listen()
 	if err != nil {
@@ -82,11 +88,9 @@ func (n *Node) start(ctx context.Context) (_ *Node, err error) {
 		closeAll(listeners, admin)
 		return nil, err
 	}
-	registry := prometheus.NewRegistry()
-	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	start, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
-	n.gateway, err = gateway.New(start, n.options(registry))
+	n.gateway, err = gateway.New(start, n.options())
 	if err != nil {
 		closeAll(listeners, admin)
 		return nil, err
@@ -121,14 +125,14 @@ func (n *Node) connect(ctx context.Context) (err error) {
 	return err
 }
 
-func (n *Node) options(registry *prometheus.Registry) gateway.Options {
+func (n *Node) options() gateway.Options {
 	c := n.cfg
 	return gateway.Options{
 		NodeID:   c.NodeID,
 		Bus:      n.bus,
 		Store:    n.store,
 		Logger:   n.log,
-		Registry: registry,
+		Registry: n.registry,
 		Bridge: bridge.Config{
 			Session:  offer(c, c.Profile),
 			Dialect:  c.Dialect,
@@ -137,6 +141,7 @@ func (n *Node) options(registry *prometheus.Registry) gateway.Options {
 			QoS0Hold: qos0Hold,
 		},
 		ConnectionsMax:    c.MaxConnections,
+		ConnectRate:       c.ConnectRate,
 		HandshakeTimeout:  c.ConnectTimeout,
 		WriteTimeout:      c.WriteTimeout,
 		DrainRate:         c.ShutdownRate,
@@ -156,6 +161,11 @@ func (n *Node) serve(listeners []gateway.Listener, admin net.Listener) {
 				n.log.Error("listener ended", zap.String("address", l.Addr().String()), zap.Error(err))
 			}
 		})
+	}
+	if n.tls != nil {
+		ctx, cancel := context.WithCancel(context.Background())
+		n.stop = cancel
+		n.serving.Go(func() { n.tls.Run(ctx) })
 	}
 	if admin == nil {
 		return
@@ -179,6 +189,9 @@ func (n *Node) Stop(ctx context.Context) error {
 	}
 	if n.admin != nil {
 		_ = n.admin.Close()
+	}
+	if n.stop != nil {
+		n.stop()
 	}
 	n.serving.Wait()
 	n.abandon()

@@ -37,14 +37,17 @@ func start(t *testing.T, c *config.Config) *Node {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-		defer cancel()
-		if err := n.Stop(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
-			t.Error(err)
-		}
-	})
+	t.Cleanup(func() { stop(t, n) })
 	return n
+}
+
+func stop(t *testing.T, n *Node) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	if err := n.Stop(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
+		t.Error(err)
+	}
 }
 
 func get(t *testing.T, url string) (int, string) {

@@ -26,9 +26,13 @@ func FindBus(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 	if !cfg.AsksBus() {
 		return nil
 	}
+	tls, err := clientTLS("bus.tls", cfg.BusTLS, log)
+	if err != nil {
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, askBusWait)
 	defer cancel()
-	info, err := client.Probe(ctx, client.Options{URLs: cfg.BusURLs, ContainerID: "sluice-" + cfg.NodeID + "/probe"})
+	info, err := client.Probe(ctx, client.Options{URLs: cfg.BusURLs, ContainerID: "sluice-" + cfg.NodeID + "/probe", TLS: tls})
 	if err != nil {
 		log.Warn("the bus could not be asked for its kind and is taken for RabbitMQ; if it is not, set bus.kind", zap.Error(err))
 	}
@@ -40,7 +44,11 @@ func FindBus(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 
 // OpenBus opens the client of the bus. It connects in the background.
 func OpenBus(cfg *config.Config, urls []string, log *zap.Logger) (*client.Client, error) {
-	bus, err := client.Open(client.Options{URLs: urls, ContainerID: "sluice-" + cfg.NodeID, Logger: log, Connections: cfg.BusConnections,
+	tls, err := clientTLS("bus.tls", cfg.BusTLS, log)
+	if err != nil {
+		return nil, err
+	}
+	bus, err := client.Open(client.Options{URLs: urls, ContainerID: "sluice-" + cfg.NodeID, Logger: log, Connections: cfg.BusConnections, TLS: tls,
 		Kind: cfg.BusTopology(), Root: cfg.ArtemisRoot})
 	if err != nil {
 		return nil, fmt.Errorf("bus.url: %w", err)
@@ -60,7 +68,11 @@ func OpenStore(ctx context.Context, cfg *config.Config, log *zap.Logger) (sessio
 	if cfg.SessionsURL == "" {
 		return memory.New(memory.Options{Retained: quota}), nil
 	}
-	options := redis.Options{Grace: cfg.BusGrace, Logger: log, Retained: quota}
+	tls, err := clientTLS("sessions.tls", cfg.SessionsTLS, log)
+	if err != nil {
+		return nil, err
+	}
+	options := redis.Options{Grace: cfg.BusGrace, Logger: log, Retained: quota, TLS: tls}
 	if cfg.Durable() {
 		options.Replicas = cfg.SessionsReplicas
 	}

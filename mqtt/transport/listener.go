@@ -27,19 +27,6 @@ func Listen(address, key string) (net.Listener, error) {
 	return l, nil
 }
 
-// TLSConfig loads a certificate and key for a listener. TLS 1.2 is the oldest version spoken; the ALPN protocol is "mqtt".
-func TLSConfig(certFile, keyFile string) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(certFile, keyFile)
-	if err != nil {
-		return nil, fmt.Errorf("mqtt.tls.cert, mqtt.tls.key: cannot use %q with %q: %w", certFile, keyFile, err)
-	}
-	return &tls.Config{
-		Certificates: []tls.Certificate{cert},
-		MinVersion:   tls.VersionTLS12,
-		NextProtos:   []string{"mqtt"},
-	}, nil
-}
-
 // Handshake finishes a TLS handshake within timeout; a plain connection is returned as it is. It runs on the connection's own goroutine,
 // never in the accept loop, so that a device that says nothing holds up nobody.
 func Handshake(conn net.Conn, cfg *tls.Config, timeout time.Duration) (net.Conn, error) {

@@ -53,10 +53,3 @@ func TestAHandshakeThatNeverComesEnds(t *testing.T) {
 		t.Errorf("it took %v", took)
 	}
 }
-
-func TestBadCertificatesAreNamed(t *testing.T) {
-	_, err := TLSConfig("no-such.pem", "no-such.key")
-	if err == nil || !strings.Contains(err.Error(), "mqtt.tls.cert") || !strings.Contains(err.Error(), "no-such.pem") {
-		t.Errorf("got %v", err)
-	}
-}

@@ -43,13 +43,17 @@ func readProxyHeader(r io.Reader) (netip.AddrPort, error) {
 		}
 		return netip.AddrPort{}, err
 	}
+	source, err := netip.AddrPort{}, badHeader("the connection begins otherwise")
 	switch {
 	case bytes.HasPrefix(head, []byte(signature1)):
-		return readHeader1(r, head)
+		source, err = readHeader1(r, head)
 	case bytes.HasPrefix(head, []byte(signature2)):
-		return readHeader2(r, head)
+		source, err = readHeader2(r, head)
 	}
-	return netip.AddrPort{}, badHeader("the connection begins otherwise")
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF // only a connection without a byte ends well
+	}
+	return source, err
 }
 
 // begins: what has come may be the beginning of a header.

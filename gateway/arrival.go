@@ -1,0 +1,110 @@
+package gateway
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+
+	"go.uber.org/zap"
+
+	"sluice/gateway/secure"
+	"sluice/mqtt/transport"
+)
+
+// arrival is a connection that is ready for MQTT. Its RemoteAddr is the device's, also behind a load balancer that says so.
+type arrival struct {
+	net.Conn
+	// identity is whom the device's certificate names, verified; empty without one. Nothing follows from it until there is authentication.
+	identity secure.Identity
+}
+
+// logger names the device as far as it is known before CONNECT.
+func (a *arrival) logger(log *zap.Logger) *zap.Logger {
+	log = log.With(zap.String("remote", a.RemoteAddr().String()))
+	if a.identity.Name != "" {
+		log = log.With(zap.String("certificate", a.identity.Name))
+	}
+	return log
+}
+
+func (gw *Gateway) serve(conn net.Conn, l *Listener) {
+	if !gw.begin() {
+		_ = conn.Close()
+		return
+	}
+	defer gw.work.Done()
+	if why := gw.admission.ask(conn, gw.directory); why != nil {
+		gw.turnAway(conn, l, why)
+		return
+	}
+	if gw.isStopping() {
+		_ = conn.Close() // it came in while the handshakes were being ended
+	}
+	a, err := gw.shakeHands(conn, l)
+	if err != nil {
+		gw.directory.unreserve(conn)
+		gw.failed(conn, l, err)
+		_ = conn.Close()
+		return
+	}
+	d := newDevice(gw, a, l.Session)
+	gw.directory.admit(conn, d)
+	if gw.isStopping() {
+		d.post(gw.goingDown()) // it came in while the devices were being told
+	}
+	gw.metrics.connections.Inc()
+	defer gw.metrics.connections.Dec()
+	d.serve()
+}
+
+// shakeHands makes a connection ready for MQTT: PROXY header, TLS, WebSocket, each within the handshake's time limit.
+func (gw *Gateway) shakeHands(conn net.Conn, l *Listener) (a arrival, err error) {
+	timeout := gw.opt.HandshakeTimeout
+	if a.Conn, err = l.Proxies.Unwrap(conn, timeout); err != nil {
+		if !errors.Is(err, io.EOF) { // a load balancer looks whether the port is open
+			gw.metrics.proxyFailures.WithLabelValues(l.Name).Inc()
+		}
+		return a, err
+	}
+	remote := a.RemoteAddr()
+	if a.Conn, err = transport.Handshake(a.Conn, l.TLS, timeout); err != nil {
+		gw.metrics.handshakeFailures.WithLabelValues(l.Name, secure.Failure(err)).Inc()
+		return a, &unmet{remote, err}
+	}
+	if t, ok := a.Conn.(*tls.Conn); ok {
+		state := t.ConnectionState()
+		a.identity, _ = secure.IdentityOf(state, l.Naming)
+		gw.metrics.secured(l.Name, state)
+	}
+	if l.WebSocket == nil {
+		return a, nil
+	}
+	if a.Conn, err = l.WebSocket.Upgrade(a.Conn, timeout); err != nil {
+		gw.metrics.upgradeFailures.Inc()
+		return a, &unmet{remote, err}
+	}
+	return a, nil
+}
+
+// unmet is a handshake that failed, with whom.
+type unmet struct {
+	remote net.Addr // the device's
+	error
+}
+
+func (u *unmet) Unwrap() error { return u.error }
+
+// failed tells of a connection that did not come about. Anybody can cause that at any rate, so it is for debugging; a certificate of a CA of ours that
+// does not do any more concerns a device that somebody will ask about.
+func (gw *Gateway) failed(conn net.Conn, l *Listener, err error) {
+	remote := conn.RemoteAddr()
+	if u := (*unmet)(nil); errors.As(err, &u) {
+		remote = u.remote
+	}
+	level, refused := zap.DebugLevel, (*secure.Refused)(nil)
+	if errors.As(err, &refused) {
+		level = zap.InfoLevel
+	}
+	gw.log.Log(level, "a connection did not come about", zap.String("remote", remote.String()), zap.String("listener", l.Name), zap.Error(err))
+}
