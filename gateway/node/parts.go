@@ -59,6 +59,9 @@ func OpenBus(cfg *config.Config, urls []string, log *zap.Logger) (*client.Client
 // EventsQueue is the queue of this name for events, as the nodes make it.
 func EventsQueue(name string) amqp.Inbox { return gateway.EventsQueue(name) }
 
+// QuarantineQueue is the queue of this name for the quarantine, as the nodes make it.
+func QuarantineQueue(name string) amqp.Inbox { return gateway.QuarantineQueue(name) }
+
 // OpenStore opens the session store.
 func OpenStore(ctx context.Context, cfg *config.Config, log *zap.Logger) (sessionstore.Store, error) {
 	quota := sessionstore.RetainedQuota{
