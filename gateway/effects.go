@@ -9,7 +9,6 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/gateway/bridge"
-	"sluice/gateway/events"
 	"sluice/gateway/records"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
@@ -179,6 +178,7 @@ func (d *device) close(e session.CloseConnection) {
 
 func (d *device) report(r bridge.Report) {
 	m := d.gw.metrics
+	d.tellRefusal(r)
 	fields := []zap.Field{zap.String("client", d.bridge.Machine().ClientID()), zap.String("topic", r.Topic), zap.Uint8("qos", uint8(r.QoS)), zap.String("detail", r.Detail)}
 	switch r.Kind {
 	case bridge.PublishAnswered:
@@ -190,9 +190,6 @@ func (d *device) report(r bridge.Report) {
 		m.received(r.QoS, r.Reason)
 		m.quarantined.Inc()
 		d.log.Warn("publish refused by the bus and stored in the quarantine", append(fields, zap.String("quarantine_id", r.Refusal.ID), zap.Stringer("reason", r.Refusal.Reason))...)
-		e := events.OfFailure(&r.Refusal.Occurrence)
-		e.Type, e.Of, e.Quarantine = events.PublishQuarantined, "", r.Refusal.ID
-		d.gw.tell(d.fence.Key, e)
 	case bridge.PublishHeld:
 		m.holds.Inc()
 		d.log.Debug("publish held: the bus has a passing problem", fields...)

@@ -12,6 +12,7 @@ import (
 
 	"sluice/amqp"
 	"sluice/amqp/message"
+	"sluice/gateway/bridge"
 	"sluice/gateway/events"
 	"sluice/mapping"
 	"sluice/mapping/failure"
@@ -253,6 +254,25 @@ func accountOf(key sessionstore.Key) events.Account {
 // tellFailure tells the backend of a failure of a session's device; of a device that has none yet the key has what is known.
 func (gw *Gateway) tellFailure(key sessionstore.Key, o *failure.Occurrence) {
 	gw.tell(key, events.OfFailure(o))
+}
+
+// tellRefusal tells the backend of a message that was refused, or was stored in the quarantine.
+func (d *device) tellRefusal(r bridge.Report) {
+	if r.Refusal == nil {
+		return
+	}
+	e := events.OfFailure(&r.Refusal.Occurrence)
+	e.User, e.CorrelationID = r.Refusal.UserProperties(), r.Refusal.CorrelationID
+	switch {
+	case r.Kind == bridge.PublishQuarantined:
+		e.Type, e.Of = events.PublishQuarantined, ""
+	case r.Refusal.Failure == failure.DeliveryPoisonous:
+		e.Type = events.DeliveryPoisonous
+	}
+	if r.Quarantined {
+		e.Quarantine = r.Refusal.ID
+	}
+	d.gw.tell(d.fence.Key, e)
 }
 
 // tell tells the backend of an event of a session.

@@ -3,6 +3,7 @@ package mapping
 import (
 	"encoding/json"
 	"time"
+	"unicode/utf8"
 
 	"sluice/amqp/message"
 )
@@ -74,11 +75,11 @@ func (r *Refusal) UserProperties() map[string][]string {
 	return user
 }
 
-// MessageID is the id of a message as text, empty without one.
-func MessageID(m *message.Message) string {
-	if m.Properties.MessageID == nil {
-		return ""
+// IDText is a message-id or correlation-id as text, empty for nil. Binary that is text for people is that text.
+func IDText(id any) string {
+	if b, ok := id.([]byte); ok && utf8.Valid(b) {
+		return string(b)
 	}
-	text, _, _ := canonical(m.Properties.MessageID)
+	text, _, _ := canonical(id)
 	return text
 }

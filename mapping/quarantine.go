@@ -19,6 +19,8 @@ type Refusal struct {
 	Device Publisher
 	// User are the User Properties of a device's negative acknowledgement.
 	User []packet.UserProperty
+	// CorrelationID is the message's, as text; empty without one.
+	CorrelationID string
 }
 
 // The annotations of a message in the quarantine, in addition to its own.

@@ -166,8 +166,10 @@ type (
 		Reason packet.ReasonCode
 		// Detail is for the operator only: it may name queues and carry the bus's own words.
 		Detail string
-		// Refusal: of PublishQuarantined.
-		Refusal *mapping.Refusal
+		// Refusal says more: of PublishQuarantined, DeliveryUndeliverable and DeliveryRefused, unless the message could not be read. Quarantined: a
+		// copy is, or is about to be, in the quarantine under its ID.
+		Refusal     *mapping.Refusal
+		Quarantined bool
 	}
 )
 

@@ -20,10 +20,10 @@ func (b *Bridge) quarantines(e *upEntry) bool {
 func (b *Bridge) quarantine(now time.Time, e *upEntry, answer mapping.Answer, o message.Outcome, out []Effect) []Effect {
 	e.refused = &answer
 	e.refusal = &mapping.Refusal{
-		ID: b.refusals.id(), Device: b.self,
+		ID: b.refusals.id(), Device: b.self, CorrelationID: mapping.IDText(e.message.Properties.CorrelationID),
 		Occurrence: failure.Occurrence{
 			Failure: answer.Failure, Trace: b.refusals.traces.Of(traceparent(e.message)), At: now, Detail: detail(o), Reason: answer.Reason,
-			Topic: e.topic, QoS: e.qos, PacketID: e.id, MessageID: mapping.MessageID(e.message), Rule: e.match.Name,
+			Topic: e.topic, QoS: e.qos, PacketID: e.id, MessageID: mapping.IDText(e.message.Properties.MessageID), Rule: e.match.Name,
 		},
 	}
 	e.message = b.cfg.Dialect.Quarantine(e.message, b.cfg.Quarantine, e.refusal)

@@ -82,15 +82,17 @@ func (b *Bridge) refuse(now time.Time, r rejection, out []Effect) []Effect {
 		return append(out, report, settle)
 	}
 	refusal := &mapping.Refusal{
-		ID: b.refusals.id(), Device: b.self, User: r.user,
+		ID: b.refusals.id(), Device: b.self, User: r.user, CorrelationID: mapping.IDText(r.message.Properties.CorrelationID),
 		Occurrence: failure.Occurrence{
 			Failure: r.failure, Trace: b.refusals.traces.Of(traceparent(r.message)), At: now, Text: r.text, Reason: r.reason,
-			Topic: r.topic, QoS: r.qos, PacketID: r.id, MessageID: mapping.MessageID(r.message),
+			Topic: r.topic, QoS: r.qos, PacketID: r.id, MessageID: mapping.IDText(r.message.Properties.MessageID),
 		},
 	}
+	report.Refusal = refusal
 	e := Refuse{Refusal: refusal, Settle: settle}
 	if b.cfg.Quarantine != "" && keeps(r.failure) {
 		e.Copy = b.cfg.Dialect.Quarantine(r.message, b.cfg.Quarantine, refusal)
+		report.Quarantined = true
 	}
 	e.Feedback = b.cfg.Dialect.Feedback(r.message, refusal, e.Copy != nil)
 	if e.Copy == nil && e.Feedback == nil {

@@ -191,7 +191,7 @@ func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) 
 	}
 	report := Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason, Detail: detail(ev.Outcome)}
 	if e.refusal != nil && answer.Class == mapping.Success {
-		told.Text, report.Kind, report.Refusal = textQuarantined, PublishQuarantined, e.refusal
+		told.Text, report.Kind, report.Refusal, report.Quarantined = textQuarantined, PublishQuarantined, e.refusal, true
 	}
 	retain := e.retain != nil && answer.Class == mapping.Success
 	if retain && e.qos > 0 {

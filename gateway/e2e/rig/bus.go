@@ -162,6 +162,12 @@ func (b *Bus) QueueNamed(name string, filters ...string) *Queue {
 	return b.consume(b.bind(name, filters))
 }
 
+// Attach consumes a queue that somebody else has made, or is about to.
+func (b *Bus) Attach(name string) *Queue {
+	b.t.Helper()
+	return b.consume(name)
+}
+
 func (b *Bus) consume(name string) *Queue {
 	b.t.Helper()
 	q := &Queue{t: b.t, Name: name, deliveries: make(chan amqp.Delivery, deliveriesMax), attached: make(chan struct{}, 1)}

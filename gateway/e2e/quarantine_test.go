@@ -1,0 +1,199 @@
+package e2e
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/amqp/message"
+	"sluice/gateway/e2e/rig"
+	"sluice/mapping"
+	"sluice/mqtt/mqtttest"
+	"sluice/mqtt/packet"
+)
+
+// toldWithin is how soon a backend reads what a device has refused.
+const toldWithin = 2 * time.Second
+
+// telling are the keys of a node whose events and quarantine are a test's own.
+func telling(t *testing.T, prefix string) []string {
+	t.Helper()
+	return []string{"events.address=" + prefix + "-events", "quarantine.address=" + prefix + "-quarantine"}
+}
+
+// told is an event as a backend reads it.
+type told struct {
+	Type, Subject, TraceParent string
+	Data                       map[string]any
+}
+
+// event waits for an event of this type. Others may come before it.
+func event(t *testing.T, q *rig.Queue, kind string) told {
+	t.Helper()
+	for {
+		var e told
+		m := q.Take()
+		if err := json.Unmarshal(m.Data[0], &e); err != nil {
+			t.Fatalf("no event: %v in %s", err, m.Data[0])
+		}
+		if e.Type == kind {
+			return e
+		}
+	}
+}
+
+// A backend sends three commands, the device refuses one: the backend reads exactly that, soon, and nothing is delivered again.
+func TestTheDeviceRefusesOneOfThree(t *testing.T) {
+	rig.Each(t, func(t *testing.T, b rig.Backend) {
+		for qos := packet.QoS(1); qos <= 2; qos++ {
+			prefix := rig.Prefix(t)
+			n := rig.Start(t, b, telling(t, prefix)...)
+			bus := rig.OpenBus(t, n)
+			bus.Remove(prefix + "-events")
+			bus.Remove(prefix + "-quarantine")
+			answers := bus.QueueNamed(prefix + "-answers")
+			d, _ := rig.Dial(t, n, packet.V5, rig.Persistent(prefix))
+			d.Subscribe(prefix+"/cmd", qos)
+			for _, id := range []string{"first", "second", "third"} {
+				m := rig.Message(prefix+"/cmd", []byte(id), uint8(qos))
+				m.Properties.MessageID, m.Properties.CorrelationID, m.Properties.ReplyTo = "id-"+id, []byte("c-"+id), mapping.RabbitMQ.ToQueue(answers.Name)
+				m.ApplicationProperties = map[string]any{"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}
+				bus.Send(m)
+			}
+			refuseSecond(t, d, qos)
+			refusedAt := time.Now()
+			// It leaves at once: what it said counts all the same.
+			d.Disconnect()
+			checkFeedback(t, answers.Take(), prefix, "second")
+			if took := time.Since(refusedAt); took > toldWithin {
+				t.Errorf("told after %v", took)
+			}
+			answers.ExpectNothing(100 * time.Millisecond)
+			id := checkQuarantined(t, bus.Attach(prefix+"-quarantine").Take(), prefix)
+			e := event(t, bus.Attach(prefix+"-events"), "sluice.delivery.refused").Data
+			if e["quarantine_id"] != id || e["client"] != prefix || e["message_id"] != "id-second" || e["correlation_id"] != "c-second" || e["message"] != "not today" || e["trace"] != "0af7651916cd43dd8448eb211c80319c" {
+				t.Errorf("the event: %v", e)
+			}
+			d, connack := rig.Dial(t, n, packet.V5, rig.Persistent(prefix))
+			bus.Send(rig.Message(prefix+"/cmd", []byte("fourth"), uint8(qos)))
+			if got := d.Collect(1)[0]; !connack.SessionPresent || string(got.Payload) != "fourth" {
+				t.Errorf("session present: %v; delivered again: %q", connack.SessionPresent, got.Payload)
+			}
+			d.Disconnect()
+		}
+	})
+}
+
+// refuseSecond takes three messages, of which it refuses the second.
+func refuseSecond(t *testing.T, d *mqtttest.Device, qos packet.QoS) {
+	t.Helper()
+	var got []*packet.Publish
+	for range 3 {
+		got = append(got, mqtttest.Expect[*packet.Publish](d))
+	}
+	for _, p := range got {
+		ack := &packet.Ack{Kind: packet.PUBACK, ID: p.ID}
+		if qos == 2 {
+			ack.Kind = packet.PUBREC
+		}
+		second := string(p.Payload) == "second"
+		if second {
+			ack.Reason = packet.NotAuthorized
+			ack.Properties.SetReasonString("not today")
+			ack.Properties.User = []packet.UserProperty{{Key: "valve", Value: "stuck"}}
+		}
+		d.Send(ack)
+		if qos == 2 && !second {
+			d.ExpectAck(packet.PUBREL, p.ID)
+			d.Send(&packet.Ack{Kind: packet.PUBCOMP, ID: p.ID})
+		}
+	}
+}
+
+func checkFeedback(t *testing.T, m *message.Message, client, id string) {
+	t.Helper()
+	if c, _ := m.Properties.CorrelationID.([]byte); string(c) != "c-"+id || m.Properties.Subject != mapping.FeedbackSubject {
+		t.Errorf("the feedback is %+v", m.Properties)
+	}
+	var got struct {
+		Code                                     int
+		Name, Error, Message, Client, Message_ID string
+		User                                     map[string][]string `json:"user_properties"`
+	}
+	if err := json.Unmarshal(m.Data[0], &got); err != nil {
+		t.Fatal(err)
+	}
+	if got.Code != 0x87 || got.Name != "delivery-refused" || got.Message != "not today" || got.Client != client || got.Message_ID != "id-"+id || got.User["valve"][0] != "stuck" {
+		t.Errorf("the feedback says %s", m.Data[0])
+	}
+}
+
+// checkQuarantined gives the id under which the copy is known.
+func checkQuarantined(t *testing.T, m *message.Message, client string) string {
+	t.Helper()
+	q, _ := mapping.ReadQuarantined(m)
+	if string(m.Data[0]) != "second" || m.Properties.MessageID != "id-second" || string(m.Properties.CorrelationID.([]byte)) != "c-second" || m.ApplicationProperties["traceparent"] == nil {
+		t.Errorf("in the quarantine is %+v", m)
+	}
+	want := mapping.Quarantined{
+		ID: q.ID, At: q.At, PacketID: q.PacketID, Principal: q.Principal, Address: rig.Address(client + "/cmd"), Name: "delivery-refused", Condition: "sluice:refused-by-device",
+		Reason: "not today", Tenant: "default", Client: client, Topic: client + "/cmd", Trace: "0af7651916cd43dd8448eb211c80319c", Code: packet.NotAuthorized,
+		User: []packet.UserProperty{{Key: "valve", Value: "stuck"}},
+	}
+	if diff := cmp.Diff(want, q); diff != "" || q.ID == "" || q.PacketID == 0 {
+		t.Errorf("it says (-want +got):\n%s", diff)
+	}
+	return q.ID
+}
+
+const quarantineRules = `
+rules:
+  - name: kept
+    topic: PREFIX/kept/#
+    direction: up
+    exchange: PREFIX-no-such-exchange
+    on_error: quarantine
+  - name: told
+    topic: PREFIX/told/#
+    direction: up
+    exchange: PREFIX-no-such-exchange
+`
+
+// What the bus refuses is stored and then acknowledged, whatever the device speaks; without the policy it is refused as before.
+func TestARefusedPublishGoesToTheQuarantine(t *testing.T) {
+	rig.Each(t, func(t *testing.T, b rig.Backend) {
+		prefix := rig.Prefix(t)
+		n := rig.StartWith(t, b, strings.ReplaceAll(quarantineRules, "PREFIX", prefix), append(own(t, b), telling(t, prefix)...)...)
+		bus := rig.OpenBus(t, n)
+		bus.Remove(prefix + "-events")
+		bus.Remove(prefix + "-quarantine")
+		kept, events := bus.Attach(prefix+"-quarantine"), bus.Attach(prefix+"-events")
+		for _, v := range []packet.Version{packet.V311, packet.V5} {
+			for qos := packet.QoS(1); qos <= 2; qos++ {
+				d, _ := rig.Dial(t, n, v, rig.Clean(prefix))
+				if r := d.Publish(prefix+"/kept/x", []byte("payload"), qos); r != packet.Success {
+					t.Errorf("version %d, QoS %d: %v", v, qos, r)
+				}
+				d.Disconnect()
+				m := kept.Take()
+				q, _ := mapping.ReadQuarantined(m)
+				if string(m.Data[0]) != "payload" || q.Rule != "kept" || q.Client != prefix || q.Topic != prefix+"/kept/x" || q.PacketID == 0 || q.Name != "address-not-found" ||
+					q.Address != mapping.RabbitMQ.To(prefix+"-no-such-exchange", mapping.RabbitMQ.Key(prefix+"/kept/x")) {
+					t.Errorf("version %d, QoS %d: in the quarantine is %+v", v, qos, q)
+				}
+				if e := event(t, events, "sluice.publish.quarantined").Data; e["quarantine_id"] != q.ID || e["trace"] != q.Trace || e["rule"] != "kept" {
+					t.Errorf("the event: %v", e)
+				}
+			}
+		}
+		d, _ := rig.Dial(t, n, packet.V5, rig.Clean(prefix))
+		if r := d.Publish(prefix+"/told/x", nil, 1); r != packet.TopicNameInvalid {
+			t.Errorf("without the policy: %v", r)
+		}
+		kept.ExpectNothing(50 * time.Millisecond)
+		d.Disconnect()
+	})
+}
