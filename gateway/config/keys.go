@@ -35,6 +35,7 @@ type Config struct {
 	Window           int
 	TopicAliasMax    int
 	KeepAliveMax     int
+	PropertyBag      bool
 	ConnectTimeout   time.Duration
 	WriteTimeout     time.Duration
 	BusURLs          []string // empty: the embedded bus
@@ -113,6 +114,7 @@ func keys(c *Config) []key {
 		{"mqtt.window", 20, "QoS 1 and 2 messages under way to a device. Its own Receive Maximum can only lower it.", integer(&c.Window, 1, 16382)},
 		{"mqtt.topic_alias_maximum", 16, "Topic aliases a device may use, and the most we use towards it.", integer(&c.TopicAliasMax, 0, 65535)},
 		{"mqtt.keep_alive_max", 0, "Longest keep-alive in seconds; MQTT 5 devices that ask for more, or for none, are told this one. 0 is no limit.", integer(&c.KeepAliveMax, 0, 65535)},
+		{"mqtt.property_bag", "off", "on: MQTT 3.1.1 devices may put properties behind the topic of a PUBLISH or Will, as in plant/7/temp/?content-type=application%2Fjson&unit=C. See docs/mapping.md. Topics with a level that begins with ? cannot be used then.", onOff(&c.PropertyBag)},
 		{"mqtt.connect_timeout", "10s", "How long a connection may take to send CONNECT, and to finish its TLS and WebSocket handshakes, each.", duration(&c.ConnectTimeout, 100*time.Millisecond, 10*time.Minute)},
 		{"mqtt.write_timeout", "30s", "How long a device may read nothing of what it is sent before it is disconnected.", duration(&c.WriteTimeout, 100*time.Millisecond, time.Hour)},
 		{"bus.url", "", "The AMQP 1.0 bus: amqp://user:password@host:5672 or amqps://...; several, separated by commas or as a list, are fail-over hosts. Empty runs the embedded bus, which keeps nothing.", busURLs(&c.BusURLs)},

@@ -84,6 +84,15 @@ func inherited(dst *string, allowed []string) setter {
 	}
 }
 
+func onOff(dst *bool) setter {
+	return func(v any) error {
+		var s string
+		err := oneOf(&s, "on", "off", "true", "false")(v)
+		*dst = s == "on" || s == "true"
+		return err
+	}
+}
+
 func marks(dst *mapping.MarksIn) setter {
 	return func(v any) error {
 		var s string

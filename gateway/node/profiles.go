@@ -29,6 +29,7 @@ func offer(c *config.Config, profile string) session.Config {
 		MaximumQoS:           2,
 		RetainAvailable:      true,
 		SharedAvailable:      true,
+		PropertyBag:          c.PropertyBag,
 		Profile:              profile + profilesVersion,
 	}
 	if profile == config.Ephemeral {

@@ -39,6 +39,8 @@ type Config struct {
 	// AuthMethods are the Authentication Methods offered (MQTT 5, 4.12); none: a CONNECT that names one is refused with 0x8C.
 	AuthMethods []string
 
+	// PropertyBag: an MQTT 3.1.1 device may put properties behind the topic name of a PUBLISH or Will (propertybag.go).
+	PropertyBag bool
 	// What the profile offers. False is advertised as not available and refused as advertised.
 	RetainAvailable bool
 	SharedAvailable bool

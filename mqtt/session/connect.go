@@ -85,6 +85,7 @@ func (m *Machine) checkConnect(c *packet.Connect) *packet.Error {
 	return m.checkWill(c.Will)
 }
 
+// checkWill reports what forbids the Will, and opens its property bag.
 func (m *Machine) checkWill(w *packet.Will) *packet.Error {
 	switch {
 	case w == nil:
@@ -96,6 +97,9 @@ func (m *Machine) checkWill(w *packet.Will) *packet.Error {
 			"the Will is to be retained, which this server does not offer")
 	case topic.ValidateName(w.Topic) != nil:
 		return violation(packet.TopicNameInvalid, "MQTT-3.1.3-11", "the Will Topic is not a valid topic name")
+	}
+	if m.cfg.PropertyBag && !m.v5() {
+		return openBag(&w.Topic, &w.Properties)
 	}
 	return nil
 }

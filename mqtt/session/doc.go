@@ -15,6 +15,7 @@
 //	auth.go        enhanced authentication, before CONNACK and on an open connection
 //	inbound.go     PUBLISH of the device (uplink); inbound2.go: its QoS 2 exchange; ledger.go: answers in order;
 //	               recall.go: what an earlier connection knows of it
+//	propertybag.go properties of MQTT 3.1.1 devices, behind the topic name
 //	outbound.go    messages to the device (downlink); exchange.go: its answers; redelivery.go: messages that come again
 //	lane.go        the links that bring them; shared.go: those of shared subscriptions; credit.go: how many may come
 //	verdict.go     how a delivery is settled, and remembering that; completed.go: exchanges that are over

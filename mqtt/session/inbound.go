@@ -32,7 +32,7 @@ func (m *Machine) publishBlocked(p *packet.Publish) bool {
 	return m.up.qos1.len()+m.up.qos2.len() >= window
 }
 
-// checkPublish reports what forbids a PUBLISH, and resolves its Topic Alias.
+// checkPublish reports what forbids a PUBLISH, and resolves its Topic Alias or opens its property bag.
 func (m *Machine) checkPublish(p *packet.Publish) *packet.Error {
 	switch {
 	case byte(p.QoS) > m.cfg.MaximumQoS:
@@ -44,6 +44,9 @@ func (m *Machine) checkPublish(p *packet.Publish) *packet.Error {
 		return violation(packet.ProtocolError, "MQTT-3.3.4-6", "PUBLISH of a client has a Subscription Identifier")
 	case p.QoS > 0 && p.ID == 0:
 		return violation(packet.ProtocolError, "MQTT-2.2.1-3", "PUBLISH has no Packet Identifier")
+	}
+	if m.cfg.PropertyBag && !m.v5() {
+		return openBag(&p.Topic, &p.Properties)
 	}
 	return m.resolveAlias(p)
 }

@@ -129,6 +129,7 @@ func (s *script) config(a *args) error {
 	}
 	c.RetainAvailable = a.num("retain", 1) == 1
 	c.SharedAvailable = a.num("shared", 1) == 1
+	c.PropertyBag = a.num("bag", 0) == 1
 	c.Profile = a.text("profile")
 	return nil
 }
