@@ -3,6 +3,7 @@ package amqp
 import (
 	"context"
 	"errors"
+	"strconv"
 
 	"sluice/amqp/message"
 )
@@ -25,16 +26,21 @@ type Bus interface {
 
 	// EnsureInbox makes the inbox exist. It is idempotent. An inbox that exists with other arguments is an error that says so.
 	EnsureInbox(ctx context.Context, inbox Inbox) error
-	// Subscribe adds patterns, in the bus's own topic syntax, to the inbox. Idempotent.
-	Subscribe(ctx context.Context, inbox string, patterns []string) error
-	// Unsubscribe removes patterns; absent ones are no error.
-	Unsubscribe(ctx context.Context, inbox string, patterns []string) error
+	// Subscribe adds bindings to the inbox. Idempotent. It makes those that can be made; where others name an exchange that is not there, the error is a
+	// *MissingExchange.
+	Subscribe(ctx context.Context, inbox string, bindings []Binding) error
+	// Unsubscribe removes bindings; absent ones are no error.
+	Unsubscribe(ctx context.Context, inbox string, bindings []Binding) error
 	// DeleteInbox removes the inbox with all it holds. An absent one is no error.
 	DeleteInbox(ctx context.Context, inbox string) error
 
 	// InboxAddress is where a message is sent (Properties.To) that shall go to this inbox and nowhere else. One for an inbox that is not there is
 	// Released.
 	InboxAddress(inbox string) string
+
+	// Lookup finds out, without sending anything, whether messages can be sent to an address. The error wraps ErrNotFound when there is nothing, and
+	// ErrRefused when this user may not.
+	Lookup(ctx context.Context, address string) error
 
 	// Ready reports why the bus cannot be used right now, nil when it can.
 	Ready(ctx context.Context) error
@@ -55,6 +61,22 @@ type Inbox struct {
 	DropOldest bool
 	// SingleActive lets one receiver at a time get messages: the bus's own fence between the nodes that own a session.
 	SingleActive bool
+}
+
+// Binding says which messages an inbox gets: those sent to an exchange under keys that match a pattern, in the bus's own topic syntax. However many
+// bindings of an inbox to one exchange match a message, the inbox gets it once.
+type Binding struct {
+	Exchange string // empty: that of all topics
+	Pattern  string
+}
+
+// Topics are bindings to the exchange of all topics.
+func Topics(patterns ...string) []Binding {
+	list := make([]Binding, len(patterns))
+	for i, p := range patterns {
+		list[i].Pattern = p
+	}
+	return list
 }
 
 // Source says what to receive.
@@ -107,6 +129,20 @@ type Info struct {
 	// MaxMessageSize is the largest message a sending link may carry, in bytes; zero is no limit.
 	MaxMessageSize uint64
 }
+
+// MissingExchange: bindings could not be made because their exchange does not exist. All others were made. It is an ErrRefused.
+type MissingExchange struct {
+	Exchange string // one of them
+	Words    string // the bus's own
+}
+
+// Error names the exchange.
+func (e *MissingExchange) Error() string {
+	return "amqp: nothing can be bound to the exchange " + strconv.Quote(e.Exchange) + ": " + e.Words
+}
+
+// Unwrap gives ErrRefused.
+func (e *MissingExchange) Unwrap() error { return ErrRefused }
 
 // ErrUnavailable: the bus could not be reached, or did not answer in time; trying again later makes sense.
 var ErrUnavailable = errors.New("amqp: bus unavailable")

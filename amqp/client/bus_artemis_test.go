@@ -158,7 +158,7 @@ func TestArtemisCopiesAreOneDelivery(t *testing.T) {
 	for _, source := range []amqp.Source{{}, {Credit: 4}, {Settled: true, Credit: 4}} {
 		name := newInbox(t, c, amqp.Inbox{SingleActive: true})
 		source.Inbox = name
-		if err := c.Subscribe(deadline(t), name, []string{name + ".#", "#." + name, "*.*.*"}); err != nil {
+		if err := c.Subscribe(deadline(t), name, amqp.Topics(name+".#", "#."+name, "*.*.*")); err != nil {
 			t.Fatal(err)
 		}
 		fill(t, c, name, 10)
@@ -233,7 +233,7 @@ func TestArtemisTopology(t *testing.T) {
 	c := openArtemis(t)
 	ctx := deadline(t)
 	inbox := amqp.Inbox{Name: uniqueName(t) + "*#,:ü"[:4], Expires: 60000, MaxLength: 1000, DropOldest: true, SingleActive: true}
-	if err := c.Subscribe(ctx, inbox.Name, []string{"a"}); !errors.Is(err, amqp.ErrNotFound) {
+	if err := c.Subscribe(ctx, inbox.Name, amqp.Topics("a")); !errors.Is(err, amqp.ErrNotFound) {
 		t.Errorf("subscribing a missing inbox: %v", err)
 	}
 	if err := c.EnsureInbox(ctx, inbox); err != nil {
@@ -252,10 +252,10 @@ func TestArtemisTopology(t *testing.T) {
 			t.Errorf("with other arguments: %v", err)
 		}
 	}
-	if err := c.Subscribe(ctx, inbox.Name, []string{"left.#"}); err != nil {
+	if err := c.Subscribe(ctx, inbox.Name, amqp.Topics("left.#")); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Subscribe(ctx, inbox.Name, []string{"a::b"}); !errors.Is(err, amqp.ErrRefused) {
+	if err := c.Subscribe(ctx, inbox.Name, amqp.Topics("a::b")); !errors.Is(err, amqp.ErrRefused) {
 		t.Errorf("a pattern with a full queue name: %v", err)
 	}
 	if err := c.DeleteInbox(ctx, inbox.Name); err != nil {
@@ -264,7 +264,7 @@ func TestArtemisTopology(t *testing.T) {
 	if err := c.DeleteInbox(ctx, inbox.Name); err != nil {
 		t.Errorf("removing an absent inbox: %v", err)
 	}
-	if err := c.Unsubscribe(ctx, inbox.Name, []string{"x"}); err != nil {
+	if err := c.Unsubscribe(ctx, inbox.Name, amqp.Topics("x")); err != nil {
 		t.Errorf("unsubscribing an absent inbox: %v", err)
 	}
 	if left := divertsLeft(t, c, inbox.Name); len(left) > 0 {
@@ -324,7 +324,7 @@ func TestArtemisSweep(t *testing.T) {
 	if left := divertsLeft(t, c, again); len(left) > 0 {
 		t.Errorf("the new inbox inherits %v", left)
 	}
-	if err := c.Subscribe(deadline(t), again, []string{again}); err != nil {
+	if err := c.Subscribe(deadline(t), again, amqp.Topics(again)); err != nil {
 		t.Fatal(err)
 	}
 	if err := c.family.Sweep(deadline(t)); err != nil {

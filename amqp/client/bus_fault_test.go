@@ -198,7 +198,7 @@ func testTopology(t *testing.T, url string) {
 	c := open(t, Options{URLs: []string{url}})
 	ctx := deadline(t)
 	inbox := amqp.Inbox{Name: uniqueName(t), Expires: 60000, MaxLength: 1000, DropOldest: true, SingleActive: true}
-	if err := c.Subscribe(ctx, inbox.Name, []string{"a"}); !errors.Is(err, amqp.ErrNotFound) {
+	if err := c.Subscribe(ctx, inbox.Name, amqp.Topics("a")); !errors.Is(err, amqp.ErrNotFound) {
 		t.Errorf("subscribing a missing inbox: %v", err)
 	}
 	newInbox(t, c, inbox)
@@ -222,13 +222,13 @@ func testTopology(t *testing.T, url string) {
 	long := inbox.Name + "." + strings.Repeat("k", 60000)
 	short := inbox.Name + ".ü%/;=,x"
 	patterns = append(patterns, short)
-	if err := c.Subscribe(ctx, inbox.Name, patterns); err != nil {
+	if err := c.Subscribe(ctx, inbox.Name, amqp.Topics(patterns...)); err != nil {
 		t.Fatal(err)
 	}
-	if err := c.Subscribe(ctx, inbox.Name, patterns[:10]); err != nil {
+	if err := c.Subscribe(ctx, inbox.Name, amqp.Topics(patterns[:10]...)); err != nil {
 		t.Errorf("binding again: %v", err)
 	}
-	if err := c.Subscribe(ctx, inbox.Name, []string{inbox.Name + ".kkk#", inbox.Name + ".#"}); err != nil {
+	if err := c.Subscribe(ctx, inbox.Name, amqp.Topics(inbox.Name+".kkk#", inbox.Name+".#")); err != nil {
 		t.Fatal(err)
 	}
 	mustAccept(t, c, textMessage(to(long), "long"))
@@ -236,7 +236,7 @@ func testTopology(t *testing.T, url string) {
 	if ds[0].Message.Annotations["x-routing-key"] != long {
 		t.Error("the long routing key did not come back")
 	}
-	if err := c.Unsubscribe(ctx, inbox.Name, append(patterns, "never.bound", inbox.Name+".#")); err != nil {
+	if err := c.Unsubscribe(ctx, inbox.Name, amqp.Topics(append(patterns, "never.bound", inbox.Name+".#")...)); err != nil {
 		t.Fatal(err)
 	}
 	if o := publish(t, c, 0, textMessage(to(patterns[0]), "x")); o.Kind != message.Released {
@@ -248,7 +248,7 @@ func testTopology(t *testing.T, url string) {
 	if err := c.DeleteInbox(ctx, inbox.Name); err != nil {
 		t.Errorf("removing an absent inbox: %v", err)
 	}
-	if err := c.Unsubscribe(ctx, inbox.Name, []string{"x"}); err != nil {
+	if err := c.Unsubscribe(ctx, inbox.Name, amqp.Topics("x")); err != nil {
 		t.Errorf("unsubscribing an absent inbox: %v", err)
 	}
 }

@@ -296,7 +296,7 @@ func testPrepareMakesMissingInbox(t *testing.T, url string) {
 		if err := c.EnsureInbox(ctx, amqp.Inbox{Name: name}); err != nil {
 			return err
 		}
-		return c.Subscribe(ctx, name, []string{name})
+		return c.Subscribe(ctx, name, amqp.Topics(name))
 	}}, r)
 	r.waitAttached(t, 1)
 	if _, detached, _ := r.snapshot(); prepared.Load() != 1 || len(detached) != 0 {

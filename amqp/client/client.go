@@ -135,21 +135,21 @@ func (c *Client) EnsureInbox(ctx context.Context, inbox amqp.Inbox) error {
 }
 
 // Subscribe implements amqp.Bus.
-func (c *Client) Subscribe(ctx context.Context, inbox string, patterns []string) error {
+func (c *Client) Subscribe(ctx context.Context, inbox string, bindings []amqp.Binding) error {
 	f, err := c.family.wait(ctx)
 	if err != nil {
 		return err
 	}
-	return f.Subscribe(ctx, inbox, patterns)
+	return f.Subscribe(ctx, inbox, bindings)
 }
 
 // Unsubscribe implements amqp.Bus.
-func (c *Client) Unsubscribe(ctx context.Context, inbox string, patterns []string) error {
+func (c *Client) Unsubscribe(ctx context.Context, inbox string, bindings []amqp.Binding) error {
 	f, err := c.family.wait(ctx)
 	if err != nil {
 		return err
 	}
-	return f.Unsubscribe(ctx, inbox, patterns)
+	return f.Unsubscribe(ctx, inbox, bindings)
 }
 
 // InboxAddress implements amqp.Bus. Before the first connection it is RabbitMQ's, unless Options.Kind says what the bus is.

@@ -121,7 +121,7 @@ func newInbox(t testing.TB, c *Client, inbox amqp.Inbox) string {
 		t.Fatal(err)
 	}
 	removeLater(t, c, inbox.Name)
-	if err := c.Subscribe(deadline(t), inbox.Name, []string{inbox.Name}); err != nil {
+	if err := c.Subscribe(deadline(t), inbox.Name, amqp.Topics(inbox.Name)); err != nil {
 		t.Fatal(err)
 	}
 	return inbox.Name

@@ -98,12 +98,16 @@ func (s *supervisor) ready() error {
 	return &opError{op: "connect to the bus", kind: amqp.ErrUnavailable, cause: errConnecting}
 }
 
+// connection is the one that is up; nil: none.
+func (s *supervisor) connection() *connection {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.live
+}
+
 // recycle ends the connection, if there is one, so that another is made.
 func (s *supervisor) recycle(why error) {
-	s.mu.Lock()
-	live := s.live
-	s.mu.Unlock()
-	if live != nil {
+	if live := s.connection(); live != nil {
 		live.kill(why)
 	}
 }

@@ -60,7 +60,7 @@ func New(options Options) *Broker {
 }
 
 func (b *Broker) newStore() *queues.Store {
-	return queues.New(queues.Options{
+	s := queues.New(queues.Options{
 		Limits: queues.Limits{MaxBytes: b.options.MaxQueueBytes},
 		Due: func() {
 			b.dueEarlier.Store(true)
@@ -72,6 +72,25 @@ func (b *Broker) newStore() *queues.Store {
 			b.timer.Reset(0)
 		},
 	})
+	b.furnish(s)
+	return s
+}
+
+// furnish makes what is to be there from the start. What cannot be made is missing, and told.
+func (b *Broker) furnish(s *queues.Store) {
+	for _, name := range b.options.Exchanges {
+		if s.HasExchange(name) {
+			continue
+		}
+		if err := s.DeclareExchange(name, queues.ExchangeSpec{Type: "topic", Durable: true}); err != nil {
+			b.log.Error("an exchange was not made", zap.String("exchange", name), zap.String("why", err.Text))
+		}
+	}
+	for _, name := range b.options.Queues {
+		if _, err := s.DeclareQueue(time.Now(), 0, name, queues.QueueSpec{Durable: true}); err != nil {
+			b.log.Error("a queue was not made", zap.String("queue", name), zap.String("why", err.Text))
+		}
+	}
 }
 
 // declareEntities makes what Options.ServiceBus names, in a store that is new.

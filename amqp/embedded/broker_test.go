@@ -334,3 +334,24 @@ func TestMemoryPressure(t *testing.T) {
 		}
 	}
 }
+
+// Exchanges and queues of the options are there from the start, and after all was forgotten.
+func TestFurnished(t *testing.T) {
+	b := newBench(t, embedded.Options{Exchanges: []string{"plants", "amq.topic", "amq.mine"}, Queues: []string{"meters"}})
+	for _, when := range []string{"at the start", "after Wipe"} {
+		conn, err := amqp.Dial(b.ctx, b.url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for address, there := range map[string]bool{"/exchanges/plants": true, "/exchanges/amq.topic": true, "/queues/meters": true, "/exchanges/amq.mine": false} {
+			session, err := conn.NewSession(b.ctx, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := session.NewSender(b.ctx, address, nil); (err == nil) != there {
+				t.Errorf("%s, %s: %v", when, address, err)
+			}
+		}
+		b.broker.Wipe()
+	}
+}

@@ -26,6 +26,8 @@ type Options struct {
 	MaxMessageSize uint64 // bytes; default DefaultMaxMessageSize
 	// MaxQueueBytes bounds the memory of all queues; default 256 MiB. See the package comment for what happens there.
 	MaxQueueBytes int64
+	// Exchanges are topic exchanges, and Queues queues, that are there from the start.
+	Exchanges, Queues []string
 	// Credit is what a publisher's link keeps up; default DefaultCredit.
 	Credit uint32
 	// ServiceBus, when set, makes the broker act as Azure Service Bus and Event Hubs with these entities, for tests: see the package servicebus.

@@ -12,8 +12,8 @@ import (
 // DefaultExchange is where RabbitMQ's own MQTT support publishes, so that its devices and ours hear each other.
 const DefaultExchange = "amq.topic"
 
-// bindings is the family of RabbitMQ 4 and of the embedded bus: an inbox is a queue, a pattern is a binding to one topic exchange. However many
-// bindings of a queue match, it gets one copy.
+// bindings is the family of RabbitMQ 4 and of the embedded bus: an inbox is a queue, and each binding one of the bus's own. However many bindings of a
+// queue match, it gets one copy.
 //
 // Binding and routing keys are not bound to AMQP 0-9-1's 255 bytes here: RabbitMQ 4.3.6 takes 60,000 and more over AMQP 1.0, in bindings, in
 // properties.to and in x-routing-key. Queue names it takes beyond 255 too; ours are kept within, for the sake of other protocols and tools.
@@ -84,21 +84,48 @@ func (b *bindings) conflict(ctx context.Context, inbox amqp.Inbox, refused Respo
 		amqp.ErrConflict, inbox.Name, there, show(queueArguments(inbox)), Version)
 }
 
-// Subscribe binds each pattern. Binding again is no error at the bus.
-func (b *bindings) Subscribe(ctx context.Context, inbox string, patterns []string) error {
-	requests := make([]Request, len(patterns))
-	for i, p := range patterns {
+// Subscribe makes each binding. Making it again is no error at the bus.
+func (b *bindings) Subscribe(ctx context.Context, inbox string, bindings []amqp.Binding) error {
+	if len(bindings) == 0 {
+		return nil
+	}
+	requests := make([]Request, len(bindings))
+	for i, w := range bindings {
 		requests[i] = Request{Method: "POST", Path: "/bindings", Body: map[string]any{
-			"source": b.exchange, "destination_queue": inbox, "binding_key": p, "arguments": map[string]any{}}}
+			"source": b.source(w), "destination_queue": inbox, "binding_key": w.Pattern, "arguments": map[string]any{}}}
 	}
-	err := b.all(ctx, requests, 0)
-	if errors.Is(err, amqp.ErrRefused) {
-		return b.missing(ctx, inbox, err)
+	responses, err := b.requester.Do(ctx, requests)
+	if err != nil {
+		return err
 	}
-	return err
+	var exchange error
+	for i, r := range responses {
+		refused := check(requests[i], r)
+		switch {
+		case refused == nil:
+		case bindings[i].Exchange != "" && (r.Status == 400 || r.Status == 404):
+			// All that can be wrong with it but for the queue, which missing looks for.
+			exchange = &amqp.MissingExchange{Exchange: bindings[i].Exchange, Words: fmt.Sprint(r.Body)}
+		case errors.Is(refused, amqp.ErrRefused):
+			return b.missing(ctx, inbox, refused)
+		default:
+			return refused
+		}
+	}
+	if exchange != nil {
+		return b.missing(ctx, inbox, exchange)
+	}
+	return nil
 }
 
-// missing tells a refused binding whose queue is not there from others: RabbitMQ 4.3 answers 400 to both.
+func (b *bindings) source(w amqp.Binding) string {
+	if w.Exchange == "" {
+		return b.exchange
+	}
+	return w.Exchange
+}
+
+// missing tells a refused binding whose queue is not there from others: RabbitMQ 4.3 answers 400 to all of them.
 func (b *bindings) missing(ctx context.Context, inbox string, refused error) error {
 	get := Request{Method: "GET", Path: queuePath(inbox)}
 	responses, err := b.requester.Do(ctx, []Request{get})
@@ -109,10 +136,10 @@ func (b *bindings) missing(ctx context.Context, inbox string, refused error) err
 }
 
 // Unsubscribe removes each binding. Bindings have no arguments, so that their path can be built without asking for it.
-func (b *bindings) Unsubscribe(ctx context.Context, inbox string, patterns []string) error {
-	requests := make([]Request, len(patterns))
-	for i, p := range patterns {
-		requests[i] = Request{Method: "DELETE", Path: bindingPath(b.exchange, inbox, p)}
+func (b *bindings) Unsubscribe(ctx context.Context, inbox string, bindings []amqp.Binding) error {
+	requests := make([]Request, len(bindings))
+	for i, w := range bindings {
+		requests[i] = Request{Method: "DELETE", Path: bindingPath(b.source(w), inbox, w.Pattern)}
 	}
 	return b.all(ctx, requests, 404)
 }

@@ -68,10 +68,10 @@ func TestEnsureInboxRequest(t *testing.T) {
 func TestSubscriptionRequests(t *testing.T) {
 	s := statuses(204, 204, 204)
 	f := NewBindings(s, "my exchange")
-	if err := f.Subscribe(context.Background(), "in%box", []string{"a.*", "b;c=d/ü"}); err != nil {
+	if err := f.Subscribe(context.Background(), "in%box", amqp.Topics("a.*", "b;c=d/ü")); err != nil {
 		t.Fatal(err)
 	}
-	if err := f.Unsubscribe(context.Background(), "in%box", []string{"b;c=d/ü#"}); err != nil {
+	if err := f.Unsubscribe(context.Background(), "in%box", amqp.Topics("b;c=d/ü#")); err != nil {
 		t.Fatal(err)
 	}
 	bind := func(key string) Request {
@@ -98,8 +98,11 @@ func TestNothingToDoAsksNothing(t *testing.T) {
 
 func TestStatusesBecomeErrors(t *testing.T) {
 	ctx := context.Background()
-	subscribe := func(f Family) error { return f.Subscribe(ctx, "q", []string{"a", "b"}) }
-	unsubscribe := func(f Family) error { return f.Unsubscribe(ctx, "q", []string{"a"}) }
+	subscribe := func(f Family) error { return f.Subscribe(ctx, "q", amqp.Topics("a", "b")) }
+	others := func(f Family) error {
+		return f.Subscribe(ctx, "q", append(amqp.Topics("a"), amqp.Binding{Exchange: "e", Pattern: "b"}))
+	}
+	unsubscribe := func(f Family) error { return f.Unsubscribe(ctx, "q", amqp.Topics("a")) }
 	remove := func(f Family) error { return f.DeleteInbox(ctx, "q") }
 	receivers := func(f Family) error { _, err := f.Receivers(ctx, "q"); return err }
 	ensure := func(f Family) error { return f.EnsureInbox(ctx, amqp.Inbox{Name: "q"}) }
@@ -113,6 +116,9 @@ func TestStatusesBecomeErrors(t *testing.T) {
 		{"subscribe, inbox missing as RabbitMQ says it", subscribe, []int{204, 400, 404}, amqp.ErrNotFound},
 		{"subscribe, inbox missing", subscribe, []int{404, 404}, amqp.ErrNotFound},
 		{"subscribe, bad pattern", subscribe, []int{204, 400, 200}, amqp.ErrRefused},
+		{"subscribe, exchange missing as RabbitMQ says it", others, []int{204, 400, 200}, amqp.ErrRefused},
+		{"subscribe, exchange and inbox missing", others, []int{400, 400, 404}, amqp.ErrNotFound},
+		{"subscribe, exchange missing and bus in trouble", others, []int{503, 404}, amqp.ErrUnavailable},
 		{"subscribe, bus in trouble", subscribe, []int{204, 503}, amqp.ErrUnavailable},
 		{"unsubscribe", unsubscribe, []int{204}, nil},
 		{"unsubscribe, absent", unsubscribe, []int{404}, nil},
@@ -138,6 +144,20 @@ func TestStatusesBecomeErrors(t *testing.T) {
 	}
 	if err := subscribe(NewBindings(&script{err: amqp.ErrUnavailable}, "")); !errors.Is(err, amqp.ErrUnavailable) {
 		t.Errorf("no answer: %v", err)
+	}
+}
+
+// What is wrong with an exchange says so, and is told from what is wrong with a binding to the exchange of all topics.
+func TestMissingExchange(t *testing.T) {
+	subscribe := func(exchange string) error {
+		return NewBindings(statuses(404, 200), "").Subscribe(context.Background(), "q", []amqp.Binding{{Exchange: exchange, Pattern: "a"}})
+	}
+	var missing *amqp.MissingExchange
+	if err := subscribe("e"); !errors.As(err, &missing) || missing.Exchange != "e" {
+		t.Errorf("an exchange that is missing: %v", err)
+	}
+	if err := subscribe(""); errors.As(err, &missing) {
+		t.Errorf("the exchange of all topics: %v", err)
 	}
 }
 

@@ -207,9 +207,13 @@ func (d *diverts) configuration(ctx context.Context, r Request) (q queueConfigur
 }
 
 // Subscribe makes a divert for each pattern. One that is there already is no error at the bus, and is the same.
-func (d *diverts) Subscribe(ctx context.Context, inbox string, patterns []string) error {
-	if len(patterns) == 0 {
+func (d *diverts) Subscribe(ctx context.Context, inbox string, bindings []amqp.Binding) error {
+	if len(bindings) == 0 {
 		return nil
+	}
+	patterns, err := patternsOf(bindings)
+	if err != nil {
+		return err
 	}
 	for _, pattern := range patterns {
 		if strings.Contains(pattern, "::") {
@@ -227,10 +231,26 @@ func (d *diverts) Subscribe(ctx context.Context, inbox string, patterns []string
 	})
 }
 
+// patternsOf is all that a binding says here.
+func patternsOf(bindings []amqp.Binding) ([]string, error) {
+	patterns := make([]string, len(bindings))
+	for i, b := range bindings {
+		if b.Exchange != "" {
+			return nil, &amqp.MissingExchange{Exchange: b.Exchange, Words: "Artemis has no exchanges, all topics are under one address"}
+		}
+		patterns[i] = b.Pattern
+	}
+	return patterns, nil
+}
+
 // Unsubscribe removes the divert of each pattern.
-func (d *diverts) Unsubscribe(ctx context.Context, inbox string, patterns []string) error {
-	if len(patterns) == 0 {
+func (d *diverts) Unsubscribe(ctx context.Context, inbox string, bindings []amqp.Binding) error {
+	if len(bindings) == 0 {
 		return nil
+	}
+	patterns, err := patternsOf(bindings)
+	if err != nil {
+		return err
 	}
 	queue, err := d.queue(ctx, inbox)
 	if faultOf(err) == queueMissing {

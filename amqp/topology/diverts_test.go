@@ -180,7 +180,7 @@ func TestDivertsAndTheirNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	long := strings.Repeat("k", maxShownPattern+1)
-	if err := f.Subscribe(ctx, inbox, []string{"a.*", "b.#", "c/d:e", long}); err != nil {
+	if err := f.Subscribe(ctx, inbox, amqp.Topics("a.*", "b.#", "c/d:e", long)); err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]string{
@@ -201,7 +201,7 @@ func TestDivertsAndTheirNames(t *testing.T) {
 	if got := f.Source(inbox); got != "sluice.inbox.x%2A%2C%3A%23::sluice.inbox.x%2A%2C%3A%23" {
 		t.Errorf("source %q", got)
 	}
-	if err := f.Unsubscribe(ctx, inbox, []string{"a.*", "never"}); err != nil {
+	if err := f.Unsubscribe(ctx, inbox, amqp.Topics("a.*", "never")); err != nil {
 		t.Fatal(err)
 	}
 	if len(a.diverts) != 2 || a.diverts["sluice.inbox.x%2A%2C%3A%23/1/b.%23"] == "" {
@@ -222,7 +222,7 @@ func TestDivertsOfGoneInboxesGo(t *testing.T) {
 		a := newArtemis()
 		f := newDiverts(t, a)
 		for _, inbox := range []string{"a", "ab"} {
-			if err := errors.Join(f.EnsureInbox(ctx, amqp.Inbox{Name: inbox}), f.Subscribe(ctx, inbox, []string{"x", "y"})); err != nil {
+			if err := errors.Join(f.EnsureInbox(ctx, amqp.Inbox{Name: inbox}), f.Subscribe(ctx, inbox, amqp.Topics("x", "y"))); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -276,7 +276,7 @@ func TestDivertsSetupOnce(t *testing.T) {
 func TestDivertsFailures(t *testing.T) {
 	ctx := context.Background()
 	ensure := func(f Family) error { return f.EnsureInbox(ctx, amqp.Inbox{Name: "q"}) }
-	subscribe := func(f Family) error { return f.Subscribe(ctx, "q", []string{"a"}) }
+	subscribe := func(f Family) error { return f.Subscribe(ctx, "q", amqp.Topics("a")) }
 	for _, tt := range []struct {
 		name      string
 		do        func(Family) error
@@ -285,9 +285,10 @@ func TestDivertsFailures(t *testing.T) {
 		want      error
 	}{
 		{"subscribe, no inbox", subscribe, "", "", amqp.ErrNotFound},
-		{"subscribe, full queue name", func(f Family) error { return f.Subscribe(ctx, "q", []string{"a::b"}) }, "", "", amqp.ErrRefused},
+		{"subscribe, full queue name", func(f Family) error { return f.Subscribe(ctx, "q", amqp.Topics("a::b")) }, "", "", amqp.ErrRefused},
+		{"subscribe, another exchange", func(f Family) error { return f.Subscribe(ctx, "q", []amqp.Binding{{Exchange: "e", Pattern: "a"}}) }, "", "", amqp.ErrRefused},
 		{"subscribe, nothing", func(f Family) error { return f.Subscribe(ctx, "q", nil) }, "", "", nil},
-		{"unsubscribe, no inbox", func(f Family) error { return f.Unsubscribe(ctx, "q", []string{"a"}) }, "", "", nil},
+		{"unsubscribe, no inbox", func(f Family) error { return f.Unsubscribe(ctx, "q", amqp.Topics("a")) }, "", "", nil},
 		{"delete, no inbox", func(f Family) error { return f.DeleteInbox(ctx, "q") }, "", "", nil},
 		{"ensure, no permission", ensure, "createQueue", "AMQ229032: User: x does not have permission='CREATE_DURABLE_QUEUE'", amqp.ErrRefused},
 		{"ensure, what nobody knows", ensure, "createQueue", "java.lang.NullPointerException", amqp.ErrUnavailable},
@@ -315,7 +316,7 @@ func TestDivertsRequestsComeInBatches(t *testing.T) {
 	for i := range 3*requestBatch + 1 {
 		patterns = append(patterns, fmt.Sprint(i))
 	}
-	if err := errors.Join(f.EnsureInbox(ctx, amqp.Inbox{Name: "q"}), f.Subscribe(ctx, "q", patterns)); err != nil {
+	if err := errors.Join(f.EnsureInbox(ctx, amqp.Inbox{Name: "q"}), f.Subscribe(ctx, "q", amqp.Topics(patterns...))); err != nil {
 		t.Fatal(err)
 	}
 	if a.largest != requestBatch || len(a.diverts) != len(patterns) {

@@ -36,8 +36,8 @@ func KindOf(product string) (kind Kind, known bool) {
 // Family is one way of making inboxes. Its methods are those of amqp.Bus, with the same errors.
 type Family interface {
 	EnsureInbox(ctx context.Context, inbox amqp.Inbox) error
-	Subscribe(ctx context.Context, inbox string, patterns []string) error
-	Unsubscribe(ctx context.Context, inbox string, patterns []string) error
+	Subscribe(ctx context.Context, inbox string, bindings []amqp.Binding) error
+	Unsubscribe(ctx context.Context, inbox string, bindings []amqp.Binding) error
 	DeleteInbox(ctx context.Context, inbox string) error
 	// Receivers is how many receivers an inbox has at the moment; none when there is no such inbox.
 	Receivers(ctx context.Context, inbox string) (int, error)

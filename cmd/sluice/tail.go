@@ -97,7 +97,7 @@ func tail(ctx context.Context, bus amqp.Bus, dialect mapping.Dialect, filter str
 		defer cancel()
 		_ = bus.DeleteInbox(leave, inbox.Name)
 	}()
-	if err := bus.Subscribe(ctx, inbox.Name, []string{dialect.Pattern(filter)}); err != nil {
+	if err := bus.Subscribe(ctx, inbox.Name, amqp.Topics(dialect.Pattern(filter))); err != nil {
 		return err
 	}
 	h := &tailHandler{messages: make(chan *message.Message, tailBacklog), attached: make(chan struct{}, 1), lost: make(chan error, 1)}

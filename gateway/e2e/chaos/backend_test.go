@@ -41,7 +41,7 @@ func startBackend(t *testing.T, url string, n names, book *ledger) *backend {
 	if err := c.EnsureInbox(rig.Context(t), amqp.Inbox{Name: queue, Expires: uint64(10 * time.Minute / time.Millisecond)}); err != nil {
 		t.Fatal(err)
 	}
-	patterns := []string{mapping.RabbitMQ.Pattern(n.prefix + "/up/#"), mapping.RabbitMQ.Pattern(n.prefix + "/will/#")}
+	patterns := amqp.Topics(mapping.RabbitMQ.Pattern(n.prefix+"/up/#"), mapping.RabbitMQ.Pattern(n.prefix+"/will/#"))
 	if err := c.Subscribe(rig.Context(t), queue, patterns); err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func (b *backend) queue(filters ...string) string {
 	for i, f := range filters {
 		patterns[i] = mapping.RabbitMQ.Pattern(f)
 	}
-	if err := b.client.Subscribe(rig.Context(b.t), name, patterns); err != nil {
+	if err := b.client.Subscribe(rig.Context(b.t), name, amqp.Topics(patterns...)); err != nil {
 		b.t.Fatal(err)
 	}
 	return name

@@ -144,7 +144,7 @@ func (b *Bus) bind(name string, filters []string) string {
 	for i, f := range filters {
 		patterns[i] = mapping.RabbitMQ.Pattern(f)
 	}
-	if err := b.client.Subscribe(ctx, name, patterns); err != nil {
+	if err := b.client.Subscribe(ctx, name, amqp.Topics(patterns...)); err != nil {
 		b.t.Fatal(err)
 	}
 	return name
