@@ -214,7 +214,7 @@ func (d *device) handle(ev bridge.Event) {
 	case claimed:
 		d.fence, d.incarnation, d.shard = e.fence, e.incarnation, shardOf(e.fence.Key)
 		d.leaveOrphaned(e.groups, e.opened.State)
-		d.lanes.session = newSessionLane(d, inboxOf(e.fence.Key, e.incarnation), e.inboxMade)
+		d.lanes.claim(newSessionLane(d, inboxOf(e.fence.Key, e.incarnation), e.inboxMade))
 		ev = e.opened
 	case writerDrained:
 		for _, l := range d.lanes.all() {

@@ -73,6 +73,7 @@ type Gateway struct {
 	metrics   *metrics
 	directory *directory
 	nodes     *nodeLane
+	targets   *targets
 	upkeep    *upkeep
 	retained  *retainedQueue // nil: off
 	events    *eventSender   // nil: off
@@ -107,6 +108,7 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 		gw.opt.Bridge.Quarantine = gw.quarantine.address
 	}
 	gw.nodes = newNodeLane(gw)
+	gw.targets = newTargets(gw)
 	gw.upkeep = newUpkeep(gw)
 	if err := gw.watch(ctx); err != nil {
 		gw.cancel()

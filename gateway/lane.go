@@ -3,6 +3,8 @@ package gateway
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -143,6 +145,26 @@ func (s *lanes) all() []*lane {
 		out = append(out, &l.lane)
 	}
 	return out
+}
+
+func (s *lanes) claim(l *sessionLane) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.session = l
+}
+
+// own is the session's lane, nil before the claim.
+func (s *lanes) own() *sessionLane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.session
+}
+
+// groups are the lanes of shared subscriptions.
+func (s *lanes) groups() []*sharedLane {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.shared))
 }
 
 func (s *lanes) share(l *sharedLane) {

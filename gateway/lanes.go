@@ -54,7 +54,7 @@ func (d *device) leaveFilters(e bridge.ChangeLanes, result *bridge.LanesChanged)
 				if err := d.writeInbox(ctx); err != nil {
 					return err
 				}
-				return d.gw.opt.Bus.Unsubscribe(ctx, l.inbox, d.gw.patterns(e.SessionRemove))
+				return d.gw.opt.Bus.Unsubscribe(ctx, l.inbox, d.gw.unneeded(e.SessionRemove, l.filters.list()))
 			}))
 			result.Session = max(result.Session, r)
 		}
@@ -83,7 +83,7 @@ func (d *device) joinSession(ctx context.Context, filters []string) error {
 		l.made = true
 	}
 	l.filters.add(filters)
-	err := d.gw.opt.Bus.Subscribe(ctx, l.inbox, d.gw.patterns(filters))
+	err := d.gw.bind(ctx, l.inbox, d.gw.bindings(filters))
 	if errors.Is(err, amqp.ErrNotFound) {
 		err = l.prepare(ctx)
 	}
@@ -116,20 +116,25 @@ func (d *device) flushNodeLane() error {
 	return d.gw.nodes.flush(ctx, d.shard)
 }
 
-// resumeLanes attaches to what the session had. The bindings are there already; a lane that cannot be joined now is joined when the bus is
-// back.
+// resumeLanes attaches to what the session had. The bindings are there already, but for those that rules ask for: the rules may be others than those of
+// the node that made them, and the bus may have lost an exchange in between. A lane that cannot be joined now is joined when the bus is back.
 func (d *device) resumeLanes(e bridge.ResumeLanes) {
-	if l := d.lanes.session; len(e.Session) > 0 || e.Begun || l.made {
+	l := d.lanes.session
+	if len(e.Session) > 0 || e.Begun || l.made {
 		l.filters.add(e.Session)
 		l.attach()
 	}
-	if len(e.Node)+len(e.Shared) == 0 {
+	again := len(d.gw.fromRules(e.Session)) > 0
+	if !again && len(e.Node)+len(e.Shared) == 0 {
 		return
 	}
 	d.laneOps.add(func() {
 		result := bridge.LanesChanged{}
+		if again {
+			result.Session = d.laneResult("bind what rules ask for", d.retry(func(ctx context.Context) error { return d.bindFromRules(ctx, l.inbox, e.Session) }))
+		}
 		d.joinLanes(bridge.ChangeLanes{NodeAdd: e.Node, SharedAdd: e.Shared}, &result)
-		if worst := max(result.Node, result.Shared); worst != bridge.LaneOK {
+		if worst := max(result.Session, result.Node, result.Shared); worst != bridge.LaneOK {
 			d.post(bridge.LanesFailed{Result: worst})
 		}
 	})
@@ -177,12 +182,4 @@ func (d *device) laneResult(what string, err error) bridge.LaneResult {
 		return bridge.LaneLost
 	}
 	return bridge.LaneRefused
-}
-
-func (gw *Gateway) patterns(filters []string) []string {
-	out := make([]string, len(filters))
-	for i, f := range filters {
-		out[i] = gw.opt.Bridge.Dialect.Pattern(f)
-	}
-	return out
 }

@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,16 +24,28 @@ type nodeLane struct {
 
 	mu       sync.Mutex
 	filters  map[string]*nodeFilter
+	bindings map[amqp.Binding]*nodeBinding
 	receiver amqp.Receiver
 	markers  map[string]chan struct{} // by name: those under way, nil once they have come
 }
 
-// nodeFilter counts the devices that want a filter. Its lock is held while the bus binds or unbinds it, so that changes of one filter come one
-// after the other and those of different filters do not wait for each other.
+// nodeFilter is a filter that some device has, or is about to have. Its lock is held while the bus binds or unbinds it, so that changes of one filter come
+// one after the other and those of different filters do not wait for each other.
 type nodeFilter struct {
+	users int // goroutines that have it in hand; nodeLane.mu guards it
+
 	mu     sync.Mutex
 	wanted bool // some device subscribes to it
-	bound  bool // the bus sends what matches it
+	held   int  // of its bindings, in the order of Gateway.bindings: those that it keeps on the bus
+}
+
+// nodeBinding is what one or more filters need on the bus. Its lock is held while the bus makes or removes it, inside that of a filter.
+type nodeBinding struct {
+	users int // as in nodeFilter
+
+	mu      sync.Mutex
+	holders int // filters
+	bound   bool
 }
 
 func newNodeLane(gw *Gateway) *nodeLane {
@@ -43,8 +57,9 @@ func newNodeLane(gw *Gateway) *nodeLane {
 			MaxLength:  nodeInboxLength,
 			DropOldest: true,
 		},
-		filters: map[string]*nodeFilter{},
-		markers: map[string]chan struct{}{},
+		filters:  map[string]*nodeFilter{},
+		bindings: map[amqp.Binding]*nodeBinding{},
+		markers:  map[string]chan struct{}{},
 	}
 }
 
@@ -60,19 +75,34 @@ func (n *nodeLane) add(ctx context.Context, d *device, filters []string) error {
 
 func (n *nodeLane) addOne(ctx context.Context, d *device, filter string) error {
 	f := n.enter(filter)
+	defer n.leave(filter, f)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if !f.bound {
-		if err := n.start(ctx); err != nil {
+	for list := n.gw.bindings([]string{filter}); f.held < len(list); f.held++ {
+		if err := n.hold(ctx, list[f.held]); err != nil {
 			return err
 		}
-		if err := n.gw.opt.Bus.Subscribe(ctx, n.inbox.Name, []string{n.gw.opt.Bridge.Dialect.Pattern(filter)}); err != nil {
-			return err
-		}
-		f.bound = true
 	}
 	n.trie.Add(filter, d)
 	f.wanted = true
+	return nil
+}
+
+func (n *nodeLane) hold(ctx context.Context, binding amqp.Binding) error {
+	b := n.enterBinding(binding)
+	defer n.leaveBinding(binding, b)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.bound {
+		if err := n.start(ctx); err != nil {
+			return err
+		}
+		if err := n.gw.bind(ctx, n.inbox.Name, []amqp.Binding{binding}); err != nil {
+			return err
+		}
+		b.bound = true
+	}
+	b.holders++
 	return nil
 }
 
@@ -80,24 +110,39 @@ func (n *nodeLane) addOne(ctx context.Context, d *device, filter string) error {
 // and what it brings matches nobody.
 func (n *nodeLane) remove(ctx context.Context, d *device, filters []string) {
 	for _, filter := range filters {
-		f := n.enter(filter)
-		f.mu.Lock()
-		if n.trie.Remove(filter, d) {
-			f.wanted = false
-		}
-		if !f.wanted && f.bound {
-			if err := n.gw.opt.Bus.Unsubscribe(ctx, n.inbox.Name, []string{n.gw.opt.Bridge.Dialect.Pattern(filter)}); err != nil {
-				n.gw.log.Debug("a filter of the node lane stays bound", zap.String("filter", filter), zap.Error(err))
-			} else {
-				f.bound = false
-			}
-		}
-		gone := !f.wanted && !f.bound
-		f.mu.Unlock()
-		if gone {
-			n.leave(filter, f)
-		}
+		n.removeOne(ctx, d, filter)
 	}
+}
+
+func (n *nodeLane) removeOne(ctx context.Context, d *device, filter string) {
+	f := n.enter(filter)
+	defer n.leave(filter, f)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if n.trie.Remove(filter, d) {
+		f.wanted = false
+	}
+	if f.wanted {
+		return
+	}
+	for list := n.gw.bindings([]string{filter}); f.held > 0; f.held-- {
+		n.release(ctx, list[f.held-1])
+	}
+}
+
+func (n *nodeLane) release(ctx context.Context, binding amqp.Binding) {
+	b := n.enterBinding(binding)
+	defer n.leaveBinding(binding, b)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.holders--; b.holders > 0 {
+		return
+	}
+	if err := n.gw.opt.Bus.Unsubscribe(ctx, n.inbox.Name, []amqp.Binding{binding}); err != nil {
+		n.gw.log.Debug("the node lane stays bound", zap.String("exchange", binding.Exchange), zap.String("pattern", binding.Pattern), zap.Error(err))
+		return
+	}
+	b.bound = false
 }
 
 func (n *nodeLane) enter(filter string) *nodeFilter {
@@ -108,16 +153,35 @@ func (n *nodeLane) enter(filter string) *nodeFilter {
 		f = &nodeFilter{}
 		n.filters[filter] = f
 	}
+	f.users++
 	return f
 }
 
 func (n *nodeLane) leave(filter string, f *nodeFilter) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if n.filters[filter] == f && !f.wanted && !f.bound {
+	if f.users--; f.users == 0 && !f.wanted && f.held == 0 {
 		delete(n.filters, filter)
+	}
+}
+
+func (n *nodeLane) enterBinding(binding amqp.Binding) *nodeBinding {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	b := n.bindings[binding]
+	if b == nil {
+		b = &nodeBinding{}
+		n.bindings[binding] = b
+	}
+	b.users++
+	return b
+}
+
+func (n *nodeLane) leaveBinding(binding amqp.Binding, b *nodeBinding) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if b.users--; b.users == 0 && b.holders == 0 && !b.bound {
+		delete(n.bindings, binding)
 	}
 }
 
@@ -137,18 +201,23 @@ func (n *nodeLane) start(ctx context.Context) error {
 	return nil
 }
 
-// prepare makes the inbox again with all its filters: it has expired, or the bus has lost it.
+// prepare makes the inbox again with all its bindings: it has expired, or the bus has lost it.
 func (n *nodeLane) prepare(ctx context.Context) error {
 	if err := n.gw.opt.Bus.EnsureInbox(ctx, n.inbox); err != nil {
 		return err
 	}
+	return n.bindAgain(ctx)
+}
+
+// bindAgain makes all bindings that filters hold, or are about to: some may be gone.
+func (n *nodeLane) bindAgain(ctx context.Context) error {
 	n.mu.Lock()
-	patterns := make([]string, 0, len(n.filters))
-	for filter := range n.filters {
-		patterns = append(patterns, n.gw.opt.Bridge.Dialect.Pattern(filter))
-	}
+	list := slices.Collect(maps.Keys(n.bindings))
 	n.mu.Unlock()
-	return n.gw.opt.Bus.Subscribe(ctx, n.inbox.Name, patterns)
+	if len(list) == 0 {
+		return nil
+	}
+	return n.gw.bind(ctx, n.inbox.Name, list)
 }
 
 // Attached implements amqp.Handler.

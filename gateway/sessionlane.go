@@ -32,5 +32,5 @@ func (l *sessionLane) prepare(ctx context.Context) error {
 		return err
 	}
 	l.d.log.Warn("the bus had no inbox for this session; it is made again, what it held is gone", zap.String("inbox", l.inbox))
-	return l.d.gw.opt.Bus.Subscribe(ctx, l.inbox, l.d.gw.patterns(l.filters.list()))
+	return l.d.gw.bind(ctx, l.inbox, l.d.gw.bindings(l.filters.list()))
 }

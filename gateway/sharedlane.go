@@ -60,8 +60,13 @@ func (l *sharedLane) make(ctx context.Context) error {
 	if err := gw.opt.Bus.EnsureInbox(ctx, inbox); err != nil {
 		return err
 	}
+	return gw.bind(ctx, l.inbox, gw.bindings([]string{l.topics()}))
+}
+
+// topics is the group's filter without its share name.
+func (l *sharedLane) topics() string {
 	_, filter, _ := topic.Shared(l.group.Filter)
-	return gw.opt.Bus.Subscribe(ctx, l.inbox, []string{gw.opt.Bridge.Dialect.Pattern(filter)})
+	return filter
 }
 
 // prepare makes the group's inbox again, if it still is the group's: the bus has lost it, or the group ended with the last membership and this one

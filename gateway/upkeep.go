@@ -50,6 +50,9 @@ func (u *upkeep) start(ctx context.Context) error {
 		u.every(u.claiming, duePause, u.kicks, u.work)
 	})
 	u.tasks.Go(func() { u.every(u.gw.ctx, trimPause, nil, u.trim) })
+	if len(u.gw.targets.list) > 0 {
+		u.tasks.Go(func() { u.every(u.gw.ctx, targetsPause, nil, u.gw.targets.watch) })
+	}
 	u.tasks.Go(u.compareEpochs)
 	return nil
 }

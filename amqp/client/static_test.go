@@ -123,7 +123,7 @@ func TestStaticPublishAndReceive(t *testing.T) {
 					t.Errorf("largest message %d", n)
 				}
 				for what, err := range map[string]error{
-					"EnsureInbox": c.EnsureInbox(deadline(t), amqp.Inbox{Name: "x"}), "Subscribe": c.Subscribe(deadline(t), "x", []string{"a"}),
+					"EnsureInbox": c.EnsureInbox(deadline(t), amqp.Inbox{Name: "x"}), "Subscribe": c.Subscribe(deadline(t), "x", amqp.Topics("a")),
 				} {
 					if !errors.Is(err, amqp.ErrRefused) || !strings.Contains(err.Error(), "portal") {
 						t.Errorf("%s: %v", what, err)

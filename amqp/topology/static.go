@@ -25,12 +25,12 @@ func (static) EnsureInbox(_ context.Context, inbox amqp.Inbox) error {
 }
 
 // Subscribe implements Family: it is refused.
-func (static) Subscribe(_ context.Context, inbox string, _ []string) error {
+func (static) Subscribe(_ context.Context, inbox string, _ []amqp.Binding) error {
 	return noInbox("subscribe inbox", inbox)
 }
 
 // Unsubscribe implements Family: nothing was ever subscribed.
-func (static) Unsubscribe(context.Context, string, []string) error { return nil }
+func (static) Unsubscribe(context.Context, string, []amqp.Binding) error { return nil }
 
 // DeleteInbox implements Family: nothing was ever made, and what others have made is not ours to remove.
 func (static) DeleteInbox(context.Context, string) error { return nil }

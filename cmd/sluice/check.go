@@ -38,7 +38,7 @@ func checkCommand() *cobra.Command {
 func check(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	fmt.Fprintf(out, "node      %s\n", cfg.NodeID)
 	if n := cfg.Rules.Len(); n > 0 {
-		fmt.Fprintf(out, "rules     %d (sluice explain says what they make of a message; exchanges and queues they name are not looked for)\n", n)
+		fmt.Fprintf(out, "rules     %d (sluice explain says what they make of a message)\n", n)
 	}
 	steps := []struct {
 		name string
@@ -116,7 +116,17 @@ func checkBus(ctx context.Context, cfg *config.Config) (string, error) {
 	}
 	defer closeBus(bus)
 	info := bus.Info()
-	return strings.TrimSpace(fmt.Sprintf("reached: %s %s", info.Product, info.Version)), nil
+	said := strings.TrimSpace(fmt.Sprintf("reached: %s %s", info.Product, info.Version))
+	n := len(cfg.Rules.Targets())
+	if n == 0 {
+		return said, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, reachWait)
+	defer cancel()
+	if err := node.CheckTargets(ctx, bus, cfg); err != nil {
+		return "", err
+	}
+	return said + fmt.Sprintf("\nwhat rules name is there: %d exchanges and queues", n), nil
 }
 
 func checkStore(ctx context.Context, cfg *config.Config) (string, error) {

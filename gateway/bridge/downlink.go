@@ -29,6 +29,10 @@ func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect
 	if ev.Lane == "" {
 		return b.sessionArrived(now, ev, &m, out)
 	}
+	if b.spilledInGroup(ev.Lane, m.Publish.Topic) {
+		b.tell(session.MessageUnusable{Lane: ev.Lane})
+		return append(out, SettleDelivery{Lane: ev.Lane, Tag: ev.Tag, Outcome: message.Outcome{Kind: message.Accepted}})
+	}
 	number := b.shared.add(sharedDelivery{lane: ev.Lane, tag: ev.Tag, message: ev.Message, topic: m.Publish.Topic, qos: m.Publish.QoS, identity: m.Identity})
 	// A lane of its own, and an identity of its own: the session may have the same message by another subscription.
 	m.Identity = mapping.DirectedIdentity(m.Identity, ev.Lane)
@@ -46,7 +50,7 @@ func (b *Bridge) sessionArrived(now time.Time, ev DeliveryArrived, m *mapping.Do
 	b.held[ev.Tag] = heldDelivery{ev.Message, m.Publish.Topic, m.Publish.QoS}
 	if m.For == "" {
 		out = b.unbindStale(m.Publish.Topic, out)
-		msg.Seen = b.lanes.moves.sessionCopy(now, &msg)
+		msg.Seen = b.spilled(m.Publish.Topic) || b.sessionCopy(now, &msg)
 	}
 	b.tell(session.MessageArrived{Delivery: ev.Tag, Message: msg})
 	return out

@@ -242,6 +242,7 @@ func (l *lanes) put(p pendingChange, reasons []packet.ReasonCode) {
 		if reasons[i].Failed() {
 			if now == sessionLane && before != now {
 				l.leaving.SessionRemove = append(l.leaving.SessionRemove, s.Filter) // it may be bound
+				l.moves.leave(s.Filter)
 			}
 			continue
 		}
@@ -255,6 +256,7 @@ func (l *lanes) put(p pendingChange, reasons []packet.ReasonCode) {
 		case before == sessionLane && now == nodeLane:
 			l.leaving.SessionRemove = append(l.leaving.SessionRemove, s.Filter)
 			l.moved = append(l.moved, s.Filter)
+			l.moves.leave(s.Filter)
 		case before == nodeLane && now == sessionLane:
 			l.leaving.NodeRemove = append(l.leaving.NodeRemove, s.Filter)
 		}
@@ -305,6 +307,7 @@ func (b *Bridge) unsubscribe(e session.Unsubscribe, out []Effect) []Effect {
 		switch left[f] {
 		case sessionLane:
 			c.SessionRemove = append(c.SessionRemove, f)
+			l.moves.leave(f)
 			if l.meetsNodeLane(f) {
 				moving = append(moving, f)
 			}

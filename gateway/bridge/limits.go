@@ -3,6 +3,8 @@ package bridge
 import "time"
 
 const (
+	// leftMax bounds the filters that are remembered as having left the session lane. With more, everything counts as having been there.
+	leftMax = 64
 	// sightingsMax and sightingsFor bound what is remembered of the messages that came by one lane while a subscription changed lanes, until the
 	// other lane brings them too. A change takes two or three round trips to the bus, so that is some thousand messages a second; the
 	// session lane brings its copies as fast as the device acknowledges. What is forgotten too early comes twice, never is anything lost.

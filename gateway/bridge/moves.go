@@ -31,6 +31,9 @@ type moves struct {
 	// change: the record in the store says only what is to be. resumed: there was an earlier connection.
 	stale   map[string]struct{}
 	resumed bool
+
+	left    []string // filters that this connection has taken off the session lane (spill.go)
+	leftAny bool     // they are too many to be told
 }
 
 type sighting struct {
@@ -56,6 +59,10 @@ func (m *moves) end(filters []string) {
 }
 
 // twice reports whether a message may come by both lanes, and the machine take it from both.
+func (b *Bridge) twice(msg *session.Message) bool {
+	return b.lanes.moves.twice(msg) || b.twiceBySpill(msg)
+}
+
 func (m *moves) twice(msg *session.Message) bool {
 	name := msg.Publish.Topic
 	for f := range m.filters {
@@ -114,15 +121,16 @@ func (m *moves) due() time.Time {
 }
 
 // sessionCopy reports whether the device has been sent a message of the session lane already, by the node lane.
-func (m *moves) sessionCopy(now time.Time, msg *session.Message) bool {
-	if len(m.filters)+len(m.own)+len(m.order) == 0 || !msg.Unique {
+func (b *Bridge) sessionCopy(now time.Time, msg *session.Message) bool {
+	m := &b.lanes.moves
+	if len(m.filters)+len(m.own)+len(m.order) == 0 && !b.cfg.Rules.Bind() || !msg.Unique {
 		return false
 	}
 	m.trim(now)
 	if m.seen[msg.Identity] == nodeLane {
 		return true
 	}
-	if m.twice(msg) {
+	if b.twice(msg) {
 		m.note(now, msg.Identity, sessionLane)
 	}
 	return false
@@ -132,7 +140,7 @@ func (m *moves) sessionCopy(now time.Time, msg *session.Message) bool {
 func (b *Bridge) fanoutArrived(now time.Time, ev FanoutArrived, out []Effect) []Effect {
 	m := &b.lanes.moves
 	arrived := session.MessageArrived{Message: b.inbound(ev.Message, false)}
-	if ev.Message.Source == nil || !m.twice(&arrived.Message) {
+	if ev.Message.Source == nil || !b.twice(&arrived.Message) {
 		b.tell(arrived)
 		return out
 	}

@@ -13,13 +13,19 @@ import (
 // ruled is a rig with mapping rules.
 func ruled(t *testing.T, list ...rules.Rule) *rig {
 	t.Helper()
+	return ruledWith(t, session.State{}, list...)
+}
+
+// ruledWith is ruled, with what the session had.
+func ruledWith(t *testing.T, state session.State, list ...rules.Rule) *rig {
+	t.Helper()
 	table, err := rules.Compile(list, mapping.RabbitMQ)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cfg := testConfig()
 	cfg.Rules = table
-	return connectedWith(t, cfg, session.State{})
+	return connectedWith(t, cfg, state)
 }
 
 // A rule says where a message goes and what the bus's answers mean; what no rule matches goes where it always went.

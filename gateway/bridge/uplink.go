@@ -156,7 +156,10 @@ func (b *Bridge) routeOf(p *packet.Publish) (*mapping.Route, rules.Match) {
 
 func (b *Bridge) send(e *upEntry, out []Effect) []Effect {
 	e.sent = true
-	return append(out, SendMessage{Token: e.token, Message: e.message, Settled: e.qos == 0, Quarantine: e.refusal != nil})
+	// What a rule names may be missing on the bus. A settled message to it would take down the link that those of all devices share, so it is sent
+	// unsettled; the device is told nothing all the same.
+	settled := e.qos == 0 && !e.match.Elsewhere
+	return append(out, SendMessage{Token: e.token, Message: e.message, Settled: settled, Quarantine: e.refusal != nil})
 }
 
 func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) []Effect {

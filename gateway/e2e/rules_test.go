@@ -59,12 +59,12 @@ func own(t *testing.T, b rig.Backend) []string {
 // rule, and what no rule matches is as ever.
 func TestRulesUp(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
-		// The queue must be named before the node starts: the embedded bus starts with it.
 		prefix := rig.Prefix(t)
 		queue := prefix + "-rules"
+		rig.RuleQueue(t, b, queue)
 		n := rig.StartWith(t, b, ruleFile(prefix, queue), own(t, b)...)
 		bus := rig.OpenBus(t, n)
-		q := bus.QueueNamed(queue)
+		q := bus.Attach(queue)
 		usual := bus.Queue(prefix + "/#")
 
 		d := mqtttest.Dial(t, n.TCP, packet.V311)
@@ -118,7 +118,8 @@ func checkRuled(t *testing.T, m *message.Message, topic, subject, payload string
 func TestRulesDown(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
 		prefix := rig.Prefix(t)
-		n := rig.StartWith(t, b, ruleFile(prefix, "unused"), own(t, b)...)
+		rig.RuleQueue(t, b, prefix+"-unused")
+		n := rig.StartWith(t, b, ruleFile(prefix, prefix+"-unused"), own(t, b)...)
 		bus := rig.OpenBus(t, n)
 		var subscribed []*mqtttest.Device
 		for qos := range packet.QoS(2) {

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 
+	"sluice/amqp"
 	"sluice/amqp/client"
 	"sluice/gateway"
 	"sluice/gateway/bridge"
@@ -26,6 +27,8 @@ const (
 	startWait = 10 * time.Second
 	// askBusWait bounds asking the bus for its kind, where bus.kind is auto.
 	askBusWait = 5 * time.Second
+	// targetsWait bounds the look for the exchanges and queues that mapping rules name.
+	targetsWait = 5 * time.Second
 	// closeBusWait bounds the wait for outcomes still under way when the bus is closed.
 	closeBusWait = 5 * time.Second
 	// lingerTime: see session.Config.LingerTime. Less than the shutdown timeout, so that a stop records outcomes.
@@ -88,6 +91,10 @@ func (n *Node) start(ctx context.Context) (_ *Node, err error) {
 		closeAll(listeners, admin)
 		return nil, err
 	}
+	if err := n.checkTargets(ctx); err != nil {
+		closeAll(listeners, admin)
+		return nil, err
+	}
 	start, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
 	n.gateway, err = gateway.New(start, n.options())
@@ -97,6 +104,19 @@ func (n *Node) start(ctx context.Context) (_ *Node, err error) {
 	}
 	n.serve(listeners, admin)
 	return n, nil
+}
+
+// checkTargets refuses to start when the bus has not got what mapping rules name. A bus that does not answer is not waited for: devices are served
+// all the same, and the gateway looks for it later.
+func (n *Node) checkTargets(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, targetsWait)
+	defer cancel()
+	err := CheckTargets(ctx, n.bus, n.cfg)
+	if errors.Is(err, amqp.ErrUnavailable) {
+		n.log.Warn("what the rules name could not be looked for yet", zap.Error(err))
+		return nil
+	}
+	return err
 }
 
 // connect opens the bus and the store.

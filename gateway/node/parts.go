@@ -56,6 +56,12 @@ func OpenBus(cfg *config.Config, urls []string, log *zap.Logger) (*client.Client
 	return bus, nil
 }
 
+// CheckTargets looks whether the exchanges and queues that mapping rules name are on the bus. The error names what is missing, or wraps
+// amqp.ErrUnavailable when the bus does not say within ctx.
+func CheckTargets(ctx context.Context, bus amqp.Bus, cfg *config.Config) error {
+	return gateway.CheckTargets(ctx, bus, cfg.Dialect, cfg.Rules)
+}
+
 // EventsQueue is the queue of this name for events, as the nodes make it.
 func EventsQueue(name string) amqp.Inbox { return gateway.EventsQueue(name) }
 
@@ -98,8 +104,16 @@ func startEmbedded(cfg *config.Config, log *zap.Logger) (*embeddedBus, error) {
 	if err != nil {
 		return nil, err
 	}
+	options := embedded.Options{Logger: log, User: cfg.EmbeddedUser, Password: cfg.EmbeddedPassword}
+	for _, t := range cfg.Rules.Targets() { // nobody else could make them before the node starts
+		if t.Queue != "" {
+			options.Queues = append(options.Queues, t.Queue)
+		} else {
+			options.Exchanges = append(options.Exchanges, t.Exchange)
+		}
+	}
 	e := &embeddedBus{
-		broker:  embedded.New(embedded.Options{Logger: log, User: cfg.EmbeddedUser, Password: cfg.EmbeddedPassword}),
+		broker:  embedded.New(options),
 		address: l.Addr().String(),
 	}
 	e.serving.Go(func() {

@@ -168,6 +168,7 @@ func (c *compiler) address(r *rule) {
 	if c.in.Subject != nil {
 		r.subject = c.text("subject", *c.in.Subject)
 	}
+	r.match.Elsewhere = r.queue != nil || r.exchange != r.dialect.Exchange()
 	if len(c.faults) > 0 {
 		return
 	}

@@ -47,7 +47,7 @@ func (c *compiler) compileDown(r *rule) {
 			return
 		}
 	}
-	r.oneWay = "direction is down"
+	r.oneWay, r.names = "direction is down", c.names
 	c.table.enter(e)
 }
 

@@ -13,6 +13,8 @@ const (
 	maxVariableName = 64
 	// maxProperties bounds the application properties that a rule sets.
 	maxProperties = 64
+	// maxBindings bounds what a filter is bound to of one exchange. A filter such as # that meets more rules is bound to all of the exchange instead.
+	maxBindings = 64
 	// maxEntity is the longest name of a queue or exchange on RabbitMQ, in bytes.
 	maxEntity = 255
 	// scratch is the size of buffers on the stack for keys and addresses. Longer ones cost one more allocation.

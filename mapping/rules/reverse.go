@@ -153,6 +153,7 @@ func (t *Table) enter(e *entry) (owner *entry) {
 	}
 	number := len(t.entries)
 	t.entries = append(t.entries, e)
+	t.bind = t.bind || e.binds()
 	switch {
 	case e.exchange != "":
 		if t.down.exchanges == nil {

@@ -3,6 +3,7 @@ package rules
 import (
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"sluice/mapping"
@@ -20,6 +21,7 @@ type Table struct {
 		queues    *index
 		subjects  *index // of those that hold for any address
 	}
+	bind     bool // see Bind
 	warnings []Fault
 }
 
@@ -36,9 +38,19 @@ type Match struct {
 	Name    string
 	Outcome mapping.OutcomeRule
 	OnError OnError
+	// Elsewhere: it does not send to the exchange of all topics, which is always there, but to something that may be missing.
+	Elsewhere bool
 }
 
-// rule is a compiled rule with a way up.
+// String is the number of the rule, and its name if it has one.
+func (m Match) String() string {
+	if m.Name == "" {
+		return strconv.Itoa(m.Number)
+	}
+	return strconv.Itoa(m.Number) + " (" + m.Name + ")"
+}
+
+// rule is a compiled rule. topic is nil with direction down.
 type rule struct {
 	dialect mapping.Dialect
 

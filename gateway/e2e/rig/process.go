@@ -68,6 +68,9 @@ func RunCommand(t testing.TB, cmd *exec.Cmd) *Process {
 	return p
 }
 
+// Kill ends it at once, as a crash does.
+func (p *Process) Kill() { p.kill() }
+
 // kill ends the group. Once all has ended, its number may be somebody else's.
 func (p *Process) kill() {
 	p.mu.Lock()
