@@ -8,7 +8,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
+	"sluice/sessionstore"
 )
 
 // admission decides whether a new connection is served at all, before anything is spent on it. Those that exist are never ended to make room.
@@ -31,14 +33,14 @@ func newAdmission(connectionsMax, connectRate int) *admission {
 
 // refusal is why a connection is turned away.
 type refusal struct {
-	label  string // in metrics
-	key    string // the configuration key whose limit is reached
-	reason packet.ReasonCode
+	label   string // in metrics
+	key     string // the configuration key whose limit is reached
+	failure *failure.Failure
 }
 
 var (
-	tooMany = &refusal{"connections", "limits.connections", packet.ServerBusy}
-	tooFast = &refusal{"rate", "limits.connect_rate", packet.ConnectionRateExceeded}
+	tooMany = &refusal{"connections", "limits.connections", failure.TooManyConnections}
+	tooFast = &refusal{"rate", "limits.connect_rate", failure.ConnectRate}
 )
 
 // ask reserves a place in the directory, or says why there is none.
@@ -83,22 +85,25 @@ func (b *bucket) take(now time.Time) bool {
 func (gw *Gateway) turnAway(conn net.Conn, l *Listener, why *refusal) {
 	defer conn.Close()
 	gw.metrics.shed.WithLabelValues(why.label).Inc()
+	log := zap.NewNop() // such a line is written once a second at most
 	if gw.admission.complaints.take(time.Now()) {
-		gw.log.Warn("connections are refused; this is told once a second at most", zap.String("reached", why.key), zap.String("listener", l.Name))
+		log = gw.log.With(zap.String("listener", l.Name), zap.String("remote", conn.RemoteAddr().String()))
 	}
+	o := occurred(why.failure, why.key+" is reached")
+	gw.failed(log, sessionstore.Key{Tenant: defaultTenant, Principal: anonymous}, o)
 	if l.TLS != nil || l.WebSocket != nil {
 		return
 	}
 	select {
 	case gw.admission.answering <- struct{}{}:
 		defer func() { <-gw.admission.answering }()
-		gw.explainRefusal(conn, l, why)
+		gw.explainRefusal(conn, l, o)
 	default:
 	}
 }
 
 // explainRefusal answers CONNECT, within turnAwayWait.
-func (gw *Gateway) explainRefusal(raw net.Conn, l *Listener, why *refusal) {
+func (gw *Gateway) explainRefusal(raw net.Conn, l *Listener, o *failure.Occurrence) {
 	deadline := time.Now().Add(turnAwayWait)
 	conn, err := l.Proxies.Unwrap(raw, turnAwayWait)
 	if err != nil {
@@ -110,11 +115,11 @@ func (gw *Gateway) explainRefusal(raw net.Conn, l *Listener, why *refusal) {
 	if err != nil || !ok {
 		return
 	}
-	answer, err := packet.Append(nil, &packet.Connack{Reason: why.reason}, connect.Version)
+	answer, err := turnedAway(connect, o)
 	if err != nil {
 		return
 	}
-	gw.metrics.connects.WithLabelValues(why.reason.String()).Inc()
+	gw.metrics.connects.WithLabelValues(o.Code().String()).Inc()
 	if _, err := conn.Write(answer); err != nil {
 		return
 	}
@@ -122,4 +127,19 @@ func (gw *Gateway) explainRefusal(raw net.Conn, l *Listener, why *refusal) {
 	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
 		_, _ = io.CopyN(io.Discard, conn, turnedAwayPacketMax)
 	}
+}
+
+// turnedAway is the CONNACK for a connection that was not admitted. What a device's Maximum Packet Size has no room for is left out
+// [MQTT-3.2.2-19, MQTT-3.2.2-20].
+func turnedAway(c *packet.Connect, o *failure.Occurrence) ([]byte, error) {
+	a := &packet.Connack{Reason: o.Code()}
+	if c.Version == packet.V5 {
+		a.Properties.SetReasonString(o.Message())
+		a.Properties.User = o.Properties()
+	}
+	answer, err := packet.Append(nil, a, c.Version)
+	if c.Properties.Has(packet.PropMaximumPacketSize) && len(answer) > int(c.Properties.MaximumPacketSize) {
+		return packet.Append(nil, &packet.Connack{Reason: o.Code()}, c.Version)
+	}
+	return answer, err
 }

@@ -44,7 +44,7 @@ func (gw *Gateway) serve(conn net.Conn, l *Listener) {
 	a, err := gw.shakeHands(conn, l)
 	if err != nil {
 		gw.directory.unreserve(conn)
-		gw.failed(conn, l, err)
+		gw.handshakeFailed(conn, l, err)
 		_ = conn.Close()
 		return
 	}
@@ -95,9 +95,9 @@ type unmet struct {
 
 func (u *unmet) Unwrap() error { return u.error }
 
-// failed tells of a connection that did not come about. Anybody can cause that at any rate, so it is for debugging; a certificate of a CA of ours that
+// handshakeFailed tells of a connection that did not come about. Anybody can cause that at any rate, so it is for debugging; a certificate of a CA of ours that
 // does not do any more concerns a device that somebody will ask about.
-func (gw *Gateway) failed(conn net.Conn, l *Listener, err error) {
+func (gw *Gateway) handshakeFailed(conn net.Conn, l *Listener, err error) {
 	remote := conn.RemoteAddr()
 	if u := (*unmet)(nil); errors.As(err, &u) {
 		remote = u.remote

@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"runtime/debug"
@@ -12,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/gateway/bridge"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 	"sluice/mqtt/transport"
@@ -49,6 +51,7 @@ type device struct {
 
 	// Only the goroutine that handles events touches these.
 	bridge   *bridge.Bridge
+	closed   bool // CloseConnection was said: why the connection ends is counted
 	effects  []bridge.Effect
 	spare    []bridge.Event
 	timer    *time.Timer
@@ -62,6 +65,7 @@ type device struct {
 	laneOps     opQueue
 	feeds       opQueue // retained messages for new QoS 0 subscriptions
 	refusals    sync.WaitGroup
+	records     recordBox
 	shard       uint32 // one device, one link: its order is kept
 
 	nodeFilters filterSet // what the node lane brings this device
@@ -69,7 +73,7 @@ type device struct {
 
 func newDevice(gw *Gateway, a arrival, offer *session.Config) *device {
 	cfg := gw.opt.Bridge
-	cfg.Session = *offer
+	cfg.Session, cfg.TraceSeed = *offer, traceSeed()
 	d := &device{
 		gw:     gw,
 		conn:   a.Conn,
@@ -80,6 +84,7 @@ func newDevice(gw *Gateway, a arrival, offer *session.Config) *device {
 		done:   make(chan struct{}),
 	}
 	d.wake.L = &d.mu
+	d.records.d = d
 	d.ctx, d.cancel = context.WithCancel(gw.ctx)
 	d.writer = transport.NewWriter(a.Conn, gw.opt.WriteTimeout, writeLow, d.writerLow)
 	return d
@@ -242,8 +247,18 @@ func (d *device) recovered() {
 		return
 	}
 	d.gw.metrics.devicePanics.Inc()
+	o := occurred(failure.Internal, fmt.Sprint(cause))
 	d.log.Error("a bug: the device's state machine failed; its connection is closed", zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
-	_ = d.conn.Close()
+	d.gw.failed(d.log, d.key(), o)
+	d.ends(o.Code().String())
+	m := d.bridge.Machine()
+	if p := m.LastWords(o.Code(), session.Explanation{Text: o.Message(), User: o.Properties()}); p != nil {
+		_ = d.writer.Append(p, m.Version())
+	}
+	if d.bridge.KeepsRecords() {
+		d.records.keep(o)
+	}
+	d.setPaused(false)
 	d.finish(bridge.Finish{Opened: d.fence.Epoch != 0})
 }
 
@@ -266,4 +281,4 @@ func (d *device) owns() (f sessionstore.Fence, owns bool) {
 }
 
 // takenOver ends a connection whose session another one has.
-var takenOver = session.CloseRequested{Reason: packet.SessionTakenOver, Text: "another connection of this client took the session over"}
+var takenOver = bridge.CloseFor(failure.SessionTaken)

@@ -10,6 +10,7 @@ import (
 	"sluice/amqp/message"
 	"sluice/gateway/bridge"
 	"sluice/gateway/records"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
@@ -57,6 +58,8 @@ func (d *device) perform(e bridge.Effect) {
 		d.close(e)
 	case bridge.Finish:
 		d.finish(e)
+	case bridge.Failed:
+		d.failed(e)
 	case bridge.Report:
 		d.report(e)
 	default:
@@ -113,7 +116,7 @@ func (d *device) recall() {
 }
 
 // storeGone ends a connection whose state could not be stored within the grace.
-var storeGone = session.CloseRequested{Reason: packet.ServerBusy, Text: "the session store did not answer in time"}
+var storeGone = bridge.CloseFor(failure.StoreUnavailable)
 
 func (d *device) setPaused(paused bool) {
 	d.mu.Lock()
@@ -162,13 +165,10 @@ func (d *device) deadlineDue(now time.Time) bool {
 }
 
 func (d *device) close(e session.CloseConnection) {
-	level := zap.InfoLevel
-	if e.ByDevice {
-		level = zap.DebugLevel
-	}
-	d.log.Log(level, "connection closed", zap.String("client", d.bridge.Machine().ClientID()), zap.Stringer("reason", e.Reason),
+	// Why it is closed has been told by failed, unless the device wanted it.
+	d.log.Debug("connection closed", zap.String("client", d.bridge.Machine().ClientID()), zap.Stringer("reason", e.Reason),
 		zap.String("detail", e.Text), zap.Bool("by_device", e.ByDevice))
-	d.gw.metrics.disconnects.WithLabelValues(e.Reason.String()).Inc()
+	d.ends(e.Reason.String())
 	d.writer.CloseAfterFlush()
 	d.setPaused(false)
 	// For the session the connection is over now. A device that is gone does not close its half, and whoever takes its session over would wait
@@ -176,35 +176,26 @@ func (d *device) close(e session.CloseConnection) {
 	d.post(session.ConnectionLost{})
 }
 
+// ends counts why the connection ends, once.
+func (d *device) ends(reason string) {
+	if !d.closed {
+		d.closed = true
+		d.gw.metrics.disconnects.WithLabelValues(reason).Inc()
+	}
+}
+
 func (d *device) report(r bridge.Report) {
 	m := d.gw.metrics
-	d.tellRefusal(r)
 	fields := []zap.Field{zap.String("client", d.bridge.Machine().ClientID()), zap.String("topic", r.Topic), zap.Uint8("qos", uint8(r.QoS)), zap.String("detail", r.Detail)}
 	switch r.Kind {
 	case bridge.PublishAnswered:
 		m.received(r.QoS, r.Reason)
-		if r.Reason.Failed() {
-			d.log.Warn("publish refused", append(fields, zap.Stringer("reason", r.Reason))...)
-		}
-	case bridge.PublishQuarantined:
-		m.received(r.QoS, r.Reason)
-		m.quarantined.Inc()
-		d.log.Warn("publish refused by the bus and stored in the quarantine", append(fields, zap.String("quarantine_id", r.Refusal.ID), zap.Stringer("reason", r.Refusal.Reason))...)
 	case bridge.PublishHeld:
 		m.holds.Inc()
 		d.log.Debug("publish held: the bus has a passing problem", fields...)
 	case bridge.PublishResumed: // the log tells of the hold; its end is seen in the answers
-	case bridge.PublishDropped:
-		m.publishesDropped.Inc()
-		d.log.Debug("QoS 0 publish dropped: the bus did not take it", fields...)
 	case bridge.PublishLoss:
 		m.losses.Inc()
 		d.log.Debug("metadata not carried over", fields...)
-	case bridge.DeliveryUndeliverable:
-		m.undeliverable.Inc()
-		d.log.Warn("message of the bus cannot be delivered over MQTT; rejected", fields...)
-	case bridge.DeliveryRefused:
-		m.deliveriesRefused.WithLabelValues(r.Reason.String()).Inc()
-		d.log.Info("delivery refused", append(fields, zap.Stringer("reason", r.Reason))...)
 	}
 }

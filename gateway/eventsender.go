@@ -257,14 +257,11 @@ func (gw *Gateway) tellFailure(key sessionstore.Key, o *failure.Occurrence) {
 }
 
 // tellRefusal tells the backend of a message that was refused, or was stored in the quarantine.
-func (d *device) tellRefusal(r bridge.Report) {
-	if r.Refusal == nil {
-		return
-	}
+func (gw *Gateway) tellRefusal(key sessionstore.Key, r *bridge.Failed) {
 	e := events.OfFailure(&r.Refusal.Occurrence)
 	e.User, e.CorrelationID = r.Refusal.UserProperties(), r.Refusal.CorrelationID
 	switch {
-	case r.Kind == bridge.PublishQuarantined:
+	case r.Quarantined && r.Failure.About == failure.Publish:
 		e.Type, e.Of = events.PublishQuarantined, ""
 	case r.Refusal.Failure == failure.DeliveryPoisonous:
 		e.Type = events.DeliveryPoisonous
@@ -272,7 +269,7 @@ func (d *device) tellRefusal(r bridge.Report) {
 	if r.Quarantined {
 		e.Quarantine = r.Refusal.ID
 	}
-	d.gw.tell(d.fence.Key, e)
+	gw.tell(key, e)
 }
 
 // tell tells the backend of an event of a session.

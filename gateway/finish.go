@@ -22,11 +22,13 @@ func (d *device) finish(e bridge.Finish) {
 	d.inbox = nil
 	d.wake.Broadcast()
 	d.mu.Unlock()
+	d.ends("Connection lost") // unless something was said
 	if d.timer != nil {
 		d.timer.Stop()
 	}
 	d.writer.CloseAfterFlush()
 	d.cancel()
+	d.records.close()
 	close(d.quiet)
 	go d.teardown(e)
 }

@@ -49,12 +49,18 @@ func (l *lane) Attached() {
 
 // Delivered implements amqp.Handler.
 func (l *lane) Delivered(d amqp.Delivery) {
+	if l.name == "" {
+		l.d.records.delivered(d.Tag, d.Message)
+	}
 	l.d.post(bridge.DeliveryArrived{Lane: l.name, Tag: d.Tag, Message: d.Message, Redelivered: d.Redelivered, Malformed: d.Malformed})
 }
 
 // Detached implements amqp.Handler.
 func (l *lane) Detached(err error) bool {
 	l.losses.Add(1)
+	if l.name == "" {
+		l.d.records.detached()
+	}
 	l.d.log.Debug("lane detached", zap.String("lane", l.name), zap.Error(err))
 	l.d.post(session.LaneDetached{Lane: l.name})
 	switch {
@@ -97,8 +103,12 @@ func (l *lane) settle(tag uint64, o message.Outcome) {
 	l.mu.Lock()
 	r := l.receiver
 	l.mu.Unlock()
-	if r != nil {
-		r.Settle(tag, o)
+	if r == nil {
+		return
+	}
+	r.Settle(tag, o)
+	if l.name == "" {
+		l.d.records.answered(tag)
 	}
 }
 

@@ -28,7 +28,7 @@ func (d *device) changeLanes(e bridge.ChangeLanes) {
 }
 
 func (d *device) joinLanes(e bridge.ChangeLanes, result *bridge.LanesChanged) {
-	if len(e.SessionAdd) > 0 {
+	if len(e.SessionAdd) > 0 || e.Inbox {
 		result.Session = d.laneResult("subscribe", d.retry(func(ctx context.Context) error { return d.joinSession(ctx, e.SessionAdd) }))
 	}
 	if len(e.Retained) > 0 && result.Session == bridge.LaneOK {
@@ -81,6 +81,10 @@ func (d *device) joinSession(ctx context.Context, filters []string) error {
 			return err
 		}
 		l.made = true
+	}
+	if len(filters) == 0 {
+		l.attach() // prepare makes the inbox if the bus has lost it
+		return nil
 	}
 	l.filters.add(filters)
 	err := d.gw.bind(ctx, l.inbox, d.gw.bindings(filters))

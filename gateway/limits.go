@@ -59,6 +59,13 @@ const (
 	retainedPage   = 1000
 	retainedBatch  = 32
 	retainedCopies = 128
+	// Records of failures: recordsThere may be in the inbox of a session because of one connection before the device has taken any, so that they do
+	// not take the place of messages; recordsWaiting, and recordsBytes together, wait on the node beyond that or while the bus is away. recordLife is how
+	// long one is kept for a device that does not come back: it bounds what many short connections leave.
+	recordsThere   = 64
+	recordsWaiting = 32
+	recordsBytes   = 32 << 10
+	recordLife     = time.Hour
 	// retainedQueueCredit is how many messages of backends, to be retained, wait on the node that has their queue.
 	retainedQueueCredit = 32
 	// eventsWaiting bounds the events that wait for the bus, some hundred bytes each; the counts of what was held back come on top, one for

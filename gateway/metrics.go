@@ -25,6 +25,8 @@ type metrics struct {
 	deliveries        *prometheus.CounterVec
 	deliveriesDropped prometheus.Counter
 	deliveriesRefused *prometheus.CounterVec
+	failures          *prometheus.CounterVec
+	recordsDropped    prometheus.Counter
 	undeliverable     prometheus.Counter
 	wills             prometheus.Counter
 	swept             prometheus.Counter
@@ -56,7 +58,7 @@ func newMetrics(r *prometheus.Registry) *metrics {
 	return &metrics{
 		connections:       connections,
 		connects:          vec("connects_total", "CONNECT packets answered, by the reason code of CONNACK.", "reason"),
-		disconnects:       vec("disconnects_total", "Connections ended, by reason code.", "reason"),
+		disconnects:       vec("disconnects_total", "Connections ended, by reason code, or \"Connection lost\" without one.", "reason"),
 		handshakeFailures: vec("tls_handshake_failures_total", "TLS handshakes that failed, by listener and reason.", "listener", "reason"),
 		handshakes:        vec("tls_handshakes_total", "TLS handshakes, by listener and version: full, or resumed with a ticket.", "listener", "version", "kind"),
 		proxyFailures:     vec("proxy_header_failures_total", "Connections of load balancers that did not begin with a PROXY header, by listener.", "listener"),
@@ -69,6 +71,8 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		deliveries:        vec("deliveries_total", "PUBLISH packets sent to devices, by QoS.", "qos"),
 		deliveriesDropped: counter("deliveries_dropped_total", "QoS 0 deliveries dropped because the device does not read fast enough."),
 		deliveriesRefused: vec("deliveries_refused_total", "Deliveries rejected to the bus, by reason code.", "reason"),
+		failures:          vec("failures_total", "Failures of devices and of their messages, by name (docs/errors.md).", "failure"),
+		recordsDropped:    counter("error_records_dropped_total", "Records of failures that did not reach a device's error topic."),
 		undeliverable:     counter("deliveries_undeliverable_total", "Messages of the bus that cannot become a PUBLISH."),
 		wills:             counter("wills_total", "Will Messages published."),
 		swept:             counter("sessions_swept_total", "Sessions released because their node died."),

@@ -17,6 +17,7 @@ import (
 	"sluice/gateway/events"
 	"sluice/gateway/records"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 	"sluice/sessionstore"
@@ -58,7 +59,7 @@ func (d *device) open(e session.OpenSession) {
 			d.gw.unanswered(d, key)
 		}
 		d.log.Warn("session not opened", zap.String("client", e.ClientID), zap.Error(err))
-		d.post(session.SessionRefused{Reason: packet.ServerUnavailable, Text: "the session store is out of reach; try again"})
+		d.post(bridge.RefuseSession(failure.StoreUnavailable))
 		return
 	}
 	s := &answer.Session

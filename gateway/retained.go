@@ -13,6 +13,7 @@ import (
 	"sluice/gateway/bridge"
 	"sluice/gateway/records"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/topic"
 	"sluice/sessionstore"
@@ -39,24 +40,21 @@ func retainedRecord(p *packet.Publish, principal, clientID string, epoch uint64,
 // storeRetained carries out bridge.StoreRetained.
 func (d *device) storeRetained(e bridge.StoreRetained) {
 	done := func(err error) {
-		result := bridge.RetainedStored{Token: e.Token}
+		result := bridge.RetainedStored{Token: e.Token, Detail: errorText(err)}
 		switch {
 		case err == nil:
 			d.gw.metrics.retained.Inc()
 		case errors.Is(err, sessionstore.ErrFull):
-			result.Result, result.Why = bridge.RetainedRefused, "the quota of retained messages is used up"
+			result.Result, result.Why = bridge.RetainedRefused, failure.RetainedQuota
 		case errors.Is(err, sessionstore.ErrInvalid):
-			result.Result, result.Why = bridge.RetainedRefused, "a retained message has at most "+strconv.Itoa(sessionstore.MaxRetained)+" bytes, its properties included"
+			result.Result, result.Why = bridge.RetainedRefused, failure.RetainedTooLarge
 		default:
 			result.Result = bridge.RetainedLost
 		}
-		switch {
-		case e.Token != 0:
-			d.post(result)
-		case err != nil:
-			d.gw.metrics.retainedDropped.Inc()
-			d.log.Warn("QoS 0 message delivered but not retained", zap.String("topic", e.Packet.Topic), zap.Error(err))
+		if e.Token == 0 {
+			result.Topic = e.Packet.Topic
 		}
+		d.post(result)
 	}
 	r, err := retainedRecord(e.Packet, d.fence.Key.Principal, d.fence.Key.ClientID, d.fence.Epoch, e.Received)
 	if err != nil {
@@ -64,6 +62,13 @@ func (d *device) storeRetained(e bridge.StoreRetained) {
 		return
 	}
 	d.gw.opt.Store.PutRetained(d.fence.Key.Tenant, r, done)
+}
+
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
 }
 
 // errStopped: whoever takes the retained messages wants no more.

@@ -32,5 +32,9 @@ func (l *sessionLane) prepare(ctx context.Context) error {
 		return err
 	}
 	l.d.log.Warn("the bus had no inbox for this session; it is made again, what it held is gone", zap.String("inbox", l.inbox))
-	return l.d.gw.bind(ctx, l.inbox, l.d.gw.bindings(l.filters.list()))
+	filters := l.filters.list()
+	if len(filters) == 0 {
+		return nil
+	}
+	return l.d.gw.bind(ctx, l.inbox, l.d.gw.bindings(filters))
 }

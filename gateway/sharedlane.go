@@ -13,7 +13,7 @@ import (
 	"sluice/amqp/message"
 	"sluice/gateway/bridge"
 	"sluice/mapping"
-	"sluice/mqtt/packet"
+	"sluice/mapping/failure"
 	"sluice/mqtt/session"
 	"sluice/mqtt/topic"
 	"sluice/sessionstore"
@@ -87,7 +87,7 @@ func (l *sharedLane) prepare(ctx context.Context) error {
 var errGroupOver = errors.New("the group of the shared subscription has begun anew")
 
 // groupOver ends a connection that would otherwise wait on an inbox that is no more. The next one joins the new group.
-var groupOver = session.CloseRequested{Reason: packet.ServerBusy, Text: "a shared subscription has begun anew; connect again"}
+var groupOver = bridge.CloseFor(failure.GroupAnew)
 
 // leaveShared ends the membership: what the device has not acknowledged goes back to the group; with the last member the group ends.
 func (d *device) leaveShared(ctx context.Context, filter string) error {

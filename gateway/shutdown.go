@@ -4,16 +4,19 @@ import (
 	"context"
 	"time"
 
-	"sluice/mqtt/packet"
+	"sluice/gateway/bridge"
+	"sluice/mapping/failure"
 	"sluice/mqtt/session"
 )
 
 // goingDown ends a connection for a restart: persistent sessions stay, Wills are not fired. With a reference the device is told where to go.
 func (gw *Gateway) goingDown() session.CloseRequested {
-	c := session.CloseRequested{Reason: packet.ServerShuttingDown, Text: "the server is going down; connect again", NoWill: true}
+	c := bridge.CloseFor(failure.ShuttingDown)
 	if gw.opt.ServerReference != "" {
-		c.Reason, c.ServerReference = packet.UseAnotherServer, gw.opt.ServerReference
+		c = bridge.CloseFor(failure.AnotherServer)
+		c.ServerReference = gw.opt.ServerReference
 	}
+	c.NoWill = true
 	return c
 }
 

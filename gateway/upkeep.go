@@ -8,7 +8,8 @@ import (
 
 	"go.uber.org/zap"
 
-	"sluice/mqtt/packet"
+	"sluice/gateway/bridge"
+	"sluice/mapping/failure"
 	"sluice/mqtt/session"
 	"sluice/sessionstore"
 )
@@ -104,7 +105,11 @@ func (u *upkeep) keepLease(ctx context.Context) bool {
 }
 
 // swept ends a connection whose node has lost its sessions. The Will is the business of whoever took them.
-var swept = session.CloseRequested{Reason: packet.ServerBusy, Text: "the server lost contact with its session store; connect again", NoWill: true}
+var swept = func() session.CloseRequested {
+	c := bridge.CloseFor(failure.NodeFenced)
+	c.NoWill = true
+	return c
+}()
 
 func (u *upkeep) sweep(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, upkeepWait)

@@ -66,12 +66,10 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 		switch answer := mapping.Classify(o, rule.Outcome); answer.Class {
 		case mapping.Success:
 			gw.metrics.wills.Inc()
-			gw.tellWill(events.WillPublished, w, p, m, nil)
+			gw.tellWill(w, p, m)
 			return gw.retainWill(ctx, w.Key, p)
 		case mapping.Refused:
-			gw.log.Warn("the bus refuses a will; it is given up", zap.String("client", w.Key.ClientID), zap.String("topic", p.Topic), zap.String("condition", answer.Failure.Condition))
-			gw.tellWill(events.WillRefused, w, p, m, answer.Failure)
-			return nil
+			return gw.refuseWill(ctx, w, p, m, o)
 		}
 		if o.Kind == message.Lost {
 			mapping.MarkPossibleDuplicate(m)
@@ -82,14 +80,21 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 	}
 }
 
-func (gw *Gateway) tellWill(t events.Type, w sessionstore.Work, p *packet.Publish, m *message.Message, why *failure.Failure) {
-	e := about(t, w.Key)
+func (gw *Gateway) tellWill(w sessionstore.Work, p *packet.Publish, m *message.Message) {
+	e := about(events.WillPublished, w.Key)
 	e.Topic, e.QoS, e.HasQoS = p.Topic, uint8(p.QoS), true
 	e.MessageID, _ = m.Properties.MessageID.(string)
-	if why != nil {
-		e.Condition, e.Message = why.Condition, why.Sentence
-	}
 	gw.events.tell(e)
+}
+
+// refuseWill gives up a Will that the bus refuses for good. Its device is not there to be told: the record waits in its session.
+func (gw *Gateway) refuseWill(ctx context.Context, w sessionstore.Work, p *packet.Publish, m *message.Message, outcome message.Outcome) error {
+	o := occurred(failure.WillRefused, outcomeError(outcome).Error())
+	o.Reason = mapping.Classify(outcome, mapping.OutcomeRule{RequireRoute: true}).Reason
+	o.Topic, o.QoS = p.Topic, p.QoS
+	o.MessageID, _ = m.Properties.MessageID.(string)
+	gw.failed(gw.log, w.Key, o)
+	return gw.keepRecord(ctx, w.Key, o)
 }
 
 // retainWill retains a Will that asks for it [MQTT-3.1.2-15]. Published it is; a quota that is used up does not make it come again.

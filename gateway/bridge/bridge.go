@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
@@ -22,6 +23,7 @@ type Bridge struct {
 	// held are the unsettled messages of the session lane, by tag: no more than it has credit for.
 	held     map[uint64]heldDelivery
 	refusals refusals
+	failures failures
 
 	finished bool // Finish was given: nothing may come after it
 
@@ -35,7 +37,11 @@ type Bridge struct {
 
 // New returns a bridge that has seen no event.
 func New(cfg Config) *Bridge {
-	return &Bridge{cfg: cfg, machine: session.New(cfg.Session), lanes: newLanes()}
+	b := &Bridge{cfg: cfg, lanes: newLanes(), failures: failures{traces: failure.NewTraces(cfg.TraceSeed)}}
+	offer := cfg.Session
+	offer.Explain = b.explain
+	b.machine = session.New(offer)
+	return b
 }
 
 // Machine gives the session machine, for its read-only accessors.
@@ -43,6 +49,7 @@ func (b *Bridge) Machine() *session.Machine { return b.machine }
 
 // Step takes one event and appends the effects it has to out.
 func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
+	b.failures.now = now
 	switch ev := ev.(type) {
 	case Opened:
 		out = b.opened(now, ev, out)
@@ -97,6 +104,10 @@ func (b *Bridge) tell(ev session.Event) { b.queue = append(b.queue, ev) }
 func (b *Bridge) drain(now time.Time, out []Effect) []Effect {
 	for i := 0; i < len(b.queue); i++ {
 		effects := b.machine.Step(now, b.queue[i], b.scratch[:0])
+		for _, f := range b.failures.pending {
+			out = append(out, f) // before what ends the connection
+		}
+		b.failures.pending = b.failures.pending[:0]
 		for j, e := range effects {
 			out = b.translate(now, e, out)
 			effects[j] = nil
@@ -149,6 +160,9 @@ func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 	}
 	if !ev.Present {
 		return out
+	}
+	for _, s := range ev.State.Subscriptions {
+		b.failures.subscription(s.Filter, s.QoS)
 	}
 	return b.lanes.resume(ev.State, out)
 }

@@ -6,6 +6,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
@@ -22,6 +23,7 @@ type rig struct {
 	resumed []ResumeLanes
 	closed  []session.CloseConnection
 	reports []Report
+	failed  []Failed
 	stores  []session.Store
 	due     time.Time
 	finish  *Finish
@@ -87,6 +89,8 @@ func (r *rig) step(ev Event) {
 			r.resumed = append(r.resumed, e)
 		case session.CloseConnection:
 			r.closed = append(r.closed, e)
+		case Failed:
+			r.failed = append(r.failed, e)
 		case Report:
 			r.reports = append(r.reports, e)
 		case session.Store:
@@ -155,6 +159,16 @@ func (r *rig) reported(k ReportKind) int {
 	n := 0
 	for _, rep := range r.reports {
 		if rep.Kind == k {
+			n++
+		}
+	}
+	return n
+}
+
+// failures is how often a row of the catalogue was told.
+func (r *rig) failures(f *failure.Failure) (n int) {
+	for _, told := range r.failed {
+		if told.Failure == f {
 			n++
 		}
 	}

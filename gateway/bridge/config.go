@@ -13,6 +13,8 @@ type Config struct {
 	Session session.Config
 	// Dialect is how the bus names addresses. Rules are compiled for it too.
 	Dialect mapping.Dialect
+	// TraceSeed is random, another one for each connection: trace ids are made from it.
+	TraceSeed [16]byte
 	// Rules are the mapping rules; nil: there are none.
 	Rules *rules.Table
 	// Quarantine is the address of the quarantine; empty: there is none.

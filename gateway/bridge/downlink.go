@@ -100,12 +100,15 @@ func (b *Bridge) settle(now time.Time, e session.Settle, out []Effect) []Effect 
 		}
 		r.lane, r.tag, r.message, r.topic, r.qos = d.lane, d.tag, d.message, d.topic, d.qos
 	}
-	switch e.Outcome {
-	case session.SettleRejected:
+	switch {
+	case e.Outcome == session.SettleRejected && isRecord(r.message):
+		// The record of a failure is lost on a device that does not take it: a failure of its own would be recorded, and so on for ever.
+		r.outcome.Kind = message.Accepted
+	case e.Outcome == session.SettleRejected:
 		r.failure, r.reason, r.text, r.user, r.id = causes[e.Why], e.Reason, e.Text, e.User, e.PacketID
 		r.outcome = message.Outcome{Kind: message.Rejected, Error: rejectionError(e)}
 		return b.refuse(now, r, out)
-	case session.SettleReleased:
+	case e.Outcome == session.SettleReleased:
 		r.outcome.Kind = message.Released
 	default:
 		r.outcome.Kind = message.Accepted

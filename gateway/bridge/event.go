@@ -5,6 +5,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
@@ -34,7 +35,9 @@ type (
 	RetainedStored struct {
 		Token  uint64
 		Result RetainedResult
-		Why    string // RetainedRefused: what the device is told, such as "the quota of retained messages is used up"
+		Why    *failure.Failure // RetainedRefused
+		Detail string           // for the operator
+		Topic  string           // of a message of QoS 0, which has no token
 	}
 	// DeliveryArrived: a message on the session lane, or on the lane of the shared subscription that Lane names.
 	DeliveryArrived struct {
@@ -102,7 +105,7 @@ type (
 		Quarantine bool
 	}
 	// StoreRetained: make the packet the retained message of its topic, or remove that one when the payload is empty [MQTT-3.3.1-5, MQTT-3.3.1-6].
-	// Answered by RetainedStored unless Token is zero.
+	// Answered by RetainedStored.
 	StoreRetained struct {
 		Token  uint64
 		Packet *packet.Publish
@@ -141,6 +144,8 @@ type (
 		SharedRemove []string // filters with their share name
 		// Retained are filters of the session lane whose retained messages are to be put into the session's inbox before the answer.
 		Retained []string
+		// Inbox: the session needs its inbox and its lane, also without filters.
+		Inbox bool
 		// Flush: all that the bus had put into the node's inbox, once the rest is done, is to have come as FanoutArrived before the answer. It is done
 		// for both lanes: a failure counts for either.
 		Flush bool
@@ -158,6 +163,16 @@ type (
 	// Finish is the last effect; see session.Finish. The Will itself has been with the store since CONNECT: KeepWill says whether it is to be
 	// published.
 	Finish struct{ Opened, End, KeepWill bool }
+	// Failed tells the operator and the backend what the device is told. Keep: the record is for the device's error topic, and is to be put into the
+	// session's inbox, where it survives the connection.
+	Failed struct {
+		failure.Occurrence
+		Keep bool
+		// Refusal says more of a message that was refused, unless it could not be read. Quarantined: a copy is, or is about to be, in the quarantine under
+		// its ID.
+		Refusal     *mapping.Refusal
+		Quarantined bool
+	}
 	// Report is for the log and the metrics.
 	Report struct {
 		Kind   ReportKind
@@ -166,10 +181,6 @@ type (
 		Reason packet.ReasonCode
 		// Detail is for the operator only: it may name queues and carry the bus's own words.
 		Detail string
-		// Refusal says more: of PublishQuarantined, DeliveryUndeliverable and DeliveryRefused, unless the message could not be read. Quarantined: a
-		// copy is, or is about to be, in the quarantine under its ID.
-		Refusal     *mapping.Refusal
-		Quarantined bool
 	}
 )
 
@@ -185,12 +196,8 @@ type ReportKind uint8
 
 // The kinds of report.
 const (
-	PublishAnswered       ReportKind = iota + 1 // the final answer to an uplink PUBLISH, success or not
-	PublishQuarantined                          // an uplink PUBLISH that the bus refused is stored in the quarantine; Refusal says more
-	PublishHeld                                 // a transient outcome: uplink of this device is held
-	PublishResumed                              // the hold is over
-	PublishDropped                              // a QoS 0 PUBLISH was not handed to the bus
-	PublishLoss                                 // metadata that the mapping had to drop; Detail names it
-	DeliveryUndeliverable                       // a message of the bus cannot become a PUBLISH
-	DeliveryRefused                             // the device, or a rule, refused a message
+	PublishAnswered ReportKind = iota + 1 // the final answer to an uplink PUBLISH, success or not
+	PublishHeld                           // a transient outcome: uplink of this device is held
+	PublishResumed                        // the hold is over
+	PublishLoss                           // metadata that the mapping had to drop; Detail names it
 )

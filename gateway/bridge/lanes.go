@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 	"sluice/mqtt/topic"
@@ -13,10 +14,13 @@ const (
 	nodeLane    lane = iota + 1 // QoS 0
 	sessionLane                 // QoS 1 and 2
 	sharedLane                  // a shared subscription, whatever its QoS
+	ownLane                     // the gateway's own topics: nothing is bound for them on the bus
 )
 
 func laneOf(filter string, qos packet.QoS) lane {
 	switch {
+	case session.OwnTopic(filter):
+		return ownLane
 	case topic.IsShared(filter):
 		return sharedLane
 	case qos > 0:
@@ -93,6 +97,8 @@ func (b *Bridge) subscribe(e session.Subscribe, out []Effect) []Effect {
 		}
 		before, on := l.on[s.Filter], laneOf(s.Filter, s.QoS)
 		switch {
+		case on == ownLane:
+			c.Inbox = c.Inbox || s.QoS > 0 // that is where records are kept
 		case on == sharedLane:
 			c.SharedAdd = append(c.SharedAdd, Shared{Filter: s.Filter, Inbox: s.QoS == 2})
 		case on == sessionLane && before != on:
@@ -180,24 +186,30 @@ func (b *Bridge) lanesChanged(ev LanesChanged, out []Effect) []Effect {
 
 func (b *Bridge) subscribed(p pendingChange, ev LanesChanged) {
 	reasons := make([]packet.ReasonCode, len(p.subscriptions))
+	causes := make([]string, len(p.subscriptions))
 	for i, s := range p.subscriptions {
 		final := p.subscriptions[p.last(s.Filter)]
 		switch ev.of(laneOf(final.Filter, final.QoS)) {
 		case LaneOK:
 			reasons[i] = packet.ReasonCode(s.QoS)
 		case LaneFull:
-			reasons[i] = packet.QuotaExceeded
+			reasons[i], causes[i] = failure.SubscriptionQuota.Reason(), failure.SubscriptionQuota.Name
 		default:
-			reasons[i] = packet.ImplementationSpecificError
+			reasons[i], causes[i] = failure.SubscriptionRefused.Reason(), failure.SubscriptionRefused.Name
 		}
 	}
-	b.tell(session.Subscribed{ID: p.id, Reasons: reasons})
+	b.tell(session.Subscribed{ID: p.id, Reasons: reasons, Causes: causes})
 	b.lanes.put(p, reasons)
+	for i, s := range p.subscriptions {
+		if !reasons[i].Failed() {
+			b.failures.subscription(s.Filter, s.QoS)
+		}
+	}
 }
 
 func (ev LanesChanged) of(on lane) LaneResult {
 	switch on {
-	case sessionLane:
+	case sessionLane, ownLane:
 		return ev.Session
 	case sharedLane:
 		return ev.Shared
@@ -225,10 +237,12 @@ func (l *lanes) subackSent(out []Effect) []Effect {
 // lanesFailed ends the connection: what the device was promised cannot be kept for the moment.
 func (b *Bridge) lanesFailed(r LaneResult) {
 	if r == LaneFenced {
-		b.tell(session.CloseRequested{Reason: packet.SessionTakenOver, NoWill: true})
+		c := CloseFor(failure.SessionTaken)
+		c.NoWill = true
+		b.tell(c)
 		return
 	}
-	b.tell(session.CloseRequested{Reason: packet.ServerBusy, Text: "the message bus did not answer in time; subscriptions were not changed"})
+	b.tell(CloseFor(failure.BusUnavailable))
 }
 
 // put notes the lanes of the filters that a SUBSCRIBE put in force, and what follows once SUBACK is sent.
@@ -297,6 +311,9 @@ func (b *Bridge) unsubscribe(e session.Unsubscribe, out []Effect) []Effect {
 	var c ChangeLanes
 	left := make(map[string]lane, len(e.Filters))
 	for _, f := range e.Filters {
+		if f == session.ErrorTopic {
+			b.failures.subscribed, b.failures.kept = false, false
+		}
 		left[f] = l.on[f]
 		delete(l.on, f)
 		delete(l.noLocal, f)

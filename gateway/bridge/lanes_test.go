@@ -6,6 +6,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
@@ -217,7 +218,7 @@ func TestTheDeviceSaysNo(t *testing.T) {
 	if o.Error.Info["mqtt-reason-code"] != uint8(0x99) || o.Error.Info["mqtt-reason-string"] != "no JSON" {
 		t.Errorf("info %v", o.Error.Info)
 	}
-	if r.reported(DeliveryRefused) != 1 {
+	if r.failures(failure.DeliveryRefused) != 1 {
 		t.Error("the refusal was not reported")
 	}
 }

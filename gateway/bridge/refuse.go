@@ -17,7 +17,6 @@ import (
 // connection ends in between comes again.
 type refusals struct {
 	prefix   string // of the ids
-	traces   failure.Traces
 	last     uint64
 	underWay int
 	// withheld is the credit of lanes that waits until fewer are under way: with the quarantine out of reach a device that refuses everything would
@@ -28,8 +27,6 @@ type refusals struct {
 // begin takes the prefix that no other connection has.
 func (r *refusals) begin(prefix string) {
 	r.prefix = prefix
-	sum := sha256.Sum256([]byte("refusals of " + prefix))
-	r.traces = failure.NewTraces([16]byte(sum[:16]))
 }
 
 // id names a refusal, short enough for a person to type.
@@ -72,45 +69,53 @@ type rejection struct {
 
 // refuse has a message rejected, once the quarantine has its copy and its sender is told.
 func (b *Bridge) refuse(now time.Time, r rejection, out []Effect) []Effect {
-	kind := DeliveryRefused
-	if r.failure == failure.Undeliverable {
-		kind = DeliveryUndeliverable
+	o := failure.Occurrence{
+		Failure: r.failure, Trace: b.failures.traces.Next(), At: now, Text: r.text, Reason: r.reason, Topic: r.topic, QoS: r.qos, PacketID: r.id,
 	}
-	report := Report{Kind: kind, Topic: r.topic, QoS: r.qos, Reason: r.reason, Detail: r.text}
+	if r.message != nil {
+		o.Trace, o.MessageID = b.failures.traces.Of(traceparent(r.message)), mapping.IDText(r.message.Properties.MessageID)
+	}
 	settle := SettleDelivery{Lane: r.lane, Tag: r.tag, Outcome: r.outcome}
 	if r.message == nil {
-		return append(out, report, settle)
+		return append(b.notDelivered(o, nil, false, out), settle)
 	}
 	refusal := &mapping.Refusal{
-		ID: b.refusals.id(), Device: b.self, User: r.user, CorrelationID: mapping.IDText(r.message.Properties.CorrelationID),
-		Occurrence: failure.Occurrence{
-			Failure: r.failure, Trace: b.refusals.traces.Of(traceparent(r.message)), At: now, Text: r.text, Reason: r.reason,
-			Topic: r.topic, QoS: r.qos, PacketID: r.id, MessageID: mapping.IDText(r.message.Properties.MessageID),
-		},
+		ID: b.refusals.id(), Device: b.self, User: r.user, CorrelationID: mapping.IDText(r.message.Properties.CorrelationID), Occurrence: o,
 	}
-	report.Refusal = refusal
 	e := Refuse{Refusal: refusal, Settle: settle}
 	if b.cfg.Quarantine != "" && keeps(r.failure) {
 		e.Copy = b.cfg.Dialect.Quarantine(r.message, b.cfg.Quarantine, refusal)
-		report.Quarantined = true
 	}
 	e.Feedback = b.cfg.Dialect.Feedback(r.message, refusal, e.Copy != nil)
+	out = b.notDelivered(o, refusal, e.Copy != nil, out)
 	if e.Copy == nil && e.Feedback == nil {
-		return append(out, report, settle)
+		return append(out, settle)
 	}
 	b.refusals.underWay++
-	return append(out, report, e)
+	return append(out, e)
 }
 
-// traceparent is the trace context of a message of the bus, as failure.Traces wants it.
-func traceparent(m *message.Message) []packet.UserProperty {
-	const name = "traceparent"
+// notDelivered tells of a message that its device does not get. A device that refused it itself is not told what it said; any other is not told what
+// may be the bus's words.
+func (b *Bridge) notDelivered(o failure.Occurrence, refusal *mapping.Refusal, quarantined bool, out []Effect) []Effect {
+	f := b.occurred(&o)
+	f.Refusal, f.Quarantined = refusal, quarantined
+	if o.Failure == failure.DeliveryRefused {
+		f.Keep = false
+		return append(out, f)
+	}
+	f.Text, f.Detail = "", o.Text
+	return b.tellDevice(f, out)
+}
+
+// traceparent is the trace context of a message; empty: it has none.
+func traceparent(m *message.Message) string {
 	for _, at := range []map[string]any{m.ApplicationProperties, m.Annotations} {
-		if text, ok := at[name].(string); ok {
-			return []packet.UserProperty{{Key: name, Value: text}}
+		if text, ok := at[failure.Traceparent].(string); ok {
+			return text
 		}
 	}
-	return nil
+	return ""
 }
 
 // refused: one is done with; credit that waited for it can be given.

@@ -1,7 +1,7 @@
 package bridge
 
 import (
-	"sluice/mqtt/packet"
+	"sluice/mapping/failure"
 	"sluice/mqtt/session"
 )
 
@@ -39,6 +39,9 @@ func (b *Bridge) storeRetained(out []Effect) []Effect {
 }
 
 func (b *Bridge) retainedStored(ev RetainedStored, out []Effect) []Effect {
+	if ev.Token == 0 && ev.Result != RetainedOK {
+		return b.failed(&failure.Occurrence{Failure: failure.QoS0NotRetained, Topic: ev.Topic, Detail: ev.Detail}, out)
+	}
 	i := b.uplink.find(ev.Token)
 	if i < 0 || !b.uplink.entries[i].storing {
 		return out
@@ -47,11 +50,10 @@ func (b *Bridge) retainedStored(ev RetainedStored, out []Effect) []Effect {
 	answer := *e.answer
 	switch ev.Result {
 	case RetainedRefused:
-		answer.Reason = packet.QuotaExceeded
-		answer.Text = "the message was delivered but not retained: " + ev.Why
+		answer, out = b.refusePublish(e, ev.Why, ev.Detail, out)
 	case RetainedLost:
 		// No answer: the device sends it again.
-		b.tell(session.CloseRequested{Reason: packet.ServerBusy, Text: "the session store did not answer in time; the message was not retained"})
+		b.tell(CloseFor(failure.StoreUnavailable))
 		return out
 	}
 	b.uplink.remove(i)

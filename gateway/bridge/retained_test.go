@@ -2,10 +2,10 @@ package bridge
 
 import (
 	"slices"
-	"strings"
 	"testing"
 
 	"sluice/amqp/message"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
@@ -44,12 +44,12 @@ func TestARetainedMessageIsAnsweredOnceItIsStored(t *testing.T) {
 			if !r.retain[0].Received.Equal(start) {
 				t.Errorf("received at %v", r.retain[0].Received)
 			}
-			r.step(RetainedStored{Token: r.retain[0].Token, Result: c.result, Why: "why"})
+			r.step(RetainedStored{Token: r.retain[0].Token, Result: c.result, Why: failure.RetainedQuota})
 			a := r.puback(0)
 			if a.ID != 7 || a.Reason != c.want {
 				t.Errorf("got %+v, want %v", a, c.want)
 			}
-			if told := strings.HasSuffix(a.Properties.ReasonString, "not retained: why"); told != a.Reason.Failed() {
+			if told := a.Properties.ReasonString == failure.RetainedQuota.Sentence; told != a.Reason.Failed() {
 				t.Errorf("reason string %q", a.Properties.ReasonString)
 			}
 		})

@@ -5,6 +5,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mapping/rules"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
@@ -107,6 +108,9 @@ func (b *Bridge) abandon(out []Effect) []Effect {
 }
 
 func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effect {
+	if session.OwnTopic(e.Packet.Topic) {
+		return b.refuseOwn(now, e, out)
+	}
 	in := mapping.UplinkMessage{
 		Dialect:           b.cfg.Dialect,
 		Publish:           e.Packet,
@@ -137,6 +141,14 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 		return b.drop(len(u.entries)-1, "the bus takes nothing at the moment", out)
 	}
 	return out
+}
+
+// refuseOwn refuses a message to a topic of the gateway itself: nobody else may speak there.
+func (b *Bridge) refuseOwn(now time.Time, e session.Publish, out []Effect) []Effect {
+	m, _ := mapping.Uplink(mapping.UplinkMessage{Dialect: b.cfg.Dialect, Publish: e.Packet, From: b.from, MessageID: e.MessageID, Received: now})
+	told, out := b.refusePublish(&upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, id: e.Packet.ID, message: m}, failure.TopicReserved, "", out)
+	b.tell(told)
+	return append(out, Report{Kind: PublishAnswered, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Reason: told.Reason})
 }
 
 // routeOf applies the mapping rules to a message. The route is nil where none matches; it holds until the next call.
@@ -189,12 +201,15 @@ func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) 
 	}
 	answer = e.unrefused(answer)
 	told := session.PublishAnswered{Token: e.token, Reason: answer.Reason}
-	if answer.Failure != nil {
-		told.Text = answer.Failure.Sentence
+	if answer.Class == mapping.Refused {
+		told, out = b.refusePublish(e, answer.Failure, detail(ev.Outcome), out)
 	}
 	report := Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason, Detail: detail(ev.Outcome)}
 	if e.refusal != nil && answer.Class == mapping.Success {
-		told.Text, report.Kind, report.Refusal, report.Quarantined = textQuarantined, PublishQuarantined, e.refusal, true
+		told.Text = textQuarantined
+		f := b.occurred(&e.refusal.Occurrence)
+		f.Refusal, f.Quarantined = e.refusal, true
+		out = b.tellDevice(f, out)
 	}
 	retain := e.retain != nil && answer.Class == mapping.Success
 	if retain && e.qos > 0 {
@@ -226,7 +241,7 @@ func (b *Bridge) hold(now time.Time, i int, wasProbe bool, o message.Outcome, ou
 		mapping.MarkPossibleDuplicate(e.message)
 	}
 	if e.qos > 0 && now.Sub(e.heldSince) >= b.cfg.Grace {
-		b.tell(session.CloseRequested{Reason: packet.ServerBusy, Text: "the message bus did not take the message in time; it was not acknowledged"})
+		b.tell(CloseFor(failure.BusUnavailable))
 	}
 	if !u.holding {
 		u.holding, u.holdSince, u.probe = true, now, 0
@@ -257,7 +272,9 @@ func (b *Bridge) drop(i int, why string, out []Effect) []Effect {
 	e := b.uplink.entries[i]
 	b.uplink.remove(i)
 	b.tell(session.PublishAnswered{Token: e.token, Reason: packet.Success})
-	return append(out, Report{Kind: PublishDropped, Topic: e.topic, QoS: e.qos, Detail: why})
+	return b.failed(&failure.Occurrence{
+		Failure: failure.QoS0Dropped, Trace: b.failures.traces.Of(traceparent(e.message)), Detail: why, Topic: e.topic, Rule: e.match.Name,
+	}, out)
 }
 
 // release ends the hold: the bus works, all that waits is sent in order.

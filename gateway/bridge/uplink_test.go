@@ -9,6 +9,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 )
@@ -121,7 +122,7 @@ func TestQoS0IsDroppedWhenTheBusTakesNothing(t *testing.T) {
 	r := connected(t, session.State{})
 	r.publish(0, 0, "a")
 	r.answer(0, lost)
-	if len(r.sent) != 1 || r.reported(PublishDropped) != 1 {
+	if len(r.sent) != 1 || r.failures(failure.QoS0Dropped) != 1 {
 		t.Fatal("what may have been written must not be written again at QoS 0")
 	}
 	r.publish(0, 0, "a")
@@ -136,7 +137,7 @@ func TestQoS0IsDroppedWhenTheBusTakesNothing(t *testing.T) {
 		}
 		r.wait(retryMax)
 	}
-	if got := r.reported(PublishDropped); got != 2 {
+	if got := r.failures(failure.QoS0Dropped); got != 2 {
 		t.Fatalf("%d dropped, want 2: QoS 0 waits no longer than QoS0Hold", got)
 	}
 	if len(r.closed) != 0 {
@@ -156,11 +157,11 @@ func TestAHoldOfQoS1DropsQoS0SoThatReadingGoesOn(t *testing.T) {
 			r.answer(n, modified)
 		}
 	}
-	if r.reported(PublishDropped) != 1 {
+	if r.failures(failure.QoS0Dropped) != 1 {
 		t.Error("the QoS 0 message behind the hold was not dropped")
 	}
 	r.publish(0, 0, "b")
-	if r.reported(PublishDropped) != 2 {
+	if r.failures(failure.QoS0Dropped) != 2 {
 		t.Error("a QoS 0 message during a long hold is to be dropped at once")
 	}
 }
@@ -275,7 +276,7 @@ func TestATakeoverEndsHoldsAndTellsOutcomes(t *testing.T) {
 	r.publish(4, 0, "a")
 	r.step(session.CloseRequested{Reason: packet.SessionTakenOver})
 	r.step(session.ConnectionLost{})
-	if r.reported(PublishDropped) != 1 {
+	if r.failures(failure.QoS0Dropped) != 1 {
 		t.Error("a QoS 0 message that was not sent is gone without a word")
 	}
 	r.answer(1, lost) // and would be tried again

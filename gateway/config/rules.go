@@ -47,7 +47,7 @@ func ruleFields(r *rules.Rule) []ruleField {
 		{"partition_key", "Annotation `x-opt-partition-key` of Azure Event Hubs and Service Bus, a text with `{name}`.", ruleText(&r.PartitionKey)},
 		{"properties", "Application properties: names with texts with `{name}`. A device's User Property of the same name does not cross.", ruleProperties(&r.Properties)},
 		{"require_route", "`true`: a message that no queue takes is refused (0x83) instead of acknowledged with 0x10. Not with Artemis, which does not tell.", ruleBool(&r.RequireRoute)},
-		{"on_error", "What happens when a message of QoS 1 or 2 is refused for good. `close`: an MQTT 5 device is told by a negative acknowledgement, one of 3.1.1 is disconnected. `quarantine`: the message is stored at `quarantine.address` with its reason, then acknowledged, in either version.", ruleText(&r.OnError)},
+		{"on_error", "What happens when a message of QoS 1 or 2 is refused for good. `close`: an MQTT 5 device is told by a negative acknowledgement, one of 3.1.1 is disconnected, and the reason waits on its error topic. `report`: one of 3.1.1 gets the reason on its error topic and then its acknowledgement; one that does not subscribe to that is disconnected. `quarantine`: the message is stored at `quarantine.address` with its reason, then acknowledged, in either version.", ruleText(&r.OnError)},
 	}
 }
 

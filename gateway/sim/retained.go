@@ -11,6 +11,7 @@ import (
 	"sluice/gateway/bridge"
 	"sluice/gateway/records"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/topic"
 	"sluice/sessionstore"
@@ -32,7 +33,7 @@ func (sh *shell) storeRetained(e bridge.StoreRetained) {
 		switch {
 		case err == nil:
 		case errors.Is(err, sessionstore.ErrFull), errors.Is(err, sessionstore.ErrInvalid):
-			result.Result, result.Why = bridge.RetainedRefused, err.Error()
+			result.Result, result.Why = bridge.RetainedRefused, failure.RetainedQuota
 		default:
 			result.Result = bridge.RetainedLost
 		}

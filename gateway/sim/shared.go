@@ -11,7 +11,7 @@ import (
 	"sluice/amqp/message"
 	"sluice/gateway/bridge"
 	"sluice/mapping"
-	"sluice/mqtt/packet"
+	"sluice/mapping/failure"
 	"sluice/mqtt/session"
 	"sluice/mqtt/topic"
 	"sluice/sessionstore"
@@ -151,7 +151,7 @@ func (l *sharedLane) prepare(done func(error)) {
 
 var (
 	errGroupOver = errors.New("the group has begun anew")
-	groupOver    = session.CloseRequested{Reason: packet.ServerBusy, Text: "a shared subscription has begun anew; connect again"}
+	groupOver    = bridge.CloseFor(failure.GroupAnew)
 )
 
 func (l *sharedLane) attached() {

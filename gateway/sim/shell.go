@@ -7,6 +7,7 @@ import (
 	"sluice/amqp/message"
 	"sluice/gateway/bridge"
 	"sluice/gateway/records"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 	"sluice/sessionstore"
@@ -51,11 +52,16 @@ type shell struct {
 }
 
 var (
-	takenOver = session.CloseRequested{Reason: packet.SessionTakenOver, Text: "another connection of this client took the session over"}
-	goingDown = session.CloseRequested{Reason: packet.ServerShuttingDown, Text: "the server is going down; connect again", NoWill: true}
-	swept     = session.CloseRequested{Reason: packet.ServerBusy, Text: "the server lost contact with its session store; connect again", NoWill: true}
-	storeGone = session.CloseRequested{Reason: packet.ServerBusy, Text: "the session store did not answer in time"}
+	takenOver = bridge.CloseFor(failure.SessionTaken)
+	goingDown = withoutWill(bridge.CloseFor(failure.ShuttingDown))
+	swept     = withoutWill(bridge.CloseFor(failure.NodeFenced))
+	storeGone = bridge.CloseFor(failure.StoreUnavailable)
 )
+
+func withoutWill(c session.CloseRequested) session.CloseRequested {
+	c.NoWill = true
+	return c
+}
 
 // scope is what context.Context is to the gateway.
 type scope struct {
@@ -164,7 +170,7 @@ func (sh *shell) perform(e bridge.Effect) {
 		sh.conn.closeByNode()
 	case bridge.Finish:
 		sh.finish(e)
-	case bridge.Report:
+	case bridge.Report, bridge.Failed:
 	default:
 		panic(fmt.Sprintf("sim: unknown effect %T", e))
 	}

@@ -12,8 +12,10 @@ var (
 		"amqp:not-implemented", "This authentication method is not offered.")
 	ConnectTimeout = row("connect-timeout", Connect, nil, Closed,
 		"amqp:connection:forced", "No CONNECT came in time.")
-	TooManyConnections = row("too-many-connections", Connect, nil, Closed,
-		"amqp:resource-limit-exceeded", "The server has as many connections as it may have.")
+	TooManyConnections = row("too-many-connections", Connect, in(packet.ServerBusy, packet.CONNACK), ReturnCode,
+		"amqp:resource-limit-exceeded", "The server has as many connections as it may have; try again later.")
+	ConnectRate = row("connect-rate", Connect, in(packet.ConnectionRateExceeded, packet.CONNACK), ReturnCode,
+		"amqp:resource-limit-exceeded", "More connections come than the server takes in a second; try again later.")
 )
 
 // CONNECT is refused, or an open connection ends, because the device breaks the protocol or a limit it was told.
@@ -48,7 +50,8 @@ var (
 
 // A connection ends, or does not come about, for a reason of the server.
 var (
-	SessionTaken = row("session-taken-over", Connection, in(packet.SessionTakenOver, packet.DISCONNECT), Closed,
+	SessionTaken = row("session-taken-over", Connection, []Code{
+		{packet.DISCONNECT, packet.SessionTakenOver}, {packet.CONNACK, packet.ServerUnavailable}}, Closed,
 		"amqp:link:stolen", "Another connection of this client took the session over.")
 	ShuttingDown = row("server-shutting-down", Connection, []Code{
 		{packet.DISCONNECT, packet.ServerShuttingDown}, {packet.CONNACK, packet.ServerUnavailable}}, Closed,

@@ -89,24 +89,22 @@ func (f *Failure) Reason() packet.ReasonCode {
 }
 
 // all are the rows, in the order of the catalogue.
-var all []*Failure
+var (
+	all    []*Failure
+	byName = map[string]*Failure{}
+)
 
 // All gives the rows in the order of the documentation. The result is not to be changed.
 func All() []*Failure { return all }
 
 // Named gives the row of that name, nil when there is none.
 func Named(name string) *Failure {
-	for _, f := range all {
-		if f.Name == name {
-			return f
-		}
-	}
-	return nil
+	return byName[name]
 }
 
 func row(name string, about About, codes []Code, old V311, condition, sentence string) *Failure {
 	f := &Failure{Name: name, About: about, Codes: codes, V311: old, Condition: condition, Sentence: sentence}
-	all = append(all, f)
+	all, byName[name] = append(all, f), f
 	return f
 }
 

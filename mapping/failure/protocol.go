@@ -23,6 +23,7 @@ var byReason = map[packet.ReasonCode]*Failure{
 	packet.RetainNotSupported:         RetainNotSupported,
 	packet.QoSNotSupported:            QoSNotSupported,
 	packet.MaximumConnectTime:         ConnectTimeout,
+	packet.PacketIDInUse:              PacketIDInUse, // mqtt/session refuses that PUBLISH by itself
 }
 
 // clauseOfAnswer is the rule that forbids us to send what is too large.

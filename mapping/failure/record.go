@@ -5,16 +5,10 @@ import (
 	"time"
 )
 
-// Topic is where a device finds the records of its own failures. It matches no wildcard [MQTT-4.7.2-1].
-const Topic = "$sluice/errors"
-
-// Prefix is what all topics of the gateway itself begin with.
-const Prefix = "$sluice/"
-
 // ContentType is that of a record.
 const ContentType = "application/json"
 
-// record is the form on the error topic.
+// record is the form on the error topic ($sluice/errors).
 type record struct {
 	Code      byte   `json:"code"`
 	Name      string `json:"name"`

@@ -3,8 +3,6 @@ package failure
 import (
 	"encoding/binary"
 	"encoding/hex"
-
-	"sluice/mqtt/packet"
 )
 
 // Trace is the id that everything told of one failure carries: a trace-id of W3C Trace Context. It is never zero.
@@ -34,34 +32,27 @@ func (t *Traces) Next() Trace {
 	return id
 }
 
-// Of gives the trace of the message that failed, if it has one, else a new one.
-func (t *Traces) Of(user []packet.UserProperty) Trace {
-	if id, ok := traceOf(user); ok {
+// Of gives the trace of the message that failed, if its traceparent names one, else a new one.
+func (t *Traces) Of(traceparent string) Trace {
+	if id, ok := traceOf(traceparent); ok {
 		return id
 	}
 	return t.Next()
 }
 
-// traceparent is the name of the User Property, as in HTTP (W3C Trace Context, 3.2).
-const traceparent = "traceparent"
+// Traceparent is the name of the User Property, as in HTTP (W3C Trace Context, 3.2).
+const Traceparent = "traceparent"
 
 // traceOf reads the trace-id of a traceparent: "00-<32 digits>-<16 digits>-<2 digits>", of a later version perhaps with more behind it.
-func traceOf(user []packet.UserProperty) (id Trace, ok bool) {
-	for _, p := range user {
-		if p.Key != traceparent {
-			continue
-		}
-		v := p.Value
-		if len(v) < 55 || v[2] != '-' || v[35] != '-' || v[52] != '-' || v[:2] == "ff" || v[:2] == "00" && len(v) > 55 {
-			return Trace{}, false
-		}
-		for _, c := range []byte(v[3:35]) {
-			if '0' > c || c > '9' && 'a' > c || c > 'f' {
-				return Trace{}, false // upper case is not allowed
-			}
-		}
-		_, err := hex.Decode(id[:], []byte(v[3:35]))
-		return id, err == nil && id != Trace{}
+func traceOf(v string) (id Trace, ok bool) {
+	if len(v) < 55 || v[2] != '-' || v[35] != '-' || v[52] != '-' || v[:2] == "ff" || v[:2] == "00" && len(v) > 55 {
+		return Trace{}, false
 	}
-	return Trace{}, false
+	for _, c := range []byte(v[3:35]) {
+		if '0' > c || c > '9' && 'a' > c || c > 'f' {
+			return Trace{}, false // upper case is not allowed
+		}
+	}
+	_, err := hex.Decode(id[:], []byte(v[3:35]))
+	return id, err == nil && id != Trace{}
 }

@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/mapping/failure"
-	"sluice/mqtt/packet"
 )
 
 func TestTraceOfTheMessage(t *testing.T) {
@@ -29,7 +28,7 @@ func TestTraceOfTheMessage(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			traces := failure.NewTraces([16]byte{1})
-			got := traces.Of([]packet.UserProperty{{Key: "other", Value: "x"}, {Key: "traceparent", Value: c.value}})
+			got := traces.Of(c.value)
 			if (got.String() == id) != c.taken || got == (failure.Trace{}) {
 				t.Errorf("%s from %q", got, c.value)
 			}

@@ -253,7 +253,7 @@ func (c *compiler) outcomes(r *rule) {
 	case "quarantine":
 		r.match.OnError = Quarantine
 	case "report":
-		c.fault("on_error", c.in.OnError, "does not work yet in this version", "write close or quarantine, or leave it out")
+		r.match.OnError = Report
 	default:
 		c.fault("on_error", c.in.OnError, "is none of close, report, quarantine", "write one of them, or leave it out")
 	}

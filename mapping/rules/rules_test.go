@@ -230,7 +230,6 @@ func TestFaults(t *testing.T) {
 		{"property without name", rules.Rule{Topic: "a", Properties: map[string]string{"": "1"}}, []string{"properties", "no name"}},
 		{"property of an unknown variable", rules.Rule{Topic: "a", Properties: map[string]string{"p": "{q}"}}, []string{"properties.p \"{q}\"", "names nothing"}},
 		{"require_route", rules.Rule{Topic: "a", Queue: "q", RequireRoute: true}, []string{"require_route", "leave it out"}},
-		{"on_error later", rules.Rule{Topic: "a", OnError: "report"}, []string{"on_error \"report\"", "not work yet", "close"}},
 		{"on_error", rules.Rule{Topic: "a", OnError: "ignore"}, []string{"on_error \"ignore\"", "close, report, quarantine"}},
 		{"direction", rules.Rule{Topic: "a", Direction: "sideways"}, []string{"direction \"sideways\"", "up, down, both"}},
 		{"name", rules.Rule{Name: "a\nb", Topic: "a"}, []string{"name", "control characters"}},

@@ -16,62 +16,95 @@ func violation(reason packet.ReasonCode, clause, text string) *packet.Error {
 	return &packet.Error{Reason: reason, Clause: clause, Detail: text}
 }
 
+// closing is why the machine ends a connection.
+type closing struct {
+	Failure
+	serverReference string
+	told            bool // Explain was asked already
+}
+
 // fail ends the connection because the device broke a rule.
 func (m *Machine) fail(reason packet.ReasonCode, clause, text string) {
 	if clause != "" {
 		text += " [" + clause + "]"
 	}
-	m.close(reason, text)
+	m.closeFor(closing{Failure: Failure{Reason: reason, Clause: clause, Text: text}})
 }
 
-// close tells the device why, if there is a way to, and ends the connection.
+// close ends the connection for a reason that is no fault of the device.
+func (m *Machine) close(reason packet.ReasonCode, text string) {
+	m.closeFor(closing{Failure: Failure{Reason: reason, Text: text}})
+}
+
+// closeRefused ends a connection of MQTT 3.1.1 because a PUBLISH was refused: there is no negative acknowledgement to tell it with.
+func (m *Machine) closeRefused(e *ledgerEntry) {
+	m.closeFor(closing{Failure: Failure{Reason: e.reason, Text: e.text}, told: true})
+}
+
+// closeFor tells the device why, if there is a way to, and ends the connection.
 //
 // MQTT 5 has DISCONNECT for it, and CONNACK while CONNECT has no answer. 3.1.1 only has CONNACK: later the server just closes.
-func (m *Machine) close(reason packet.ReasonCode, text string) {
-	m.closeFor(CloseRequested{Reason: reason, Text: text})
-}
-
-func (m *Machine) closeFor(why CloseRequested) {
-	reason, text := why.Reason, why.Text
+func (m *Machine) closeFor(why closing) {
+	if m.phase >= phaseClosing {
+		return
+	}
+	x := Explanation{Text: why.Text}
+	if !why.told {
+		x = m.explain(why.Failure)
+	}
 	switch m.phase {
 	case phaseAuthenticating, phaseOpening:
-		m.refuse(why)
+		m.refuse(why, x)
 	case phaseConnect:
 		// A connection that sent no CONNECT gets no CONNACK; one whose CONNECT was read and found wanting does.
 		if m.conn.known {
-			m.refuse(why)
+			m.refuse(why, x)
 		}
 	case phaseOpen:
 		if m.v5() {
-			d := &packet.Disconnect{Reason: legal(reason, packet.DISCONNECT, packet.UnspecifiedError)}
-			why.explain(&d.Properties)
+			d := &packet.Disconnect{Reason: legal(why.Reason, packet.DISCONNECT, packet.ImplementationSpecificError)}
+			why.describe(&d.Properties, x)
 			m.send(d)
 		}
-	case phaseClosing, phaseFinished:
-		return
 	}
-	m.shut(CloseConnection{Reason: reason, Text: text})
+	m.shut(CloseConnection{Reason: why.Reason, Text: why.Text})
 }
 
-// explain puts what the device is told beside the reason into CONNACK or DISCONNECT.
-func (why *CloseRequested) explain(p *packet.Properties) {
-	if why.Text != "" {
-		p.SetReasonString(why.Text)
+// LastWords is the DISCONNECT for a connection that the machine cannot close any more, because it failed; nil where there is none: before CONNACK, and
+// in 3.1.1.
+func (m *Machine) LastWords(reason packet.ReasonCode, x Explanation) packet.Packet {
+	if m.phase != phaseOpen || !m.v5() {
+		return nil
 	}
-	if why.ServerReference != "" {
-		p.SetServerReference(why.ServerReference)
+	d := &packet.Disconnect{Reason: reason}
+	new(closing).describe(&d.Properties, x)
+	if !m.fit(d) {
+		return nil
+	}
+	return d
+}
+
+// describe puts what the device is told beside the reason into CONNACK or DISCONNECT. Even a device that wants no problem information gets it there
+// [MQTT-3.1.2-29].
+func (why *closing) describe(p *packet.Properties, x Explanation) {
+	if x.Text != "" {
+		p.SetReasonString(x.Text)
+	}
+	p.User = x.User
+	if why.serverReference != "" {
+		p.SetServerReference(why.serverReference)
 	}
 }
 
 // refuse answers CONNECT with a failure [MQTT-3.1.4-2]. Such a connection never had a Will.
-func (m *Machine) refuse(why CloseRequested) {
+func (m *Machine) refuse(why closing, x Explanation) {
 	m.ending.noWill = true
 	if !m.v5() && brokenConnect(why.Reason) {
 		return
 	}
 	a := &packet.Connack{Reason: legal(why.Reason, packet.CONNACK, packet.ServerUnavailable)}
 	if m.v5() {
-		why.explain(&a.Properties)
+		why.describe(&a.Properties, x)
 	}
 	m.send(a)
 }
@@ -106,7 +139,11 @@ func (m *Machine) packetMalformed(err *packet.Error) {
 		m.conn.version = err.Version
 		m.conn.known = true
 	}
-	m.fail(err.Reason, err.Clause, err.Detail)
+	reason := err.Reason
+	if m.phase == phaseOpen && !reason.LegalIn(packet.DISCONNECT) {
+		reason = packet.ProtocolError // a second CONNECT, and a bad one: DISCONNECT has no code for what is wrong with it
+	}
+	m.fail(reason, err.Clause, err.Detail)
 }
 
 func (m *Machine) disconnect(d *packet.Disconnect) {
@@ -149,7 +186,7 @@ func (m *Machine) closeRequested(ev CloseRequested) {
 	if m.phase == phaseNew {
 		m.phase = phaseConnect
 	}
-	m.closeFor(ev)
+	m.closeFor(closing{Failure: Failure{Reason: ev.Reason, Text: ev.Text, Cause: ev.Cause}, serverReference: ev.ServerReference})
 }
 
 // takenOver: another connection owns the session. What the bus says of the device's QoS 2 messages is still to be told, for as long as that

@@ -41,6 +41,10 @@ type Config struct {
 
 	// PropertyBag: an MQTT 3.1.1 device may put properties behind the topic name of a PUBLISH or Will (propertybag.go).
 	PropertyBag bool
+	// Explain says what the device is told of a failure besides the reason code. The machine calls it once for each failure that it tells by
+	// itself: it must have no effect on the machine. Nil: nothing.
+	Explain func(Failure) Explanation
+
 	// What the profile offers. False is advertised as not available and refused as advertised.
 	RetainAvailable bool
 	SharedAvailable bool

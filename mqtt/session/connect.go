@@ -95,6 +95,8 @@ func (m *Machine) checkWill(w *packet.Will) *packet.Error {
 	case w.Retain && !m.cfg.RetainAvailable:
 		return violation(packet.RetainNotSupported, "MQTT-3.2.2-13",
 			"the Will is to be retained, which this server does not offer")
+	case OwnTopic(w.Topic):
+		return violation(packet.TopicNameInvalid, "", "the Will Topic is one of the server's own")
 	case topic.ValidateName(w.Topic) != nil:
 		return violation(packet.TopicNameInvalid, "MQTT-3.1.3-11", "the Will Topic is not a valid topic name")
 	}
@@ -241,5 +243,5 @@ func (m *Machine) sessionRefused(ev SessionRefused) {
 		return
 	}
 	m.ending.opening = false
-	m.closeFor(CloseRequested{Reason: ev.Reason, Text: ev.Text, ServerReference: ev.ServerReference})
+	m.closeFor(closing{Failure: Failure{Reason: ev.Reason, Text: ev.Text, Cause: ev.Cause}, serverReference: ev.ServerReference})
 }

@@ -127,12 +127,12 @@ type RejectionCause uint8
 
 // The causes.
 const (
-	ByDevice   RejectionCause = iota + 1 // the device answered with a failure
-	TooLarge                             // for the device's Maximum Packet Size
-	NoPacket                             // it cannot be written as an MQTT packet
-	Expired                              // its Message Expiry is over
-	Unmatched                            // no subscription matches
-	Poisonous                            // the device never acknowledged it, on any of many connections (Config.PoisonAfter)
+	ByDevice  RejectionCause = iota + 1 // the device answered with a failure
+	TooLarge                            // for the device's Maximum Packet Size
+	NoPacket                            // it cannot be written as an MQTT packet
+	Expired                             // its Message Expiry is over
+	Unmatched                           // no subscription matches
+	Poisonous                           // the device never acknowledged it, on any of many connections (Config.PoisonAfter)
 )
 
 // SettleOutcome is the outcome of a delivery to the device.

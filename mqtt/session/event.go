@@ -31,6 +31,7 @@ type (
 	SessionRefused struct {
 		Reason packet.ReasonCode // legal in CONNACK
 		Text   string            // safe for the device
+		Cause  string            // for Failure.Cause
 		// ServerReference names another server for 0x9C and 0x9D (MQTT 5, 4.11); empty names none.
 		ServerReference string
 	}
@@ -39,7 +40,14 @@ type (
 		Token  uint64
 		Reason packet.ReasonCode // legal in PUBACK and PUBREC
 		Text   string            // Reason String for the device; may be empty
+		// User are the User Properties for a refusal.
+		User []packet.UserProperty
+		// Report of a refusal, for MQTT 3.1.1: with it on the wire, on the error topic, the message is acknowledged. Nil, or without a subscription
+		// that lives: the connection is closed, as 3.1.1 has no negative acknowledgement.
+		Report *packet.Publish
 	}
+	// ErrorRecord: something failed that no packet tells; it is for a subscription of the error topic at QoS 0.
+	ErrorRecord struct{ Publish *packet.Publish }
 	// PublishAbandoned ends Publish instead of PublishAnswered: nobody goes on with it, as another connection owns the session (Machine.TakenOver)
 	// and the bus has not got the message, or may not.
 	PublishAbandoned struct{ Token uint64 }
@@ -50,6 +58,7 @@ type (
 	Subscribed struct {
 		ID      packet.ID
 		Reasons []packet.ReasonCode
+		Causes  []string // for Failure.Cause, one for each reason; nil: none
 	}
 	// Unsubscribed answers Unsubscribe.
 	Unsubscribed struct{ ID packet.ID }
@@ -92,6 +101,7 @@ type (
 	AuthFailed struct {
 		Reason packet.ReasonCode // legal in CONNACK and, for a re-authentication, in DISCONNECT
 		Text   string            // safe for the device
+		Cause  string            // for Failure.Cause
 	}
 	// DeadlineReached: the time of the last SetDeadline has come. Early or late calls do no harm.
 	DeadlineReached struct{}
@@ -101,6 +111,7 @@ type (
 	CloseRequested struct {
 		Reason packet.ReasonCode // legal in DISCONNECT
 		Text   string
+		Cause  string // for Failure.Cause
 		// NoWill keeps the Will back: a rolling restart fires none.
 		NoWill bool
 		// ServerReference names another server for 0x9C and 0x9D (MQTT 5, 4.11); empty names none.
@@ -114,6 +125,7 @@ func (PacketMalformed) event()  {}
 func (SessionOpened) event()    {}
 func (SessionRefused) event()   {}
 func (PublishAnswered) event()  {}
+func (ErrorRecord) event()      {}
 func (PublishAbandoned) event() {}
 func (Recalled) event()         {}
 func (Subscribed) event()       {}

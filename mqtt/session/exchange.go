@@ -25,7 +25,7 @@ func (m *Machine) pubrec(p *packet.Ack) {
 	switch {
 	case o == nil || o.state == outDone:
 		if !p.Reason.Failed() {
-			m.sendAck(packet.PUBREL, p.ID, packet.PacketIDNotFound, "")
+			m.sendAck(packet.PUBREL, p.ID, packet.PacketIDNotFound, Explanation{})
 		}
 	case o.rec.QoS != 2:
 		m.fail(packet.ProtocolError, "MQTT-4.3.2-4", "PUBREC for a QoS 1 PUBLISH")
@@ -34,7 +34,7 @@ func (m *Machine) pubrec(p *packet.Ack) {
 	case o.state == outReleasing:
 		// Its PUBREL is on the way.
 	case o.state == outReleased:
-		m.sendAck(packet.PUBREL, p.ID, packet.Success, "")
+		m.sendAck(packet.PUBREL, p.ID, packet.Success, Explanation{})
 	case p.Reason.Failed():
 		m.end(o, refusedBy(p)) // [MQTT-4.4.0-2]
 	default:
@@ -55,7 +55,7 @@ func (m *Machine) sendPubrel(o *outbound) {
 		m.settleReleased(o)
 	}
 	if m.phase == phaseOpen {
-		m.sendAck(packet.PUBREL, o.rec.ID, packet.Success, "")
+		m.sendAck(packet.PUBREL, o.rec.ID, packet.Success, Explanation{})
 	}
 }
 

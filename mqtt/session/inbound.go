@@ -83,9 +83,10 @@ func (m *Machine) publish1(p *packet.Publish) {
 	m.up.ids1[p.ID] = struct{}{}
 	if m.v5() && m.up.records[p.ID] != nil {
 		// The device has forgotten a QoS 2 exchange that we remember; 3.1.1 has no way to say so, and no harm comes of it.
+		x := m.explain(Failure{Reason: packet.PacketIDInUse, Text: "a QoS 2 exchange with this Packet Identifier is not complete", ID: p.ID})
 		m.up.qos1.push(ledgerEntry{
 			token: m.nextToken(1), id: p.ID, answered: true,
-			reason: packet.PacketIDInUse, text: "a QoS 2 exchange with this Packet Identifier is not complete",
+			reason: packet.PacketIDInUse, text: x.Text, user: x.User,
 		})
 		m.sendPubacks()
 		return
@@ -147,7 +148,8 @@ func answer(l *ledger, ev PublishAnswered) bool {
 	if e == nil || e.answered {
 		return false
 	}
-	e.answered, e.reason, e.text = true, ev.Reason, ev.Text
+	e.answered = true
+	e.answer(ev)
 	return true
 }
 
@@ -160,10 +162,15 @@ func (m *Machine) sendPubacks() {
 			return
 		}
 		delete(m.up.ids1, e.id)
-		if e.reason.Failed() && !m.v5() {
-			m.close(e.reason, e.text)
+		if e.reason.Failed() && !m.v5() && !m.reported(&e) {
+			m.closeRefused(&e)
 			return
 		}
-		m.sendAck(packet.PUBACK, e.id, e.reason, e.text)
+		m.sendAck(packet.PUBACK, e.id, e.reason, Explanation{Text: e.text, User: e.user})
 	}
+}
+
+// reported reports whether the device has the report of a refusal on the wire, so that it may be acknowledged.
+func (m *Machine) reported(e *ledgerEntry) bool {
+	return e.report != nil && m.sendRecord(e.report, true)
 }

@@ -45,7 +45,7 @@ func (m *Machine) publish2(p *packet.Publish) {
 	m.up.qos2.push(ledgerEntry{token: r.token, id: p.ID})
 	if r.state == inAccepted {
 		// The bus has it: no second Publish [MQTT-4.3.3-10].
-		m.pubrecReady(r, packet.Success, "")
+		m.pubrecReady(r)
 		return
 	}
 	r.pub = p
@@ -130,7 +130,7 @@ func (m *Machine) publish2Answered(ev PublishAnswered) {
 	if r == nil || r.token != ev.Token || r.state != inPublishing {
 		return
 	}
-	e.reason, e.text = ev.Reason, ev.Text
+	e.answer(ev)
 	next := pendingStore{then: thenPubrec, pid: e.id}
 	if ev.Reason.Failed() {
 		r.state = inRefusing
@@ -163,12 +163,11 @@ func (m *Machine) decided(id packet.ID) {
 		m.dropInbound(r)
 		return
 	}
-	m.pubrecReady(r, e.reason, e.text)
+	m.pubrecReady(r)
 }
 
-func (m *Machine) pubrecReady(r *inbound, reason packet.ReasonCode, text string) {
-	e := m.up.qos2.find(r.token)
-	e.answered, e.reason, e.text = true, reason, text
+func (m *Machine) pubrecReady(r *inbound) {
+	m.up.qos2.find(r.token).answered = true
 	m.sendPubrecs()
 }
 
@@ -183,12 +182,12 @@ func (m *Machine) sendPubrecs() {
 		r.token = 0
 		if e.reason.Failed() {
 			m.dropInbound(r) // a negative PUBREC ends the exchange [MQTT-4.3.3-9]
-			if !m.v5() {
-				m.close(e.reason, e.text)
+			if !m.v5() && !m.reported(&e) {
+				m.closeRefused(&e)
 				return
 			}
 		}
-		m.sendAck(packet.PUBREC, e.id, e.reason, e.text)
+		m.sendAck(packet.PUBREC, e.id, e.reason, Explanation{Text: e.text, User: e.user})
 	}
 }
 
@@ -203,7 +202,7 @@ func (m *Machine) pubrel(p *packet.Ack) {
 	r := m.up.records[p.ID]
 	switch {
 	case r == nil:
-		m.sendAck(packet.PUBCOMP, p.ID, packet.PacketIDNotFound, "")
+		m.sendAck(packet.PUBCOMP, p.ID, packet.PacketIDNotFound, Explanation{})
 	case r.state == inReleasing:
 		// Its PUBCOMP is on the way.
 	case r.token != 0:
@@ -226,5 +225,5 @@ func (m *Machine) released(id packet.ID) {
 	if !r.rec.Accepted {
 		reason = packet.PacketIDNotFound
 	}
-	m.sendAck(packet.PUBCOMP, id, reason, "")
+	m.sendAck(packet.PUBCOMP, id, reason, Explanation{})
 }

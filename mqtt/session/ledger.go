@@ -15,6 +15,13 @@ type ledgerEntry struct {
 	answered bool
 	reason   packet.ReasonCode
 	text     string
+	user     []packet.UserProperty
+	report   *packet.Publish
+}
+
+// answer notes the answer of the bus.
+func (e *ledgerEntry) answer(ev PublishAnswered) {
+	e.reason, e.text, e.user, e.report = ev.Reason, ev.Text, ev.User, ev.Report
 }
 
 func (l *ledger) len() int { return len(l.entries) - l.head }

@@ -82,6 +82,8 @@ func (m *Machine) take(ev Event) {
 		m.publishAnswered(ev)
 	case PublishAbandoned:
 		m.publishAbandoned(ev.Token)
+	case ErrorRecord:
+		m.errorRecord(ev)
 	case Recalled:
 		m.recalled(ev)
 	case MessageArrived:

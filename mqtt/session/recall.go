@@ -3,8 +3,6 @@ package session
 import (
 	"slices"
 	"time"
-
-	"sluice/mqtt/packet"
 )
 
 // recall is the search for what an earlier connection has learned of its QoS 2 messages since the session was taken over.
@@ -50,7 +48,7 @@ func (m *Machine) recalled(ev Recalled) {
 			r.state, r.pub = inIdle, nil // the device will send it again
 		case ev.accepted(r.rec):
 			r.state, r.pub, r.rec.Accepted = inAccepted, nil, true
-			m.pubrecReady(r, packet.Success, "")
+			m.pubrecReady(r)
 		case over:
 			m.record(r)
 		default:

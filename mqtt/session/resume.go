@@ -59,7 +59,7 @@ func (m *Machine) resumeExchange(rec Outbound) {
 	}
 	if rec.Released {
 		o.state = outReleased
-		m.sendAck(packet.PUBREL, rec.ID, packet.Success, "")
+		m.sendAck(packet.PUBREL, rec.ID, packet.Success, Explanation{})
 	}
 }
 

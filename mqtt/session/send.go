@@ -3,20 +3,27 @@ package session
 import "sluice/mqtt/packet"
 
 // send gives a packet to the device. A Reason String that would make it too large is left out [MQTT-3.2.2-19, MQTT-3.4.2-2,
-// MQTT-3.5.2-2, MQTT-3.14.2-3], then a Server Reference.
+// MQTT-3.5.2-2, MQTT-3.14.2-3], then the User Properties [MQTT-3.2.2-20, MQTT-3.4.2-3, MQTT-3.5.2-3, MQTT-3.14.2-4], then a Server Reference.
 func (m *Machine) send(p packet.Packet) {
-	if props := propertiesOf(p); props != nil {
-		for _, extra := range []packet.PropertySet{packet.PropReasonString, packet.PropServerReference} {
-			if props.Has(extra) && m.tooLarge(p) {
-				props.Clear(extra)
-			}
-		}
-	}
-	if m.tooLarge(p) {
+	if !m.fit(p) {
 		m.cannotSend(p)
 		return
 	}
 	m.emit(SendPacket{Packet: p})
+}
+
+// fit leaves out what send says, and is false for a packet that is too large even so.
+func (m *Machine) fit(p packet.Packet) bool {
+	if props := propertiesOf(p); props != nil && m.tooLarge(p) {
+		props.Clear(packet.PropReasonString)
+		if m.tooLarge(p) {
+			props.User = nil
+		}
+		if m.tooLarge(p) {
+			props.Clear(packet.PropServerReference)
+		}
+	}
+	return !m.tooLarge(p)
 }
 
 // cannotSend: an answer is larger than anything the device takes [MQTT-3.1.2-24]. A device that cannot be answered is not served.
@@ -28,6 +35,7 @@ func (m *Machine) cannotSend(p packet.Packet) {
 	case *packet.Connack:
 		if p.Reason == packet.Success {
 			m.ending.noWill = true // the device does not know of a connection
+			m.explain(Failure{Reason: packet.PacketTooLarge, Clause: "MQTT-3.1.2-24", Text: text})
 			m.shut(CloseConnection{Reason: packet.PacketTooLarge, Text: text})
 		}
 		return
@@ -43,6 +51,10 @@ func propertiesOf(p packet.Packet) *packet.Properties {
 	case *packet.Connack:
 		return &p.Properties
 	case *packet.Disconnect:
+		return &p.Properties
+	case *packet.Suback:
+		return &p.Properties
+	case *packet.Unsuback:
 		return &p.Properties
 	}
 	return nil
@@ -71,8 +83,8 @@ func (m *Machine) tooLarge(p packet.Packet) bool {
 }
 
 // sendAck sends PUBACK, PUBREC, PUBREL or PUBCOMP. 3.1.1 has no reasons; a device that does not want them gets no Reason String
-// either [MQTT-3.1.2-29].
-func (m *Machine) sendAck(kind packet.Type, id packet.ID, reason packet.ReasonCode, text string) {
+// and no User Properties either [MQTT-3.1.2-29].
+func (m *Machine) sendAck(kind packet.Type, id packet.ID, reason packet.ReasonCode, x Explanation) {
 	a := &packet.Ack{Kind: kind, ID: id}
 	if m.v5() {
 		a.Reason = reason
@@ -82,9 +94,18 @@ func (m *Machine) sendAck(kind packet.Type, id packet.ID, reason packet.ReasonCo
 				a.Reason = packet.Success
 			}
 		}
-		if text != "" && !m.conn.quiet {
-			a.Properties.SetReasonString(text)
-		}
+		m.describe(&a.Properties, x)
 	}
 	m.send(a)
+}
+
+// describe adds what is told beside the reason code, for a device that wants it [MQTT-3.1.2-29].
+func (m *Machine) describe(p *packet.Properties, x Explanation) {
+	if m.conn.quiet {
+		return
+	}
+	if x.Text != "" {
+		p.SetReasonString(x.Text)
+	}
+	p.User = x.User
 }

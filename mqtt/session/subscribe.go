@@ -59,8 +59,9 @@ type request struct {
 	sub     *packet.Subscribe   // or
 	unsub   *packet.Unsubscribe // one of both
 	reasons []packet.ReasonCode
-	asked   []int // sub: which of its filters the bus was asked for
-	waiting bool  // for Subscribed or Unsubscribed
+	causes  []string // of the reasons, as Subscribed named them
+	asked   []int    // sub: which of its filters the bus was asked for
+	waiting bool     // for Subscribed or Unsubscribed
 }
 
 func (s *subscriptions) find(filter string) int {
@@ -161,13 +162,17 @@ func (m *Machine) endRequest(answer packet.Packet) {
 func (m *Machine) startSubscribe(r *request) {
 	p := r.sub
 	r.reasons = make([]packet.ReasonCode, len(p.Subscriptions))
+	r.causes = make([]string, len(p.Subscriptions))
 	var ask []packet.Subscription
 	var retained []bool
 	added := make(map[string]bool)
 	for i, s := range p.Subscriptions {
 		s.Filter = strings.Clone(s.Filter) // outlives the packet
 		s.QoS = min(s.QoS, packet.QoS(m.cfg.MaximumQoS))
-		r.reasons[i] = m.checkFilter(s, added)
+		if s.Filter == ErrorTopic {
+			s.QoS = min(s.QoS, 1) // a record may come twice
+		}
+		r.reasons[i], r.causes[i] = m.checkFilter(s, added)
 		if r.reasons[i].Failed() {
 			continue
 		}
@@ -194,7 +199,7 @@ func (m *Machine) startSubscribe(r *request) {
 // Retain Handling says [MQTT-3.3.1-9, MQTT-3.3.1-10, MQTT-3.3.1-11]. In 3.1.1, where that is always 0, for each SUBSCRIBE
 // [3.1.1 MQTT-3.8.4-3].
 func (m *Machine) wantsRetained(s packet.Subscription, existed bool) bool {
-	if !m.cfg.RetainAvailable || topic.IsShared(s.Filter) {
+	if !m.cfg.RetainAvailable || topic.IsShared(s.Filter) || OwnTopic(s.Filter) {
 		return false
 	}
 	return s.RetainHandling == 0 || s.RetainHandling == 1 && !existed
@@ -208,16 +213,18 @@ func subID(p *packet.Subscribe) uint32 {
 }
 
 // checkFilter gives the granted QoS or what forbids the subscription. added are the new filters before it in the same packet.
-func (m *Machine) checkFilter(s packet.Subscription, added map[string]bool) packet.ReasonCode {
+func (m *Machine) checkFilter(s packet.Subscription, added map[string]bool) (r packet.ReasonCode, cause string) {
 	switch {
 	case topic.ValidateFilter(s.Filter) != nil:
-		return packet.TopicFilterInvalid
+		return packet.TopicFilterInvalid, ""
+	case reservedFilter(s.Filter):
+		return packet.TopicFilterInvalid, causeReserved
 	case topic.IsShared(s.Filter) && !m.cfg.SharedAvailable:
-		return packet.SharedSubNotSupported
+		return packet.SharedSubNotSupported, ""
 	case m.subs.find(s.Filter) < 0 && !added[s.Filter] && len(m.subs.list)+len(added) >= m.cfg.SubscriptionsMax:
-		return packet.QuotaExceeded
+		return packet.QuotaExceeded, ""
 	}
-	return packet.ReasonCode(s.QoS) // a lower QoS than asked for is granted, not refused [MQTT-3.2.2-10]
+	return packet.ReasonCode(s.QoS), "" // a lower QoS than asked for is granted, not refused [MQTT-3.2.2-10]
 }
 
 func (m *Machine) subscribed(ev Subscribed) {
@@ -229,11 +236,14 @@ func (m *Machine) subscribed(ev Subscribed) {
 	var ops []Op
 	for k, i := range r.asked {
 		if k >= len(ev.Reasons) {
-			r.reasons[i] = packet.UnspecifiedError // no answer is none to rely on
+			r.reasons[i] = packet.ImplementationSpecificError // no answer is none to rely on
 			continue
 		}
 		if ev.Reasons[k].Failed() {
 			r.reasons[i] = ev.Reasons[k]
+			if k < len(ev.Causes) {
+				r.causes[i] = ev.Causes[k]
+			}
 			continue
 		}
 		s := m.subs.under[k].Subscription
@@ -260,14 +270,34 @@ func (m *Machine) waitingRequest(id packet.ID) *request {
 // suback answers in the order of the filters [MQTT-3.9.3-1]. 3.1.1 knows one failure.
 func (m *Machine) suback() {
 	r := m.subs.requests[0]
+	a := &packet.Suback{ID: r.id, Reasons: r.reasons}
 	for i, reason := range r.reasons {
-		if reason.Failed() {
-			if r.reasons[i] = legal(reason, packet.SUBACK, packet.UnspecifiedError); !m.v5() {
-				r.reasons[i] = packet.UnspecifiedError
-			}
+		if !reason.Failed() {
+			continue
+		}
+		m.refuseFilter(&a.Properties, Failure{Reason: reason, Cause: r.causes[i], Filter: r.sub.Subscriptions[i].Filter, ID: r.id})
+		if r.reasons[i] = legal(reason, packet.SUBACK, packet.ImplementationSpecificError); !m.v5() {
+			r.reasons[i] = packet.UnspecifiedError
 		}
 	}
-	m.endRequest(&packet.Suback{ID: r.id, Reasons: r.reasons})
+	m.endRequest(a)
+}
+
+// refuseFilter explains the refusal of a filter. An answer for several filters has the User Properties of each, in their order, and the
+// Reason String of the first.
+func (m *Machine) refuseFilter(p *packet.Properties, f Failure) {
+	if m.phase != phaseOpen {
+		return // nobody is there to be told, and the device will ask again
+	}
+	x := m.explain(f)
+	if !m.v5() {
+		return
+	}
+	if p.Has(packet.PropReasonString) {
+		x.Text = ""
+	}
+	x.User = append(p.User, x.User...)
+	m.describe(p, x)
 }
 
 func (m *Machine) startUnsubscribe(r *request) {
@@ -324,6 +354,11 @@ func (m *Machine) unsubscribed(ev Unsubscribed) {
 // unsuback answers in the order of the filters [MQTT-3.11.3-1]; 3.1.1 has no reasons.
 func (m *Machine) unsuback(r *request) {
 	a := &packet.Unsuback{ID: r.id}
+	for i, reason := range r.reasons {
+		if reason.Failed() {
+			m.refuseFilter(&a.Properties, Failure{Reason: reason, Filter: r.unsub.Filters[i], ID: r.id})
+		}
+	}
 	if m.v5() {
 		a.Reasons = r.reasons
 	}

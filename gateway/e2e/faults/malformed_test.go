@@ -120,7 +120,7 @@ func (m *malformed) later(t *testing.T, n *rig.Node) {
 	if m.v == packet.V5 {
 		want := m.reason
 		if !want.LegalIn(packet.DISCONNECT) {
-			want = packet.UnspecifiedError
+			want = packet.ProtocolError // a second CONNECT
 		}
 		if disconnect := mqtttest.Expect[*packet.Disconnect](d); disconnect.Reason != want {
 			t.Errorf("DISCONNECT with 0x%02X, want 0x%02X", byte(disconnect.Reason), byte(want))

@@ -25,7 +25,7 @@ func startObserved(t *testing.T, set ...string) (*node.Node, *observer.ObservedL
 	core, logs := observer.New(zap.InfoLevel)
 	log := rig.Logger(t).WithOptions(zap.WrapCore(func(c zapcore.Core) zapcore.Core { return zapcore.NewTee(c, core) }))
 	cfg, _, err := config.Load(config.Source{Set: append([]string{
-		"node.id=" + rig.Prefix(t) + "-node", "mqtt.tcp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "bus.embedded.listen=127.0.0.1:0",
+		"node.id=" + rig.Prefix(t) + "-node", "mqtt.tcp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "bus.embedded.listen=127.0.0.1:0", "events.address=off",
 	}, set...)})
 	if err != nil {
 		t.Fatal(err)
