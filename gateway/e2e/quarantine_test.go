@@ -154,19 +154,21 @@ rules:
   - name: kept
     topic: PREFIX/kept/#
     direction: up
-    exchange: PREFIX-no-such-exchange
+    exchange: PREFIX-gone
     on_error: quarantine
   - name: told
     topic: PREFIX/told/#
     direction: up
-    exchange: PREFIX-no-such-exchange
+    exchange: PREFIX-gone
 `
 
 // What the bus refuses is stored and then acknowledged, whatever the device speaks; without the policy it is refused as before.
 func TestARefusedPublishGoesToTheQuarantine(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
 		prefix := rig.Prefix(t)
+		rig.Exchange(t, b, prefix+"-gone")
 		n := rig.StartWith(t, b, strings.ReplaceAll(quarantineRules, "PREFIX", prefix), append(own(t, b), telling(t, prefix)...)...)
+		rig.RemoveExchange(t, n.BusURL, prefix+"-gone") // a node does not start without it
 		bus := rig.OpenBus(t, n)
 		bus.Remove(prefix + "-events")
 		bus.Remove(prefix + "-quarantine")
@@ -181,7 +183,7 @@ func TestARefusedPublishGoesToTheQuarantine(t *testing.T) {
 				m := kept.Take()
 				q, _ := mapping.ReadQuarantined(m)
 				if string(m.Data[0]) != "payload" || q.Rule != "kept" || q.Client != prefix || q.Topic != prefix+"/kept/x" || q.PacketID == 0 || q.Name != "address-not-found" ||
-					q.Address != mapping.RabbitMQ.To(prefix+"-no-such-exchange", mapping.RabbitMQ.Key(prefix+"/kept/x")) {
+					q.Address != mapping.RabbitMQ.To(prefix+"-gone", mapping.RabbitMQ.Key(prefix+"/kept/x")) {
 					t.Errorf("version %d, QoS %d: in the quarantine is %+v", v, qos, q)
 				}
 				if e := event(t, events, "sluice.publish.quarantined").Data; e["quarantine_id"] != q.ID || e["trace"] != q.Trace || e["rule"] != "kept" {
