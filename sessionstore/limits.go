@@ -31,6 +31,9 @@ const (
 	// AMQP does not confirm a settlement. So it is what some thousand members can have under way at once.
 	MaxTaken = 16384
 
+	// MaxAttempts is the highest Outbound.Attempts: six bits of a record.
+	MaxAttempts = 63
+
 	// MaxRetained bounds a retained message, in bytes: a payload of 1 MiB, and properties of any reasonable size.
 	MaxRetained = 1<<20 + 1<<17
 	// RetainedGone is how long it is known who removed a retained message: longer than a put can be late.

@@ -82,6 +82,8 @@ type Outbound struct {
 	Released bool   // QoS 2: PUBREC came, the exchange goes on with PUBREL
 	Done     bool   // QoS 2: PUBCOMP came too; kept in case the bus brings the message again
 	Order    uint64 // sending order within the session
+	// Attempts counts connections that did not end it; at most MaxAttempts.
+	Attempts uint8
 }
 
 // Fence is the right to write: a session and the epoch its writer got from Claim.

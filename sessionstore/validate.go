@@ -37,6 +37,9 @@ func ValidateWrite(f Fence, ops []Op) error {
 		if !ok {
 			return fmt.Errorf("%w: write: op %d (%T) is no op of this package", ErrInvalid, i, op)
 		}
+		if put, is := op.(PutOutbound); is && put.Record.Attempts > MaxAttempts {
+			return fmt.Errorf("%w: write: op %d (%T): %d attempts, at most %d are counted", ErrInvalid, i, op, put.Record.Attempts, MaxAttempts)
+		}
 		if len(value) > MaxString {
 			return validString(fmt.Sprintf("write: op %d (%T): the %s", i, op, field), value)
 		}

@@ -55,6 +55,7 @@ type Config struct {
 	SessionsReplicas int // durable: how many must confirm
 	SessionsExpiry   time.Duration
 	SessionsQueue    int
+	PoisonAfter      int    // connections; zero: never
 	RetainedQueue    string // empty: off
 	EventsAddress    string // a queue's name, or an address that begins with a slash; empty: off
 	Quarantine       string // as EventsAddress
@@ -138,6 +139,7 @@ func keys(c *Config) []key {
 		{"sessions.replicas", 1, "With profile durable: how many replicas of Redis must have a change before it is answered. With fewer the node takes no devices (0x88).", integer(&c.SessionsReplicas, 1, 10)},
 		{"sessions.expiry_max", "168h", "Longest time a session outlives its connection. MQTT 5 devices that ask for more are told; MQTT 3.1.1 sessions get this one.", duration(&c.SessionsExpiry, 0, 10*365*24*time.Hour)},
 		{"sessions.queue_max", 100000, "Messages the bus keeps for a session; beyond it new ones are refused to their sender. 0 is no bound.", integer(&c.SessionsQueue, 0, 1<<31-1)},
+		{"sessions.poison_after", 10, "On how many connections a device may be sent the same message without acknowledging it. Then it is taken for a message that the device fails of, and goes to the quarantine. 0: it is sent for ever.", integer(&c.PoisonAfter, 0, 60)},
 		{"retained.messages", 1000000, "Retained messages of a tenant. MQTT 5 devices are told 0x97 beyond it, MQTT 3.1.1 devices are disconnected.", integer(&c.RetainedMessages, 1, 1<<31-1)},
 		{"retained.bytes", 1073741824, "Bytes of a tenant's retained messages, topics and properties included.", integer(&c.RetainedBytes, 1, 1<<40)},
 		{"retained.principal_messages", 0, "Retained messages of one principal. 0: as many as retained.messages.", integer(&c.RetainedEach, 0, 1<<31-1)},

@@ -199,3 +199,48 @@ func TestARefusedPublishGoesToTheQuarantine(t *testing.T) {
 		d.Disconnect()
 	})
 }
+
+// An MQTT 3.1.1 device dies of a message again and again: it is told of, kept, and no longer in the way of what is behind it.
+func TestAMessageThatADeviceDiesOf(t *testing.T) {
+	rig.Each(t, func(t *testing.T, b rig.Backend) {
+		const connections = 3
+		prefix := rig.Prefix(t)
+		n := rig.Start(t, b, append(telling(t, prefix), "sessions.poison_after=3")...)
+		bus := rig.OpenBus(t, n)
+		bus.Remove(prefix + "-events")
+		bus.Remove(prefix + "-quarantine")
+		answers := bus.QueueNamed(prefix + "-answers")
+		connect := func() *mqtttest.Device {
+			d, _ := rig.Dial(t, n, packet.V311, rig.Persistent(prefix))
+			return d
+		}
+		d := connect()
+		d.Subscribe(prefix, 1)
+		for _, payload := range []string{"poison", "food"} {
+			m := rig.Message(prefix, []byte(payload), 1)
+			m.Properties.MessageID, m.Properties.ReplyTo = payload, mapping.RabbitMQ.ToQueue(answers.Name)
+			bus.Send(m)
+		}
+		for i := range connections {
+			if p := mqtttest.Expect[*packet.Publish](d); string(p.Payload) != "poison" || p.Dup != (i > 0) {
+				t.Fatalf("connection %d got %q, DUP %v", i+1, p.Payload, p.Dup)
+			}
+			d.Close()
+			d = connect()
+		}
+		if p := d.Collect(1)[0]; string(p.Payload) != "food" {
+			t.Errorf("the device got %q", p.Payload)
+		}
+		q, _ := mapping.ReadQuarantined(bus.Attach(prefix + "-quarantine").Take())
+		if q.Name != "delivery-poisonous" || q.Client != prefix || q.Topic != prefix {
+			t.Errorf("in the quarantine is %+v", q)
+		}
+		if e := event(t, bus.Attach(prefix+"-events"), "sluice.delivery.poisonous").Data; e["quarantine_id"] != q.ID || e["message_id"] != "poison" || e["trace"] != q.Trace {
+			t.Errorf("the event: %v", e)
+		}
+		if m := answers.Take(); m.Properties.CorrelationID != "poison" || !strings.Contains(string(m.Data[0]), `"name":"delivery-poisonous"`) {
+			t.Errorf("the feedback: %v %s", m.Properties.CorrelationID, m.Data[0])
+		}
+		d.Disconnect()
+	})
+}

@@ -26,6 +26,7 @@ func offer(c *config.Config, profile string) session.Config {
 		ConnectTimeout:       c.ConnectTimeout,
 		LingerTime:           lingerTime,
 		OrphanTime:           orphanTime,
+		PoisonAfter:          uint8(c.PoisonAfter),
 		MaximumQoS:           2,
 		RetainAvailable:      true,
 		SharedAvailable:      true,

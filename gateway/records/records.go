@@ -30,7 +30,7 @@ func State(s *sessionstore.Session) session.State {
 		st.Inbound = append(st.Inbound, session.Inbound{ID: packet.ID(r.PacketID), MessageID: r.MessageID, Accepted: r.Accepted})
 	}
 	for _, r := range s.Outbound {
-		st.Outbound = append(st.Outbound, session.Outbound{ID: packet.ID(r.PacketID), Identity: r.Identity, QoS: packet.QoS(r.QoS), Released: r.Released, Done: r.Done, Order: r.Order})
+		st.Outbound = append(st.Outbound, session.Outbound{ID: packet.ID(r.PacketID), Identity: r.Identity, QoS: packet.QoS(r.QoS), Released: r.Released, Done: r.Done, Order: r.Order, Attempts: r.Attempts})
 	}
 	return st
 }
@@ -64,7 +64,7 @@ func Ops(ops []session.Op) []sessionstore.Op {
 			out[i] = sessionstore.DeleteInbound{PacketID: uint16(op.ID)}
 		case session.PutOutbound:
 			r := op.Record
-			out[i] = sessionstore.PutOutbound{Record: sessionstore.Outbound{PacketID: uint16(r.ID), Identity: r.Identity, QoS: byte(r.QoS), Released: r.Released, Done: r.Done, Order: r.Order}}
+			out[i] = sessionstore.PutOutbound{Record: sessionstore.Outbound{PacketID: uint16(r.ID), Identity: r.Identity, QoS: byte(r.QoS), Released: r.Released, Done: r.Done, Order: r.Order, Attempts: r.Attempts}}
 		case session.DeleteOutbound:
 			out[i] = sessionstore.DeleteOutbound{PacketID: uint16(op.ID)}
 		case session.SetExpiry:

@@ -33,6 +33,9 @@ type Config struct {
 	LingerTime time.Duration
 	// OrphanTime: how long after a resume the bus may take to deliver a message again before its packet identifier is closed.
 	OrphanTime time.Duration
+	// PoisonAfter is on how many connections a QoS 1 or 2 message may be sent without being acknowledged: a device that fails whenever it gets a
+	// message would get it for ever. Only the oldest counts, as a device has to acknowledge in order [MQTT-4.6.0-2]. Zero: for ever. At most 60.
+	PoisonAfter uint8
 
 	// Profile is what MQTT 5 devices are told of the profile, as User Property sluice-profile of CONNACK: "standard/1", say. Empty tells nothing.
 	Profile string

@@ -36,6 +36,9 @@ const (
 	// packetIDs is how many packet identifiers there are [MQTT-2.2.1-3].
 	packetIDs = 65535
 
+	// attemptsMax is as far as Outbound.Attempts counts, and the highest Config.PoisonAfter.
+	attemptsMax = 60
+
 	// answeredWindows times the window is how many answered messages are remembered in case the bus brings them again: one window for
 	// what the device answers while there is no lane, one for settlements that get lost with a lane. Older ones have long been written.
 	answeredWindows = 2

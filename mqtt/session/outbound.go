@@ -18,6 +18,7 @@ type downlink struct {
 
 	exchanges map[packet.ID]*outbound
 	queue     []*outbound // not sent yet, in order
+	suspect   *outbound   // the oldest that an earlier connection sent and did not end; see poison.go
 	stale     int         // exchanges that have lost their delivery with its lane; the message may come again
 	owed      int         // QoS 2 exchanges of earlier connections that the device has not ended
 	answered  answeredRing

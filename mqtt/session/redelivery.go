@@ -86,6 +86,10 @@ func (m *Machine) sendAgain(o *outbound, msg Message) {
 		m.end(o, v)
 		return
 	}
+	if m.poisonous(o) {
+		m.end(o, m.poisoned())
+		return
+	}
 	o.state, o.pub, o.expires = outQueued, p, msg.Expires
 	o.again, o.slot = true, true
 	o.lane.slots++

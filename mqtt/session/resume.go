@@ -33,6 +33,9 @@ func (m *Machine) resume(s State) {
 	})
 	for _, rec := range records {
 		m.resumeExchange(rec)
+		if m.down.suspect == nil {
+			m.suspect(rec.ID)
+		}
 	}
 	// More than a window of records that are done: a write that was to remove one has failed, or the window was larger.
 	if ops := m.trimCompleted(); ops != nil {

@@ -30,6 +30,8 @@ type Outbound struct {
 	Released bool // PUBREC came: the exchange goes on with PUBREL
 	Done     bool // PUBCOMP came: kept only in case the bus brings the message again
 	Order    uint64
+	// Attempts counts the connections that sent it as the oldest and did not end it, but for the first (Config.PoisonAfter). At most attemptsMax.
+	Attempts uint8
 }
 
 // Op is one change to the stored state. Put replaces, Delete of what is absent does nothing.

@@ -18,7 +18,7 @@ import (
 //
 //	subscription  1, qos, retain handling, flags (1 no local, 2 retain as published), subscription identifier
 //	inbound       1, flags (1 accepted), message-id
-//	outbound      1, qos, flags (1 released, 2 done), order, identity
+//	outbound      1, qos, flags (1 released, 2 done) + 4 * attempts, order, identity
 //	retained      1, time of expiry in ms or 0 (6 bytes), lengths of principal and client id (2 bytes each), principal, client id, message
 const recordVersion = 1
 
@@ -28,6 +28,7 @@ const (
 	flagAccepted          = 1
 	flagReleased          = 1
 	flagDone              = 2
+	attemptsShift         = 2
 )
 
 var errRecord = errors.New("a stored record cannot be read by this version")
@@ -70,7 +71,7 @@ func decodeInbound(id uint16, value string) (r sessionstore.Inbound, err error) 
 }
 
 func encodeOutbound(r sessionstore.Outbound) string {
-	head := binary.AppendUvarint([]byte{recordVersion, r.QoS, flag(r.Released, flagReleased) | flag(r.Done, flagDone)}, r.Order)
+	head := binary.AppendUvarint([]byte{recordVersion, r.QoS, flag(r.Released, flagReleased) | flag(r.Done, flagDone) | r.Attempts<<attemptsShift}, r.Order)
 	return string(head) + r.Identity
 }
 
@@ -84,7 +85,7 @@ func decodeOutbound(id uint16, value string) (r sessionstore.Outbound, err error
 		return r, fmt.Errorf("%w: outbound order", errRecord)
 	}
 	return sessionstore.Outbound{
-		PacketID: id, QoS: value[1], Released: value[2]&flagReleased != 0, Done: value[2]&flagDone != 0, Order: order, Identity: value[3+n:],
+		PacketID: id, QoS: value[1], Released: value[2]&flagReleased != 0, Done: value[2]&flagDone != 0, Attempts: value[2] >> attemptsShift, Order: order, Identity: value[3+n:],
 	}, nil
 }
 

@@ -28,6 +28,7 @@ func TestRecordsRoundTrip(t *testing.T) {
 		}
 		out := sessionstore.Outbound{
 			PacketID: id, Identity: text, QoS: sub.QoS, Released: sub.NoLocal, Order: rapid.Uint64().Draw(rt, "order"),
+			Attempts: rapid.Uint8Range(0, sessionstore.MaxAttempts).Draw(rt, "attempts"),
 		}
 		if got, err := decodeOutbound(id, encodeOutbound(out)); err != nil || got != out {
 			rt.Fatalf("%+v, %v; want %+v", got, err, out)

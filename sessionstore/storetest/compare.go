@@ -290,6 +290,7 @@ var (
 			return sessionstore.PutOutbound{Record: sessionstore.Outbound{
 				PacketID: anyID.Draw(rt, "id"), Identity: anyText.Draw(rt, "identity"), QoS: rapid.Byte().Draw(rt, "qos"),
 				Released: rapid.Bool().Draw(rt, "released"), Done: rapid.Bool().Draw(rt, "done"), Order: rapid.Uint64().Draw(rt, "order"),
+				Attempts: rapid.Uint8Range(0, sessionstore.MaxAttempts).Draw(rt, "attempts"),
 			}}
 		}),
 		rapid.Custom(func(rt *rapid.T) sessionstore.Op { return sessionstore.DeleteOutbound{PacketID: anyID.Draw(rt, "id")} }),

@@ -21,7 +21,7 @@ func everything() []sessionstore.Op {
 		sessionstore.PutInbound{Record: sessionstore.Inbound{PacketID: math.MaxUint16, MessageID: "m:1", Accepted: true}},
 		sessionstore.PutInbound{Record: sessionstore.Inbound{PacketID: 1}},
 		sessionstore.PutOutbound{Record: sessionstore.Outbound{
-			PacketID: math.MaxUint16, Identity: "id\x00\xff", QoS: 2, Released: true, Done: true, Order: math.MaxUint64,
+			PacketID: math.MaxUint16, Identity: "id\x00\xff", QoS: 2, Released: true, Done: true, Order: math.MaxUint64, Attempts: sessionstore.MaxAttempts,
 		}},
 		sessionstore.SetInbox{Name: "inbox/é"},
 		sessionstore.PutOutbound{Record: sessionstore.Outbound{PacketID: 1, QoS: 1}},
@@ -53,7 +53,7 @@ func recordsComeBack(t *testing.T, fresh Fresh) {
 	want.Outbound = []sessionstore.Outbound{
 		{PacketID: 1, QoS: 1},
 		{PacketID: 300, Identity: long, Order: 128},
-		{PacketID: math.MaxUint16, Identity: "id\x00\xff", QoS: 2, Released: true, Done: true, Order: math.MaxUint64},
+		{PacketID: math.MaxUint16, Identity: "id\x00\xff", QoS: 2, Released: true, Done: true, Order: math.MaxUint64, Attempts: sessionstore.MaxAttempts},
 	}
 	same(t, "stored", want, mustGet(t, s, want.Key, start))
 	// What done(nil) confirmed is there for the next claim, on another node.
