@@ -12,6 +12,9 @@ import (
 // bindings are what an inbox needs for these filters: the key of each on the exchange of all topics, and what mapping rules add on others. Two filters may
 // need the same one.
 func (gw *Gateway) bindings(filters []string) []amqp.Binding {
+	if !gw.opt.Bridge.Dialect.HasInboxes() {
+		return nil // what there is comes anyway, from Options.Sources
+	}
 	list := make([]amqp.Binding, 0, len(filters))
 	known := make(map[amqp.Binding]struct{}, len(filters))
 	dialect, table := gw.opt.Bridge.Dialect, gw.opt.Bridge.Rules

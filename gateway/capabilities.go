@@ -13,6 +13,7 @@ type offered struct {
 	Versions             []string `json:"mqtt_versions"`
 	Profile              string   `json:"profile"` // as in User Property sluice-profile of CONNACK
 	MaximumQoS           byte     `json:"maximum_qos"`
+	SubscriptionQoSMax   byte     `json:"subscription_qos_maximum"` // the highest that is granted
 	RetainAvailable      bool     `json:"retain_available"`
 	SharedSubAvailable   bool     `json:"shared_subscription_available"`
 	WildcardSubAvailable bool     `json:"wildcard_subscription_available"`
@@ -33,10 +34,13 @@ func (gw *Gateway) capabilities() capabilities {
 		s := l.Session
 		o := offered{
 			Listener: l.Name, TLS: l.TLS != nil, Versions: []string{"3.1.1", "5.0"}, Profile: s.Profile,
-			MaximumQoS: s.MaximumQoS, RetainAvailable: s.RetainAvailable, SharedSubAvailable: s.SharedAvailable,
+			MaximumQoS: s.MaximumQoS, SubscriptionQoSMax: s.MaximumQoS, RetainAvailable: s.RetainAvailable, SharedSubAvailable: s.SharedAvailable,
 			WildcardSubAvailable: true, SubIDAvailable: true, SessionExpiryMax: s.SessionExpiryMax,
 			ReceiveMaximum: s.ReceiveMaximum, MaximumPacketSize: s.MaximumPacketSize, TopicAliasMaximum: s.TopicAliasMaximum,
 			ServerKeepAliveMax: s.KeepAliveMax, SubscriptionsMax: s.SubscriptionsMax,
+		}
+		if s.NoInbox {
+			o.SubscriptionQoSMax = 0
 		}
 		if l.WebSocket != nil {
 			o.WebSocketPath = l.WebSocket.Path

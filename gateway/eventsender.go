@@ -49,6 +49,9 @@ func (gw *Gateway) destination(setting string, queue func(name string) amqp.Inbo
 	if a, ok := mapping.RabbitMQ.ParseAddress(setting); ok { // settings write addresses in one way for all buses
 		return gw.opt.Bridge.Dialect.Format(a), nil
 	}
+	if !gw.opt.Bridge.Dialect.HasInboxes() {
+		return gw.opt.Bridge.Dialect.ToQueue(setting), nil
+	}
 	q := queue(setting)
 	return gw.opt.Bus.InboxAddress(q.Name), &q
 }

@@ -46,6 +46,8 @@ type Options struct {
 	InboxExpires uint64
 	// InboxLength bounds the messages of a session's inbox; beyond it the bus refuses the newest. Zero is no bound of ours.
 	InboxLength uint64
+	// Sources are what this node receives from, where the bus has no inboxes (mapping.Dialect.HasInboxes): addresses of entities that are there.
+	Sources []string
 	// RetainedQueue is the queue from which messages of backends are retained; empty: backends cannot set retained messages.
 	RetainedQueue string
 	// EventsAddress is where events go: the name of a queue, which is made when it is missing, or an address that begins with a slash. Empty: nowhere.
@@ -74,6 +76,7 @@ type Gateway struct {
 	directory *directory
 	nodes     *nodeLane
 	targets   *targets
+	fixed     *fixedSources
 	upkeep    *upkeep
 	retained  *retainedQueue // nil: off
 	events    *eventSender   // nil: off
@@ -124,6 +127,7 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	if gw.quarantine != nil {
 		gw.quarantine.start()
 	}
+	gw.fixed = newFixedSources(gw)
 	if opt.RetainedQueue != "" {
 		gw.retained = newRetainedQueue(gw)
 		gw.retained.start()

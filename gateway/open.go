@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base32"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -20,6 +21,7 @@ import (
 	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
+	"sluice/mqtt/topic"
 	"sluice/sessionstore"
 )
 
@@ -75,13 +77,26 @@ func (d *device) open(e session.OpenSession) {
 		groups:      s.Groups,
 		opened: bridge.Opened{
 			Present:         answer.Present,
-			State:           records.State(s),
+			State:           d.restrict(records.State(s)),
 			MessageIDPrefix: messageIDPrefix(key, s.Incarnation, s.Epoch),
 			Provenance:      mapping.NewProvenance(key.Tenant, key.Principal, key.ClientID, d.gw.opt.NodeID),
 			Publisher:       mapping.Publisher{Tenant: key.Tenant, Principal: key.Principal, ClientID: key.ClientID, Node: d.gw.opt.NodeID},
 		},
 	})
 	d.own(fence)
+}
+
+// restrict takes from a session what this bus cannot bring: it comes from a time when the store was used with another bus.
+func (d *device) restrict(s session.State) session.State {
+	if !d.offer.NoInbox {
+		return s
+	}
+	s.Subscriptions = slices.DeleteFunc(s.Subscriptions, func(sub session.Subscription) bool { return topic.IsShared(sub.Filter) })
+	for i := range s.Subscriptions {
+		s.Subscriptions[i].QoS = 0
+	}
+	s.Outbound = nil
+	return s
 }
 
 // tellClaim tells the backend what a claim did to others.

@@ -45,9 +45,11 @@ func newRetainedQueue(gw *Gateway) *retainedQueue {
 // start attaches; the bus need not be there yet.
 func (q *retainedQueue) start() {
 	q.mu.Lock()
-	q.receiver = q.gw.opt.Bus.Attach(amqp.Source{Inbox: q.inbox.Name, Prepare: func(ctx context.Context) error {
-		return q.gw.opt.Bus.EnsureInbox(ctx, q.inbox)
-	}}, q)
+	source := amqp.Source{Inbox: q.inbox.Name}
+	if q.gw.opt.Bridge.Dialect.HasInboxes() {
+		source.Prepare = func(ctx context.Context) error { return q.gw.opt.Bus.EnsureInbox(ctx, q.inbox) }
+	}
+	q.receiver = q.gw.opt.Bus.Attach(source, q)
 	q.mu.Unlock()
 	q.tasks.Go(q.run)
 }

@@ -47,6 +47,7 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 	}
 	gw.upkeep.finish(ctx)
 	gw.nodes.close(ctx)
+	gw.fixed.close(ctx)
 	if gw.retained != nil {
 		gw.retained.close(ctx)
 	}

@@ -56,7 +56,10 @@ func forges(name string) bool {
 // itself, so leaving it out is no loss.
 func ofTheBus(annotation string) bool {
 	switch annotation {
-	case annotationExchange, annotationRoutingKey, "x-delivery-count", "x-acquired-count", "x-opt-deaths", "x-opt-mqtt-client-id":
+	case annotationExchange, annotationRoutingKey, "x-delivery-count", "x-acquired-count", "x-opt-deaths", "x-opt-mqtt-client-id",
+		// Service Bus and Event Hubs
+		"x-opt-sequence-number", "x-opt-enqueued-time", "x-opt-offset", "x-opt-enqueue-sequence-number", "x-opt-locked-until", "x-opt-message-state",
+		"x-opt-partition-id", "x-opt-deadletter-source":
 		return true
 	}
 	return strings.HasPrefix(annotation, "x-opt-rabbitmq-")

@@ -5,9 +5,10 @@ import "strings"
 // Dialect is how a kind of bus names addresses, and what else it makes of a message: everything in which buses differ for this package. It is a
 // value that is chosen once, when a node starts. The zero value is RabbitMQ.
 type Dialect struct {
-	kind dialectKind
-	root string // Artemis: the address under which topics are
-	form Form
+	kind  dialectKind
+	root  string // Artemis: the address under which topics are; Azure: the entity that all topics go to
+	form  Form
+	azure azure
 }
 
 type dialectKind uint8
@@ -15,6 +16,7 @@ type dialectKind uint8
 const (
 	kindRabbitMQ dialectKind = iota
 	kindArtemis
+	kindAzure
 )
 
 // RabbitMQ is the dialect of RabbitMQ 4 and of the embedded bus: exchanges with routing keys, and addresses of version 2.
@@ -33,9 +35,9 @@ func (d Dialect) WithForm(f Form) Dialect {
 // each other.
 const topicExchange = "amq.topic"
 
-// Exchange is the exchange of all topics. On Artemis, which has no exchanges, it is the root.
+// Exchange is the exchange of all topics. On Artemis, which has no exchanges, it is the root; on Azure the entity.
 func (d Dialect) Exchange() string {
-	if d.kind == kindArtemis {
+	if d.kind != kindRabbitMQ {
 		return d.root
 	}
 	return topicExchange
@@ -70,18 +72,21 @@ func (d Dialect) ofTheBus(name string) bool {
 
 // Addresses says how addresses are written.
 func (d Dialect) Addresses() string {
-	if d.kind == kindArtemis {
+	switch d.kind {
+	case kindArtemis:
 		return d.root + ".KEY or the name of an address"
+	case kindAzure:
+		return "the name of an entity, such as " + d.root
 	}
 	return "/exchanges/NAME/KEY or /queues/NAME, percent-encoded"
 }
 
 // To is the address of an exchange and routing key: "/exchanges/amq.topic/a.b", both percent-encoded as in RFC 3986, or "mqtt.a.b".
 func (d Dialect) To(exchange, key string) string {
-	if d.kind == kindArtemis {
-		if key == "" {
-			return exchange
-		}
+	switch {
+	case d.kind == kindAzure, d.kind == kindArtemis && key == "":
+		return exchange
+	case d.kind == kindArtemis:
 		return exchange + "." + key
 	}
 	var buf [scratch]byte
@@ -91,8 +96,8 @@ func (d Dialect) To(exchange, key string) string {
 
 // AppendTo appends To(exchange, key) to dst, for a key that was built in a buffer.
 func (d Dialect) AppendTo(dst []byte, exchange string, key []byte) []byte {
-	if d.kind == kindArtemis {
-		if dst = append(dst, exchange...); len(key) > 0 {
+	if d.kind != kindRabbitMQ {
+		if dst = append(dst, exchange...); len(key) > 0 && d.HasKeys() {
 			dst = append(append(dst, '.'), key...)
 		}
 		return dst
@@ -103,6 +108,9 @@ func (d Dialect) AppendTo(dst []byte, exchange string, key []byte) []byte {
 
 // ToTopic is the address of a topic: To(Exchange(), Key(topic)) without the intermediate string.
 func (d Dialect) ToTopic(topic string) string {
+	if d.kind == kindAzure {
+		return d.root
+	}
 	var keyBuf, toBuf [scratch]byte
 	key := d.AppendKey(keyBuf[:0], topic)
 	if d.kind == kindArtemis {
@@ -113,7 +121,7 @@ func (d Dialect) ToTopic(topic string) string {
 
 // ToQueue is the address of a queue: "/queues/q" or "q".
 func (d Dialect) ToQueue(queue string) string {
-	if d.kind == kindArtemis {
+	if d.kind != kindRabbitMQ {
 		return queue
 	}
 	var buf [scratch]byte
@@ -122,7 +130,7 @@ func (d Dialect) ToQueue(queue string) string {
 
 // AppendToQueue appends ToQueue(queue) to dst.
 func (d Dialect) AppendToQueue(dst, queue []byte) []byte {
-	if d.kind == kindArtemis {
+	if d.kind != kindRabbitMQ {
 		return append(dst, queue...)
 	}
 	return appendPercent(append(dst, queuePrefix...), queue)
@@ -137,10 +145,13 @@ func (d Dialect) Format(a Address) string {
 }
 
 // ParseAddress reads an address as To and ToQueue make it; "/exchanges/x" has an empty key. ok is false for anything else, also for wrong
-// percent-encoding. On Artemis all that is not under the root is a queue.
+// percent-encoding. On Artemis all that is not under the root is a queue, on Azure all but the entity that topics go to.
 func (d Dialect) ParseAddress(s string) (a Address, ok bool) {
-	if d.kind != kindArtemis {
+	switch d.kind {
+	case kindRabbitMQ:
 		return parseVersion2(s)
+	case kindAzure:
+		return d.azure.parse(d.root, s)
 	}
 	rest, found := strings.CutPrefix(s, d.root)
 	switch {
@@ -261,7 +272,7 @@ func (d Dialect) isPlain(to string) bool {
 // go elsewhere.
 func (d Dialect) replyTopic(replyTo string) (string, bool) {
 	a, ok := d.ParseAddress(replyTo)
-	if !ok || a.Exchange != d.Exchange() {
+	if !ok || a.Exchange != d.Exchange() || !d.HasKeys() {
 		return "", false
 	}
 	name := d.Topic(a.Key)

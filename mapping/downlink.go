@@ -147,7 +147,7 @@ func setExpiry(d *DownlinkMessage, m *message.Message, now time.Time, lost *loss
 // setProperties converts what becomes a property of its own in PUBLISH (MQTT 5, 3.3.2.3), but for expiry and User Properties.
 func setProperties(p *packet.Properties, m *message.Message, marks *marks, dialect Dialect, lost *losses) {
 	setContentType(p, m.Properties.ContentType, marks, lost)
-	if reply := m.Properties.ReplyTo; reply != "" {
+	if reply := m.Properties.ReplyTo; !dialect.setResponseTopic(p, marks) && reply != "" {
 		if name, ok := dialect.replyTopic(reply); ok {
 			p.ResponseTopic = name
 			p.Set |= packet.PropResponseTopic

@@ -60,6 +60,7 @@ func PossibleDuplicate(m *message.Message) bool {
 func isMark(name string) bool {
 	switch name {
 	case AnnotationTopic, AnnotationQoS, AnnotationRetain, AnnotationContentType, AnnotationPayloadFormat, AnnotationUser,
+		AnnotationResponseTopic,
 		AnnotationTenant, AnnotationPrincipal, AnnotationClient, AnnotationNode, AnnotationTime, AnnotationPossibleDuplicate,
 		AnnotationFor, AnnotationRetainedCopy, AnnotationMarker:
 		return true

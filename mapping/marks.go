@@ -19,6 +19,7 @@ type marks struct {
 	contentType    string
 	hasContentType bool
 	user           []packet.UserProperty // nil without the annotation
+	responseTopic  string
 
 	publisher         Publisher
 	fromDevice        bool
@@ -84,6 +85,12 @@ func (m *marks) readMQTT(name string, value any) (known, valid bool) {
 		m.hasContentType = valid
 	case AnnotationUser:
 		m.user, valid = userList(value)
+	case AnnotationResponseTopic:
+		m.responseTopic, valid = plainText(value)
+		valid = valid && topic.ValidateName(m.responseTopic) == nil
+		if !valid {
+			m.responseTopic = ""
+		}
 	default:
 		return false, false
 	}

@@ -92,6 +92,7 @@ func Uplink(in UplinkMessage) (*message.Message, []Loss) {
 	if in.Route != nil {
 		in.Route.apply(m, &p.Properties, received, &lost)
 	}
+	in.Dialect.setPartition(m, &in.From)
 	return m, lost.sorted()
 }
 
@@ -102,7 +103,8 @@ func countMarks(in UplinkMessage, ordered bool) int {
 		in.Publish.Retain, in.PossibleDuplicate, ordered,
 		in.Publish.Properties.Has(packet.PropPayloadFormat),
 		in.Publish.Properties.Has(packet.PropContentType) && !isSymbol(in.Publish.Properties.ContentType),
-		in.Route != nil && in.Route.PartitionKey != "",
+		in.Route != nil && in.Route.PartitionKey != "" || in.Dialect.azure.byKey,
+		in.Publish.Properties.Has(packet.PropResponseTopic) && !in.Dialect.HasKeys(),
 	} {
 		if present {
 			n++
@@ -154,7 +156,7 @@ func uplinkProperties(m *message.Message, marks map[string]any, in UplinkMessage
 	}
 	if p.Has(packet.PropResponseTopic) {
 		if topic.ValidateName(p.ResponseTopic) == nil {
-			m.Properties.ReplyTo = in.Dialect.ToTopic(p.ResponseTopic)
+			in.Dialect.setReply(m, marks, p.ResponseTopic)
 		} else {
 			lost.add(FieldResponseTopic, "", ReasonInvalidTopic)
 		}

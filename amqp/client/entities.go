@@ -167,6 +167,34 @@ func (e *entities) list() []*lane {
 	return all
 }
 
+// lookup attaches to an entity and detaches again.
+func (e *entities) lookup(address string) error {
+	e.mu.Lock()
+	s := e.stage
+	if s == nil {
+		e.mu.Unlock()
+		return failure("send to", address, orError(e.supervisor.ready()))
+	}
+	s.serving.Add(1) // the session stays for as long
+	e.mu.Unlock()
+	defer s.serving.Done()
+	if err := s.tokens.acquire(address); err != nil {
+		return failure("send to", address, err)
+	}
+	defer s.tokens.release(address)
+	err := s.conn.within("attach", func() error {
+		sender, err := s.session.NewSender(context.Background(), address, nil)
+		if err == nil {
+			err = sender.Close(context.Background())
+		}
+		return err
+	})
+	if err != nil {
+		return failure("send to", address, err)
+	}
+	return nil
+}
+
 func (e *entities) largest() uint64 {
 	for _, l := range e.list() {
 		if size := l.maxMessageSize.Load(); size > 0 {

@@ -12,6 +12,9 @@ func (c *Client) Lookup(ctx context.Context, address string) error {
 	if _, err := c.family.wait(ctx); err != nil {
 		return err
 	}
+	if e, static := c.publishers[0].(*entities); static {
+		return e.lookup(address)
+	}
 	conn := c.management.sup.connection()
 	if conn == nil {
 		return orError(c.management.sup.ready())

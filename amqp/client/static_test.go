@@ -246,6 +246,11 @@ func TestEntityThatIsNotThere(t *testing.T) {
 		if o := publish(t, c, 0, textMessage("", "x")); o.Kind != message.Rejected {
 			t.Errorf("to nothing: %+v", o)
 		}
+		for address, want := range map[string]error{"orders": nil, "nowhere": amqp.ErrNotFound, "devices/Subscriptions/a": amqp.ErrRefused} {
+			if err := c.Lookup(deadline(t), address); !errors.Is(err, want) {
+				t.Errorf("Lookup(%s): %v", address, err)
+			}
+		}
 		asked := a.broker.Stats().Requests
 		pass(refusedPause - time.Second)
 		if again := a.broker.Stats().Requests; again != asked {

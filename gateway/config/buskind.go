@@ -14,6 +14,9 @@ const (
 	KindAuto     = "auto" // to be found out: FoundBus
 	KindRabbitMQ = "rabbitmq"
 	KindArtemis  = "artemis"
+	// Azure does not say what it is.
+	KindServiceBus = "servicebus"
+	KindEventHubs  = "eventhubs"
 )
 
 // AsksBus reports whether the bus has to be asked for its kind: nothing may be addressed before.
@@ -35,8 +38,13 @@ func (c *Config) FoundBus(product string) error {
 // chooseDialect follows BusKind; auto is RabbitMQ until it is known better.
 func (c *Config) chooseDialect() (faults, warnings []string) {
 	c.Dialect = mapping.RabbitMQ
-	if c.BusKind == KindArtemis {
+	switch c.BusKind {
+	case KindArtemis:
 		c.Dialect = mapping.Artemis(c.ArtemisRoot)
+	case KindServiceBus:
+		c.Dialect = mapping.ServiceBus(c.Azure.Entity, c.Azure.replies())
+	case KindEventHubs:
+		c.Dialect = mapping.EventHubs(c.Azure.Entity, c.Azure.replies())
 	}
 	c.Dialect = c.Dialect.WithForm(c.Form)
 	return c.compileRules()
@@ -44,8 +52,13 @@ func (c *Config) chooseDialect() (faults, warnings []string) {
 
 // BusTopology is BusKind as the client of the bus wants it.
 func (c *Config) BusTopology() topology.Kind {
-	if c.BusKind == KindArtemis {
+	switch c.BusKind {
+	case KindArtemis:
 		return topology.Diverts
+	case KindServiceBus:
+		return topology.ServiceBus
+	case KindEventHubs:
+		return topology.EventHubs
 	}
 	return topology.Bindings
 }

@@ -41,6 +41,7 @@ type Config struct {
 	BusURLs          []string // empty: the embedded bus
 	BusKind          string   // one of the Kind constants
 	ArtemisRoot      string
+	Azure            Azure
 	Form             mapping.Form
 	Dialect          mapping.Dialect // follows from BusKind and Form
 	BusTLS           ClientTLS
@@ -119,12 +120,16 @@ func keys(c *Config) []key {
 		{"mqtt.connect_timeout", "10s", "How long a connection may take to send CONNECT, and to finish its TLS and WebSocket handshakes, each.", duration(&c.ConnectTimeout, 100*time.Millisecond, 10*time.Minute)},
 		{"mqtt.write_timeout", "30s", "How long a device may read nothing of what it is sent before it is disconnected.", duration(&c.WriteTimeout, 100*time.Millisecond, time.Hour)},
 		{"bus.url", "", "The AMQP 1.0 bus: amqp://user:password@host:5672 or amqps://...; several, separated by commas or as a list, are fail-over hosts. Empty runs the embedded bus, which keeps nothing.", busURLs(&c.BusURLs)},
-		{"bus.kind", KindAuto, "What kind of bus bus.url is: rabbitmq (also any other AMQP 1.0 bus that speaks as it does), artemis, or auto: a starting node asks the bus, for up to 5 s, and takes one that does not answer for rabbitmq. Set it where nodes may start before their bus.", oneOf(&c.BusKind, KindAuto, KindRabbitMQ, KindArtemis)},
+		{"bus.kind", KindAuto, "What kind of bus bus.url is: rabbitmq (also any other AMQP 1.0 bus that speaks as it does), artemis, servicebus or eventhubs (Azure's; docs/backends.md), or auto: a starting node asks the bus, for up to 5 s, and takes one that does not answer for rabbitmq. Set it where nodes may start before their bus, and for Azure, which does not say.", oneOf(&c.BusKind, KindAuto, KindRabbitMQ, KindArtemis, KindServiceBus, KindEventHubs)},
 		{"bus.artemis.root", topology.DefaultRoot, "Address on ActiveMQ Artemis under which topics are: topic a/b is the address mqtt.a.b.", artemisRoot(&c.ArtemisRoot)},
 		{"bus.tls.ca", "", "File with the CAs to trust when bus.url is amqps, PEM. Empty trusts those of the system.", text(&c.BusTLS.CA)},
 		{"bus.tls.cert", "", "File with the certificate that this node shows to the bus, PEM.", text(&c.BusTLS.Cert)},
 		{"bus.tls.key", "", "File with the key of bus.tls.cert, PEM.", text(&c.BusTLS.Key)},
 		{"bus.tls.server_name", "", "Name that the certificate of the bus must have. Empty takes the host of bus.url.", text(&c.BusTLS.ServerName)},
+		{"bus.azure.entity", "", "Service Bus and Event Hubs: the queue, topic or event hub that devices' messages go to; subject and x-opt-mqtt-topic have the topic. Mapping rules may name others (queue).", entity(&c.Azure.Entity)},
+		{"bus.azure.receive", "", "Service Bus and Event Hubs: what this node receives from for its devices, separated by commas or as a list: queues, subscriptions (devices/Subscriptions/{node}, where {node} is node.id) or partitions (hub/ConsumerGroups/$Default/Partitions/{0-3}). Empty: devices get nothing from the bus.", receivedEntities(&c.Azure.Receive)},
+		{"bus.azure.login", LoginKey, "Service Bus and Event Hubs: key (a token made from user and password of bus.url, the name of a shared access rule and its key, and renewed), token (from bus.azure.token_file), or plain (the key itself, in SASL PLAIN).", oneOf(&c.Azure.Login, LoginKey, LoginToken, LoginPlain)},
+		{"bus.azure.token_file", "", "File with a token (JWT) of an identity provider, read again whenever a new one is due: whoever keeps it renews it there.", text(&c.Azure.TokenFile)},
 		{"bus.connections", 2, "AMQP connections for publishing.", integer(&c.BusConnections, 1, 64)},
 		{"bus.grace", "30s", "How long an outage of bus or store is kept from the devices: nothing is acknowledged meanwhile and nobody is disconnected.", duration(&c.BusGrace, 0, time.Hour)},
 		{"bus.embedded.listen", "127.0.0.1:5672", "Where the embedded bus listens for AMQP 1.0 clients: host:port, port 0 takes a free one.", address(&c.EmbeddedListen, required)},

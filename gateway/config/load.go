@@ -47,6 +47,8 @@ func Load(src Source) (c *Config, warnings []string, err error) {
 	if len(faults) == 0 {
 		c.inheritProfiles()
 		faults = c.crossChecks()
+		wrong, odd := c.settleAzure()
+		faults, warnings = append(faults, wrong...), append(warnings, odd...)
 	}
 	if len(faults) > 0 {
 		return nil, warnings, errors.New(strings.Join(faults, "\n"))

@@ -168,6 +168,7 @@ func (n *Node) options() gateway.Options {
 		ServerReference:   c.ServerReference,
 		InboxExpires:      uint64((c.SessionsExpiry + inboxMargin) / time.Millisecond),
 		InboxLength:       uint64(c.SessionsQueue),
+		Sources:           c.Azure.Receive,
 		RetainedQueue:     c.RetainedQueue,
 		EventsAddress:     c.EventsAddress,
 		QuarantineAddress: c.Quarantine,

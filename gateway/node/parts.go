@@ -49,7 +49,7 @@ func OpenBus(cfg *config.Config, urls []string, log *zap.Logger) (*client.Client
 		return nil, err
 	}
 	bus, err := client.Open(client.Options{URLs: urls, ContainerID: "sluice-" + cfg.NodeID, Logger: log, Connections: cfg.BusConnections, TLS: tls,
-		Kind: cfg.BusTopology(), Root: cfg.ArtemisRoot})
+		Kind: cfg.BusTopology(), Root: cfg.ArtemisRoot, Targets: targets(cfg), Login: login(cfg)})
 	if err != nil {
 		return nil, fmt.Errorf("bus.url: %w", err)
 	}
@@ -60,6 +60,23 @@ func OpenBus(cfg *config.Config, urls []string, log *zap.Logger) (*client.Client
 // amqp.ErrUnavailable when the bus does not say within ctx.
 func CheckTargets(ctx context.Context, bus amqp.Bus, cfg *config.Config) error {
 	return gateway.CheckTargets(ctx, bus, cfg.Dialect, cfg.Rules)
+}
+
+// targets are the entities whose links are kept up.
+func targets(cfg *config.Config) []string {
+	if !cfg.IsAzure() {
+		return nil
+	}
+	return []string{cfg.Azure.Entity}
+}
+
+// login is how the bus is told who we are, where that is not all said by user and password.
+func login(cfg *config.Config) client.Login {
+	l := client.Login{Plain: cfg.Azure.Login == config.LoginPlain}
+	if cfg.Azure.Login == config.LoginToken {
+		l.TokenFile = cfg.Azure.TokenFile
+	}
+	return l
 }
 
 // EventsQueue is the queue of this name for events, as the nodes make it.

@@ -33,6 +33,9 @@ func offer(c *config.Config, profile string) session.Config {
 		PropertyBag:          c.PropertyBag,
 		Profile:              profile + profilesVersion,
 	}
+	if !c.Dialect.HasInboxes() {
+		s.NoInbox, s.SharedAvailable = true, false
+	}
 	if profile == config.Ephemeral {
 		s.MaximumQoS = 1
 		s.RetainAvailable = false

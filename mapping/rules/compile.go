@@ -125,11 +125,18 @@ func (c *compiler) entity(key, value string) {
 	}
 }
 
+// keyless refuses a key on a bus that has none.
+func (c *compiler) keyless() {
+	if c.in.Key != nil && !c.table.dialect.HasKeys() {
+		c.fault("key", *c.in.Key, "is not there: addresses on this bus are names of entities", "leave it out and write a subject, or name an entity with queue")
+	}
+}
+
 // exchange checks the name of an exchange.
 func (c *compiler) exchange(name string) {
 	c.entity("exchange", name)
 	if d := c.table.dialect; !d.HasExchanges() && name != d.Exchange() {
-		c.fault("exchange", name, "is not there: this bus has no exchanges, all topics are under the address "+d.Exchange(), "leave it out and write a key, or name an address with queue")
+		c.fault("exchange", name, "is not there: this bus has no exchanges, all topics are under the address "+d.Exchange(), "leave it out, or name an address with queue")
 	}
 }
 
@@ -161,6 +168,7 @@ func (c *compiler) address(r *rule) {
 		if i := strings.IndexAny(r.exchange, "{}"); i >= 0 {
 			c.flaw("exchange", r.exchange, &flaw{i, "an exchange has no variables", "put them into the key"})
 		}
+		c.keyless()
 		if c.in.Key != nil {
 			r.key = c.text("key", *c.in.Key)
 		}

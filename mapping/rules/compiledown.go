@@ -10,6 +10,7 @@ import (
 func (c *compiler) compileDown(r *rule) {
 	e := &entry{rule: r, exchange: c.in.Exchange}
 	c.onlyUp()
+	c.keyless()
 	if c.in.Exchange != "" {
 		c.exchange(c.in.Exchange)
 		e.key = &pattern{separator: '.', segments: []segment{{kind: remainder, variable: noVariable}}}

@@ -52,4 +52,6 @@ type Config struct {
 	RetainAvailable bool
 	SharedAvailable bool
 	MaximumQoS      byte // 0, 1 or 2
+	// NoInbox: nothing keeps messages for a session, so that subscriptions are granted QoS 0.
+	NoInbox bool
 }

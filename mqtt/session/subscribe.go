@@ -168,10 +168,7 @@ func (m *Machine) startSubscribe(r *request) {
 	added := make(map[string]bool)
 	for i, s := range p.Subscriptions {
 		s.Filter = strings.Clone(s.Filter) // outlives the packet
-		s.QoS = min(s.QoS, packet.QoS(m.cfg.MaximumQoS))
-		if s.Filter == ErrorTopic {
-			s.QoS = min(s.QoS, 1) // a record may come twice
-		}
+		s.QoS = m.granted(s)
 		r.reasons[i], r.causes[i] = m.checkFilter(s, added)
 		if r.reasons[i].Failed() {
 			continue
@@ -193,6 +190,18 @@ func (m *Machine) startSubscribe(r *request) {
 		retained = nil
 	}
 	m.emit(Subscribe{ID: r.id, Subscriptions: ask, SubID: subID(p), Properties: &p.Properties, Retained: retained})
+}
+
+// granted is the QoS of a subscription: not above the one asked for.
+func (m *Machine) granted(s packet.Subscription) packet.QoS {
+	most := packet.QoS(m.cfg.MaximumQoS)
+	switch {
+	case m.cfg.NoInbox:
+		most = 0
+	case s.Filter == ErrorTopic:
+		most = min(most, 1) // a record may come twice
+	}
+	return min(s.QoS, most)
 }
 
 // wantsRetained reports whether the retained messages are to be sent for a subscription: never for a shared one (MQTT 5, 4.8.2), and otherwise as its
