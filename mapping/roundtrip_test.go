@@ -23,7 +23,7 @@ var (
 )
 
 // messages is how many random messages each of the round trips takes. 100,000 take half a minute.
-var messages = flag.Int("messages", 4000, "how many random messages go round")
+var messages = flag.Int("messages", 2000, "how many random messages go round")
 
 // check runs a property over so many messages, in runs of as many as -rapid.checks says (100).
 func check(t *testing.T, property func(*rapid.T)) {
