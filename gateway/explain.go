@@ -10,7 +10,7 @@ import (
 	"sluice/mapping/rules/explain"
 )
 
-// explain answers GET /api/v1/explain: what this node makes of a message, by the rules it runs with. The parameters are those of
+// explain answers GET /api/v1/explain: what this node makes of a message, or of a subscription, by the rules it runs with. The parameters are those of
 // `sluice explain`, with _ for - in their names. A question that makes no sense is answered with 400 and a sentence.
 func (gw *Gateway) explain(w http.ResponseWriter, r *http.Request) {
 	q, err := explainQuestion(r.URL.Query())
@@ -18,7 +18,16 @@ func (gw *Gateway) explain(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusBadRequest, err.Error())
 		return
 	}
+	if q.Filter != "" {
+		s, err := explain.Subscribe(gw.opt.Bridge.Dialect, gw.opt.Bridge.Rules, q)
+		answerExplained(w, &s, err)
+		return
+	}
 	e, err := explain.Ask(gw.opt.Bridge.Dialect, gw.opt.Bridge.Rules, q)
+	answerExplained(w, &e, err)
+}
+
+func answerExplained(w http.ResponseWriter, e any, err error) {
 	if err != nil {
 		answer(w, http.StatusBadRequest, err.Error())
 		return
@@ -38,6 +47,8 @@ func explainQuestion(values url.Values) (q explain.Question, err error) {
 			q.Address = value
 		case "subject":
 			q.Subject = value
+		case "subscribe":
+			q.Filter = value
 		case "payload":
 			q.Payload = []byte(value)
 		case "content_type":
@@ -63,7 +74,7 @@ func explainQuestion(values url.Values) (q explain.Question, err error) {
 			seconds, err = strconv.ParseUint(value, 10, 32)
 			q.Expiry = uint32(seconds)
 		default:
-			return q, fmt.Errorf("%s: unknown parameter; there are topic, qos, retain, payload, content_type, response_topic, expiry, user_property, principal, tenant, client_id, v311, and for a message of a backend address and subject", name)
+			return q, fmt.Errorf("%s: unknown parameter; there are topic, qos, retain, payload, content_type, response_topic, expiry, user_property, principal, tenant, client_id, v311, for a message of a backend address and subject, and for a subscription subscribe", name)
 		}
 		if err != nil {
 			return q, fmt.Errorf("%s %q: %w", name, value, err)

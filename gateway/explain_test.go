@@ -42,7 +42,10 @@ func TestExplainOverHTTP(t *testing.T) {
 	if body := get("address=/exchanges/plants/plant.a.b&subject=s").Body.String(); !strings.Contains(body, `"found_by":"rule 1 (plant)"`) {
 		t.Errorf("the way down: %s", body)
 	}
-	for query, want := range map[string]string{"": "nothing is asked", "topic=a/%23": "the topic", "topic=a&qos=x": `qos "x"`, "topic=a&expiry=-1": "expiry", "topic=a&retain=maybe": "retain", "tpoic=a": "tpoic: unknown parameter"} {
+	if body := get("subscribe=plant/%2B/x").Body.String(); body != `{"direction":"subscribe","question":"a device subscribes to plant/+/x","bindings":[{"exchange":"amq.topic","pattern":"plant.*.x"},{"exchange":"plants","pattern":"plant.*.x","rule":"1 (plant)"}],"unheard":[]}`+"\n" {
+		t.Errorf("a subscription: %s", body)
+	}
+	for query, want := range map[string]string{"subscribe=a/%23/b": "the filter", "subscribe=a&topic=b": "give one or the other", "": "nothing is asked", "topic=a/%23": "the topic", "topic=a&qos=x": `qos "x"`, "topic=a&expiry=-1": "expiry", "topic=a&retain=maybe": "retain", "tpoic=a": "tpoic: unknown parameter"} {
 		if w := get(query); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), want) {
 			t.Errorf("%q: %d %s, want 400 and %q", query, w.Code, w.Body, want)
 		}

@@ -17,13 +17,15 @@ func explainCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "explain [TOPIC]",
-		Short: "Say what becomes of a message: the rule, every section, what comes back, what is lost",
+		Short: "Say what becomes of a message, or where those of a subscription come from",
 		Long: "Explains what the configuration makes of a message that a device publishes to TOPIC: the mapping rule that matches, the AMQP message with\n" +
 			"every section, what the bus's answers mean for the device, what a device gets when the message comes back, and what is lost.\n" +
-			"With --address or --subject and no TOPIC it explains a backend's message on its way to devices. It needs neither bus nor store.",
+			"With --address or --subject and no TOPIC it explains a backend's message on its way to devices. With --subscribe it says where the\n" +
+			"messages of a subscription come from, and which rules it hears nothing of. It needs neither bus nor store.",
 		Example: "  sluice explain plant/hall/line/7/temp --qos 1 --payload 21.5 -c sluice.yaml\n" +
 			"  sluice explain plant/hall/line/7/temp --v311 --json\n" +
-			"  sluice explain --address /exchanges/commands/dev.7 --payload on",
+			"  sluice explain --address /exchanges/commands/dev.7 --payload on\n" +
+			"  sluice explain --subscribe 'plant/#' -c sluice.yaml",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := s.load(cmd)
@@ -34,6 +36,13 @@ func explainCommand() *cobra.Command {
 				q.Topic = args[0]
 			}
 			q.Payload = []byte(payload)
+			if q.Filter != "" {
+				e, err := explain.Subscribe(cfg.Dialect, cfg.Rules, q)
+				if err != nil {
+					return err
+				}
+				return writeExplanation(cmd.OutOrStdout(), &e, asJSON)
+			}
 			e, err := explain.Ask(cfg.Dialect, cfg.Rules, q)
 			if err != nil {
 				return err
@@ -56,11 +65,12 @@ func explainCommand() *cobra.Command {
 	f.BoolVar(&q.V311, "v311", false, "the devices speak MQTT 3.1.1")
 	f.StringVar(&q.Address, "address", "", "address that a backend sends to: /exchanges/NAME/KEY or /queues/NAME, percent-encoded, on Artemis as it is")
 	f.StringVar(&q.Subject, "subject", "", "subject of a backend's message")
+	f.StringVar(&q.Filter, "subscribe", "", "topic filter of a subscription to be explained, instead of a message")
 	f.BoolVar(&asJSON, "json", false, "print JSON, as GET /api/v1/explain does")
 	return cmd
 }
 
-func writeExplanation(out io.Writer, e *explain.Explanation, asJSON bool) error {
+func writeExplanation(out io.Writer, e interface{ Text() string }, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")

@@ -11,7 +11,7 @@ import (
 // Binding is a place of the bus from which a subscription gets messages: an exchange, and a pattern of its keys.
 type Binding struct {
 	Exchange, Pattern string
-	Rule              int // that asks for it; zero: the default
+	Rule              Match // that asks for it; zero: the default
 }
 
 // Bindings is where messages that a topic filter matches can come from: the exchange of all topics, and what the rules that work on the way down add. It
@@ -25,7 +25,7 @@ func (t *Table) Bindings(dialect mapping.Dialect, filter string) []Binding {
 	}
 	for _, e := range t.entries {
 		for _, pattern := range e.patterns(filter) {
-			list = append(list, Binding{e.exchange, pattern, e.rule.match.Number})
+			list = append(list, Binding{e.exchange, pattern, e.rule.match})
 		}
 	}
 	return reduce(list)

@@ -77,7 +77,7 @@ func TestBindingsAreBounded(t *testing.T) {
 		list = append(list, rules.Rule{Topic: fmt.Sprintf("t%d/{x}", i), Exchange: "e", Key: new(fmt.Sprintf("k%d.{x}", i))},
 			rules.Rule{Topic: fmt.Sprintf("u%d/{x}", i), Key: new(fmt.Sprintf("k%d.{x}", i))})
 	}
-	want := []rules.Binding{{Exchange: "amq.topic", Pattern: "#"}, {Exchange: "e", Pattern: "#", Rule: 1}}
+	want := []rules.Binding{{Exchange: "amq.topic", Pattern: "#"}, {Exchange: "e", Pattern: "#", Rule: rules.Match{Number: 1, Elsewhere: true}}}
 	if diff := cmp.Diff(want, compile(t, list...).Bindings(mapping.RabbitMQ, "#")); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"sluice/amqp/message"
@@ -111,9 +112,9 @@ func Up(dialect mapping.Dialect, table *rules.Table, in Publish) (Explanation, e
 	m, lost := mapping.Uplink(up)
 	e.Message = sections(m)
 	e.Losses.Up = losses(lost)
-	e.Outcomes = outcomes(dialect, match.Outcome, in.Version, p.QoS)
+	e.Outcomes = outcomes(dialect, match, in.Version, p.QoS)
 	at, _ := dialect.ParseAddress(m.Properties.To)
-	e.Subscriber, e.Reached = subscriber(dialect, at, p.Topic)
+	e.Subscriber, e.Reached = subscriber(dialect, table, at, p.Topic)
 	e.comeBack(dialect, table, m, at, in.Version)
 	return e, nil
 }
@@ -142,7 +143,7 @@ func Down(dialect mapping.Dialect, table *rules.Table, in Bus) (Explanation, err
 		e.Rule = &Rule{Number: match.Number, Name: match.Name, OneWay: table.OneWay(match.Number)}
 	}
 	if e.Device != nil {
-		e.Subscriber, e.Reached = subscriber(dialect, at, e.Device.Topic)
+		e.Subscriber, e.Reached = subscriber(dialect, table, at, e.Device.Topic)
 	}
 	return e, nil
 }
@@ -200,34 +201,37 @@ func foundBy(table *rules.Table, m *message.Message, at mapping.Address, name st
 	return "to"
 }
 
-func byRule(m rules.Match) string { return "rule " + ruleText(m.Number, m.Name) }
+func byRule(m rules.Match) string { return "rule " + m.String() }
 
-func ruleText(number int, name string) string {
-	if name == "" {
-		return fmt.Sprint(number)
-	}
-	return fmt.Sprintf("%d (%s)", number, name)
-}
-
-// subscriber says whether a device that subscribes to a topic gets what is sent to an address. Subscriptions are bound to the exchange of all topics, by
-// the key of their topic.
-func subscriber(dialect mapping.Dialect, at mapping.Address, name string) (who string, reached bool) {
-	key := dialect.Key(name)
+// subscriber says whether a device that subscribes to a topic gets what is sent to an address: whether the address matches a binding.
+func subscriber(dialect mapping.Dialect, table *rules.Table, at mapping.Address, name string) (who string, reached bool) {
 	switch {
 	case at.Queue != "":
 		return "no device by its subscription: the message goes to the queue " + at.Queue + ", to whoever consumes from it", false
 	case at.Exchange == "":
 		return "", true
-	case at.Key != key:
-		return fmt.Sprintf("no device: a subscription to %s is bound to the routing key %q, and the message has %q", name, key, at.Key), false
-	case at.Exchange != dialect.Exchange():
+	}
+	bindings := table.Bindings(dialect, name)
+	for _, b := range bindings {
+		if b.Matches(at) {
+			return "devices that subscribe to " + name, true
+		}
+	}
+	if at.Key == dialect.Key(name) {
 		return fmt.Sprintf("devices that subscribe to %s, if the exchange %s is bound to %s on the bus", name, at.Exchange, dialect.Exchange()), true
 	}
-	return "devices that subscribe to " + name, true
+	where := make([]string, len(bindings))
+	for i, b := range bindings {
+		where[i] = fmt.Sprintf("%s %q", b.Exchange, b.Pattern)
+	}
+	return fmt.Sprintf("no device: a subscription to %s is bound to %s, and the message goes to %s %q", name, strings.Join(where, ", "), at.Exchange, at.Key), false
 }
 
-func outcomes(dialect mapping.Dialect, rule mapping.OutcomeRule, version packet.Version, qos packet.QoS) []Outcome {
-	if qos == 0 {
+func outcomes(dialect mapping.Dialect, match rules.Match, version packet.Version, qos packet.QoS) []Outcome {
+	switch {
+	case qos == 0 && match.Elsewhere:
+		return []Outcome{{"any, or none", "none: QoS 0 is not acknowledged; a refusal is logged and counted"}}
+	case qos == 0:
 		return []Outcome{{"none: the message is sent settled", "none: QoS 0 is not acknowledged"}}
 	}
 	var list []Outcome
@@ -242,7 +246,7 @@ func outcomes(dialect mapping.Dialect, rule mapping.OutcomeRule, version packet.
 		if o.kind == message.Released && !dialect.TellsUnrouted() {
 			continue
 		}
-		a := mapping.Classify(message.Outcome{Kind: o.kind}, rule)
+		a := mapping.Classify(message.Outcome{Kind: o.kind}, match.Outcome)
 		list = append(list, Outcome{o.name, answerText(a, version)})
 	}
 	return list

@@ -34,6 +34,8 @@ func TestText(t *testing.T) {
 		rules.Rule{Name: "routed", Topic: "must/{site}/{x}", Exchange: "e", Key: new("{site}"), Subject: new("{x}"), RequireRoute: true, PartitionKey: "{site}", Properties: map[string]string{"site": "{site}"}},
 		rules.Rule{Topic: "queue/#", Queue: "q", Subject: new("s"), Direction: rules.Up},
 		rules.Rule{Name: "beside", Topic: "beside/#", Exchange: "beside"},
+		rules.Rule{Name: "up", Topic: "up/{x}", Exchange: "ups", Key: new("k.{x}"), Direction: rules.Up},
+		rules.Rule{Name: "upright", Topic: "upright/{x}", Exchange: "ups", Direction: rules.Up},
 		rules.Rule{Name: "legacy", Direction: rules.Down, Exchange: "legacy", Key: new("dev.{id}"), Topic: "commands/{id}"},
 	)
 	for _, c := range []struct {
@@ -46,13 +48,14 @@ func TestText(t *testing.T) {
 			"a device publishes to a/b at QoS 2, MQTT 5.0", "no rule matches: the defaults hold", `"/exchanges/amq.topic/a.b"  (string)`,
 			"released (no queue takes it)  acknowledged with 0x10", "  devices that subscribe to a/b\n", "\nwhat a device gets\n", "RETAIN      true, as published", "by annotation x-opt-mqtt-topic", "\n  nothing\n"}, nil},
 		{"a rule that requires a route", explain.Question{Topic: "must/hall/1", QoS: 1, User: []string{"site=x", "a\nb=1"}}, []string{
-			"rule 1 (routed)\n", `"/exchanges/e/hall"  (string)`, "x-opt-partition-key", `site    "hall"  (string)`, "refused with 0x83", "no device: a subscription to must/hall/1 is bound to the routing key \"must.hall.1\", and the message has \"hall\"",
-			"what a device would get", `User Property "a\nb"`, `to the bus      User Property "site": a mapping rule says otherwise`, "to the device   message-annotation \"x-opt-partition-key\""}, []string{"one way"}},
+			"rule 1 (routed)\n", `"/exchanges/e/hall"  (string)`, "x-opt-partition-key", `site    "hall"  (string)`, "refused with 0x83", "  devices that subscribe to must/hall/1\n", "\nwhat a device gets\n", `User Property "a\nb"`, `to the bus      User Property "site": a mapping rule says otherwise`, "to the device   message-annotation \"x-opt-partition-key\""}, []string{"one way"}},
 		{"a queue, MQTT 3.1.1", explain.Question{Topic: "queue/1", QoS: 1, V311: true}, []string{
 			"rule 2\n  one way only: direction is up\n", "no device by its subscription: the message goes to the queue q", "accepted                      acknowledged\n", "disconnected, since MQTT 3.1.1 has no negative acknowledgement", "no answer yet", "MQTT properties"}, []string{"0x00"}},
-		{"another exchange", explain.Question{Topic: "beside/1"}, []string{"devices that subscribe to beside/1, if the exchange beside is bound to amq.topic on the bus", "QoS 0 is not acknowledged"}, nil},
+		{"one way", explain.Question{Topic: "up/1"}, []string{`no device: a subscription to up/1 is bound to amq.topic "up.1", and the message goes to ups "k.1"`, "what a device would get"}, nil},
+		{"one way, by the key of the topic", explain.Question{Topic: "upright/1"}, []string{"devices that subscribe to upright/1, if the exchange ups is bound to amq.topic on the bus"}, nil},
+		{"another exchange", explain.Question{Topic: "beside/1"}, []string{"  devices that subscribe to beside/1\n", "QoS 0 is not acknowledged; a refusal is logged and counted"}, nil},
 		{"a backend, by rule", explain.Question{Address: "/exchanges/legacy/dev.7", QoS: 2, User: []string{"a=1"}, Expiry: 60}, []string{
-			"a backend sends a message to /exchanges/legacy/dev.7\n", "rule 4 (legacy)\n  one way only: direction is down\n", `"commands/7", by rule 4 (legacy)`, "QoS                      2,", "Message Expiry Interval  60", `User Property a          "1"`}, []string{"what the bus answers"}},
+			"a backend sends a message to /exchanges/legacy/dev.7\n", "rule 6 (legacy)\n  one way only: direction is down\n", `"commands/7", by rule 6 (legacy)`, "QoS                      2,", "Message Expiry Interval  60", `User Property a          "1"`}, []string{"what the bus answers"}},
 		{"a backend, reversed", explain.Question{Address: "/exchanges/e/hall", Subject: "1"}, []string{`"must/hall/1", by rule 1 (routed)`}, []string{"one way"}},
 		{"a backend, by default", explain.Question{Address: "/exchanges/amq.topic/a.b"}, []string{"no rule matches", `"a/b", by the routing key`, "  devices that subscribe to a/b\n"}, nil},
 		{"a backend, by subject", explain.Question{Subject: "a/b"}, []string{"with subject a/b", `"a/b", by the subject`}, []string{"who gets it"}},
@@ -111,5 +114,33 @@ func TestJSON(t *testing.T) {
 		if !strings.Contains(string(text), part) {
 			t.Errorf("%s is missing in %s", part, text)
 		}
+	}
+}
+
+// A subscription's exchanges, and what it does not hear.
+func TestSubscribe(t *testing.T) {
+	list := table(t,
+		rules.Rule{Name: "plant", Topic: "plant/{site}/{kind}", Exchange: "plants", Key: new("{site}.{kind}")},
+		rules.Rule{Name: "meters", Topic: "plant/meter/{id}", Queue: "meters"},
+	)
+	s, err := explain.Subscribe(mapping.RabbitMQ, list, explain.Question{Filter: "$share/g/plant/+/temp"})
+	const want = `a device subscribes to $share/g/plant/+/temp
+
+its messages come from, under keys that match
+  amq.topic  "plant.*.temp"
+  plants     "*.temp", by rule 1 (plant)
+what comes is matched again, by its topic
+
+what it does not get
+  rule 2 (meters): it sends to a queue, and what is there is for whoever consumes from it
+`
+	if got := s.Text(); err != nil || got != want {
+		t.Errorf("%v:\n%s", err, got)
+	}
+	if s, _ := explain.Subscribe(mapping.RabbitMQ, nil, explain.Question{Filter: "a"}); !strings.Contains(s.Text(), "nothing of what rules send") {
+		t.Errorf("without rules:\n%s", s.Text())
+	}
+	if _, err := explain.Subscribe(mapping.RabbitMQ, nil, explain.Question{Filter: "a", Subject: "b"}); err == nil {
+		t.Error("a filter and a subject")
 	}
 }

@@ -14,10 +14,11 @@ import (
 )
 
 // Question is what a person asks, in the words of the command line and of the administration port: with a topic about a message of a device,
-// else about one of a backend.
+// with an address or a subject about one of a backend, with a filter about a subscription.
 type Question struct {
 	Topic            string
 	Address, Subject string // of a backend's message
+	Filter           string // of a subscription: see Subscribe
 
 	QoS           int
 	Retain        bool

@@ -3,6 +3,8 @@ package explain
 import (
 	"fmt"
 	"strings"
+
+	"sluice/mapping/rules"
 )
 
 // Text is the explanation for people.
@@ -12,7 +14,7 @@ func (e *Explanation) Text() string {
 	if e.Rule == nil {
 		b.WriteString("no rule matches: the defaults hold\n")
 	} else {
-		fmt.Fprintf(&b, "rule %s\n", ruleText(e.Rule.Number, e.Rule.Name))
+		fmt.Fprintf(&b, "rule %s\n", rules.Match{Number: e.Rule.Number, Name: e.Rule.Name})
 		if e.Rule.OneWay != "" {
 			fmt.Fprintf(&b, "  one way only: %s\n", e.Rule.OneWay)
 		}
