@@ -1,70 +1,38 @@
 package e2e
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
 	"io"
-	"math/big"
 	"net"
 	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"sluice/gateway/e2e/rig"
+	"sluice/gateway/secure/securetest"
 	"sluice/mqtt/mqtttest"
 	"sluice/mqtt/packet"
 )
 
-// certificate makes a certificate for 127.0.0.1 that signs itself, as PEM files.
-func certificate(t *testing.T) (certFile, keyFile string, roots *x509.CertPool) {
+// certificate makes a certificate for 127.0.0.1, as files, with the CA that has signed it.
+func certificate(t *testing.T) (certFile, keyFile, caFile string, ca *securetest.Authority) {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: "sluice e2e"}, IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour), IsCA: true, BasicConstraintsValid: true,
-		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	certPEM := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	dir := t.TempDir()
-	certFile, keyFile = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
-	for file, content := range map[string][]byte{certFile: certPEM, keyFile: pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})} {
-		if err := os.WriteFile(file, content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	roots = x509.NewCertPool()
-	roots.AppendCertsFromPEM(certPEM)
-	return certFile, keyFile, roots
+	ca = securetest.New(t, "e2e CA")
+	certFile, keyFile = ca.Issue("gateway").Files(t)
+	return certFile, keyFile, securetest.File(t, ca.PEM), ca
 }
 
 // Devices connect over TLS 1.2 and 1.3 and talk to those on plain TCP; older TLS and no TLS are refused.
 func TestTLS(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
-		certFile, keyFile, roots := certificate(t)
+		certFile, keyFile, caFile, ca := certificate(t)
 		n := rig.Start(t, b, "mqtt.tls.listen=127.0.0.1:0", "mqtt.tls.cert="+certFile, "mqtt.tls.key="+keyFile)
 		prefix := rig.Prefix(t)
 		plain, _ := rig.Dial(t, n, packet.V5)
 		plain.Subscribe(prefix+"/#", 1)
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
-			conn, err := tls.Dial("tcp", n.TLS, &tls.Config{RootCAs: roots, MinVersion: version, MaxVersion: version})
+			conn, err := tls.Dial("tcp", n.TLS, &tls.Config{RootCAs: ca.Pool(), MinVersion: version, MaxVersion: version})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -82,13 +50,13 @@ func TestTLS(t *testing.T) {
 			}
 			leave(d)
 		}
-		pub := rig.Run(t, rig.Env(t, rig.EnvMosquittoPub), "-h", "127.0.0.1", "-p", port(n.TLS), "--cafile", certFile, "-V", "5", "-q", "1", "-t", prefix+"/m", "-m", "from mosquitto")
+		pub := rig.Run(t, rig.Env(t, rig.EnvMosquittoPub), "-h", "127.0.0.1", "-p", port(n.TLS), "--cafile", caFile, "-V", "5", "-q", "1", "-t", prefix+"/m", "-m", "from mosquitto")
 		pub.Succeed()
 		if m := plain.Collect(1)[0]; string(m.Payload) != "from mosquitto" {
 			t.Errorf("got %q", m.Payload)
 		}
 		plain.Disconnect()
-		if conn, err := tls.Dial("tcp", n.TLS, &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
+		if conn, err := tls.Dial("tcp", n.TLS, &tls.Config{RootCAs: ca.Pool(), MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS11}); err == nil {
 			t.Error("TLS 1.1 was accepted")
 			_ = conn.Close()
 		}

@@ -49,7 +49,7 @@ func webDevice(t *testing.T, n *rig.Node, v packet.Version, options ...func(*pac
 // mqtt.js, the client of the browsers, exchanges messages of each QoS over WebSocket, plain and on TLS, with a scripted device on TCP.
 func TestWebSocketWithMQTTjs(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
-		certFile, keyFile, _ := certificate(t)
+		certFile, keyFile, caFile, _ := certificate(t)
 		n := rig.Start(t, b, "mqtt.ws.listen=127.0.0.1:0", "mqtt.wss.listen=127.0.0.1:0", "mqtt.tls.cert="+certFile, "mqtt.tls.key="+keyFile)
 		for _, url := range []string{"ws://" + n.WS + "/mqtt", "wss://" + n.WSS + "/mqtt"} {
 			for _, version := range []int{4, 5} {
@@ -66,7 +66,7 @@ func TestWebSocketWithMQTTjs(t *testing.T) {
 					task.Subscribe[m.Topic] = jsOptions{m.QoS}
 				}
 				task.Count = len(sent)
-				p := jsRun(t, n, task, "NODE_EXTRA_CA_CERTS="+certFile)
+				p := jsRun(t, n, task, "NODE_EXTRA_CA_CERTS="+caFile)
 				p.Lines(`"published"`, len(sent))
 				var got []received
 				for _, l := range p.Lines(`"event":"message"`, len(sent)) {

@@ -2,6 +2,7 @@ package secure
 
 import (
 	"crypto/tls"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -44,4 +45,31 @@ func TestPolicy(t *testing.T) {
 			}
 		}
 	})
+}
+
+func TestTheDocumentNamesTheSuites(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/tls.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range append(tls.CipherSuites(), tls.InsecureCipherSuites()...) {
+		want := slices.Contains(Suites12, s.ID) || slices.Equal(s.SupportedVersions, []uint16{tls.VersionTLS13})
+		if strings.Contains(string(doc), "`"+s.Name+"`") != want {
+			t.Errorf("docs/tls.md names %s: %v, want %v", s.Name, !want, want)
+		}
+	}
+}
+
+func TestTheDocumentNamesTheReasons(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/tls.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range []string{
+		RefusedRevoked, RefusedExpired, RefusedUnknownCA, RefusedNoCRL, RefusedCRLExpired, RefusedNoIdentity, FailedTimeout, FailedClosed, FailedNotTLS, FailedOther,
+	} {
+		if !strings.Contains(string(doc), "`"+r+"`") {
+			t.Errorf("docs/tls.md does not name %s", r)
+		}
+	}
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Third-party clients: mosquitto_pub and mosquitto_sub, mqtt.js and rhea under node, proton under python.
+# Third-party clients: mosquitto_pub and mosquitto_sub, mqtt.js and rhea under node, proton under python, openssl.
 
 CLIENTS=$here/clients
 
@@ -28,11 +28,14 @@ find_mosquitto() {
 	fi
 }
 
+find_openssl() { command -v "${SLUICE_TEST_OPENSSL:-openssl}"; }
+
 # What apt has to bring, one word each.
 missing_client_packages() {
 	find_node >/dev/null || echo nodejs
 	command -v npm >/dev/null || modules_ready || echo npm
 	find_python >/dev/null || echo python3-qpid-proton
+	find_openssl >/dev/null || echo openssl
 	# A Debian root brings a newer mosquitto than the machine has.
 	find_mosquitto pub >/dev/null || needs_debian_root || echo mosquitto-clients
 }
@@ -72,6 +75,7 @@ clients_ready() { modules_ready && [ -z "$(missing_clients)" ]; }
 missing_clients() {
 	find_node >/dev/null || echo "node: install nodejs, or set SLUICE_TEST_NODE"
 	find_python >/dev/null || echo "python with proton: install python3-qpid-proton, or set SLUICE_TEST_PYTHON"
+	find_openssl >/dev/null || echo "openssl: install it, or set SLUICE_TEST_OPENSSL"
 	local name
 	for name in pub sub; do
 		find_mosquitto "$name" >/dev/null || echo "mosquitto_$name: install mosquitto-clients, or set SLUICE_TEST_MOSQUITTO_${name^^}"

@@ -270,6 +270,7 @@ services_env() {
 	if service_runs artemis; then print_env ARTEMIS_URL "$(service_url artemis)"; fi
 	print_env MOSQUITTO_PUB "$(find_mosquitto pub || true)"
 	print_env MOSQUITTO_SUB "$(find_mosquitto sub || true)"
+	print_env OPENSSL "$(find_openssl || true)"
 	print_env NODE "$(find_node || true)"
 	print_env NODE_MODULES "$(modules_home)/node_modules"
 	print_env PYTHON "$(find_python || true)"

@@ -12,6 +12,7 @@ const (
 	EnvRedis        = "SLUICE_TEST_REDIS_URL"
 	EnvMosquittoPub = "SLUICE_TEST_MOSQUITTO_PUB"
 	EnvMosquittoSub = "SLUICE_TEST_MOSQUITTO_SUB"
+	EnvOpenSSL      = "SLUICE_TEST_OPENSSL"
 	EnvNode         = "SLUICE_TEST_NODE"
 	EnvNodeModules  = "SLUICE_TEST_NODE_MODULES"
 	EnvPython       = "SLUICE_TEST_PYTHON"
