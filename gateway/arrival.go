@@ -9,6 +9,8 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/gateway/secure"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
 	"sluice/mqtt/transport"
 )
 
@@ -17,6 +19,8 @@ type arrival struct {
 	net.Conn
 	// identity is whom the device's certificate names, verified; empty without one. Nothing follows from it until there is authentication.
 	identity secure.Identity
+	// holds says why the connection may not stay although it was let in; nil: it may.
+	holds func() error
 }
 
 // logger names the device as far as it is known before CONNECT.
@@ -50,6 +54,7 @@ func (gw *Gateway) serve(conn net.Conn, l *Listener) {
 	}
 	d := newDevice(gw, a, l.Session)
 	gw.directory.admit(conn, d)
+	d.recheck() // what was changed during the handshake has not seen this connection
 	if gw.isStopping() {
 		d.post(gw.goingDown()) // it came in while the devices were being told
 	}
@@ -76,6 +81,9 @@ func (gw *Gateway) shakeHands(conn net.Conn, l *Listener) (a arrival, err error)
 		state := t.ConnectionState()
 		a.identity, _ = secure.IdentityOf(state, l.Naming)
 		gw.metrics.secured(l.Name, state)
+		if l.Holds != nil && a.identity.Name != "" {
+			a.holds = func() error { return l.Holds(t.ConnectionState()) }
+		}
 	}
 	if l.WebSocket == nil {
 		return a, nil
@@ -107,4 +115,21 @@ func (gw *Gateway) handshakeFailed(conn net.Conn, l *Listener, err error) {
 		level = zap.InfoLevel
 	}
 	gw.log.Log(level, "a connection did not come about", zap.String("remote", remote.String()), zap.String("listener", l.Name), zap.Error(err))
+}
+
+// Recheck closes the connections whose certificates do not do any more. It is for when Listener.Holds has begun to say something else.
+func (gw *Gateway) Recheck() {
+	for _, d := range gw.directory.connections() {
+		d.recheck()
+	}
+}
+
+func (d *device) recheck() {
+	if d.holds == nil {
+		return
+	}
+	if err := d.holds(); err != nil {
+		d.log.Info("a connection is closed: its certificate does not do any more", zap.Error(err))
+		d.post(session.CloseRequested{Reason: packet.NotAuthorized, Text: "the certificate of this device is not accepted any more"})
+	}
 }

@@ -31,6 +31,7 @@ type device struct {
 	log    *zap.Logger
 	writer *transport.Writer
 	offer  *session.Config // of the listener
+	holds  func() error    // see arrival
 
 	// ctx ends with the device; operations on the bus end with it.
 	ctx    context.Context
@@ -79,6 +80,7 @@ func newDevice(gw *Gateway, a arrival, offer *session.Config) *device {
 		conn:   a.Conn,
 		log:    a.logger(gw.log),
 		offer:  offer,
+		holds:  a.holds,
 		bridge: bridge.New(cfg),
 		quiet:  make(chan struct{}),
 		done:   make(chan struct{}),

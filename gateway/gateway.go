@@ -59,10 +59,12 @@ type Options struct {
 // Listener is where devices connect.
 type Listener struct {
 	net.Listener
-	Name      string               // how /capabilities, metrics and logs call it
-	Proxies   transport.Proxies    // load balancers that say where a device is; empty: none
-	TLS       *tls.Config          // nil: plain TCP
-	Naming    secure.Naming        // what in the certificates of devices names them
+	Name    string            // how /capabilities, metrics and logs call it
+	Proxies transport.Proxies // load balancers that say where a device is; empty: none
+	TLS     *tls.Config       // nil: plain TCP
+	Naming  secure.Naming     // what in the certificates of devices names them
+	// Holds says why a connection may not stay although it was let in; nil: all may. See Gateway.Recheck.
+	Holds     func(tls.ConnectionState) error
 	WebSocket *transport.WebSocket // nil: none
 	// Session is what devices here are offered, nil for Options.Bridge.Session.
 	Session *session.Config

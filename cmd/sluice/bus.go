@@ -11,6 +11,7 @@ import (
 	"sluice/amqp/client"
 	"sluice/gateway/config"
 	"sluice/gateway/node"
+	"sluice/gateway/secure"
 )
 
 const (
@@ -41,7 +42,7 @@ func openBus(ctx context.Context, cfg *config.Config) (*client.Client, error) {
 	}
 	if err := reach(ctx, bus); err != nil {
 		closeBus(bus)
-		return nil, unreachable(cfg, err)
+		return nil, unreachable(cfg, secure.Mend("bus.tls", err))
 	}
 	return bus, nil
 }

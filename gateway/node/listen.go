@@ -41,7 +41,7 @@ func (n *Node) open(c config.Listener) (l gateway.Listener, err error) {
 	offered := offer(n.cfg, c.Profile)
 	l = gateway.Listener{Name: c.Key, Session: &offered, Proxies: c.Proxies, Naming: secure.Naming(n.cfg.TLS.ClientIdentity)}
 	if c.TLS {
-		l.TLS = n.tls.Listen(secureListener(n.cfg, c))
+		l.TLS, l.Holds = n.tls.Listen(secureListener(n.cfg, c)), n.tls.Holds
 	}
 	if c.WebSocket {
 		l.WebSocket = &transport.WebSocket{Path: n.cfg.WSPath, Origins: n.cfg.WSOrigins}

@@ -186,6 +186,7 @@ func (n *Node) serve(listeners []gateway.Listener, admin net.Listener) {
 	if n.tls != nil {
 		ctx, cancel := context.WithCancel(context.Background())
 		n.stop = cancel
+		n.tls.OnDistrust(n.gateway.Recheck)
 		n.serving.Go(func() { n.tls.Run(ctx) })
 	}
 	if admin == nil {

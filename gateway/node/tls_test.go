@@ -103,3 +103,31 @@ func TestFilesThatCannotBeUsed(t *testing.T) {
 		}
 	}
 }
+
+// TestARevocationEndsAConnection that exists already, with the reason; whom it does not concern stays.
+func TestARevocationEndsAConnection(t *testing.T) {
+	ca := securetest.New(t, "CA")
+	cert, key := ca.Issue("gateway").Files(t)
+	revoked, due := ca.Issue("meter-1"), time.Now().Add(time.Hour)
+	crl := securetest.File(t, ca.CRL(due))
+	n, _ := startObserved(t, "mqtt.tls.listen=127.0.0.1:0", "mqtt.tls.cert="+cert, "mqtt.tls.key="+key,
+		"mqtt.tls.client_certificates=optional", "mqtt.tls.client_ca="+securetest.File(t, ca.PEM), "mqtt.tls.client_crl="+crl)
+	dial := func(own ...tls.Certificate) *mqtttest.Device {
+		d := mqtttest.New(t, dialTLS(t, n.TLS, &tls.Config{RootCAs: ca.Pool(), ServerName: "gateway", Certificates: own}), packet.V5)
+		d.SetTimeout(20 * time.Second)
+		d.Connect()
+		return d
+	}
+	gone, anonymous, other := dial(revoked.TLS), dial(), dial(ca.Issue("meter-2").TLS)
+	securetest.Write(t, crl, ca.CRL(due, revoked))
+	if d := mqtttest.Expect[*packet.Disconnect](gone); d.Reason != packet.NotAuthorized {
+		t.Errorf("DISCONNECT with %v", d.Reason)
+	}
+	gone.ExpectClosed()
+	for _, d := range []*mqtttest.Device{anonymous, other} {
+		if r := d.Publish("a", nil, 1); r.Failed() {
+			t.Errorf("PUBACK with %v", r)
+		}
+		d.Disconnect()
+	}
+}

@@ -29,10 +29,16 @@ func TestClient(t *testing.T) {
 		if got := shown(); got != own.TLS.Leaf.SerialNumber.String() {
 			t.Errorf("shows %s", got)
 		}
-		for name, s := range map[string]*tls.Config{"another name": server(ca, "elsewhere"), "another CA": server(other, "bus.example")} {
-			if m := meet(t, s, c); m.clientErr == nil {
-				t.Errorf("%s: connected", name)
-			}
+		for _, bad := range []struct {
+			server *tls.Config
+			want   string
+		}{
+			{server(ca, "elsewhere"), "use a name of the certificate in the URL, or set bus.tls.server_name"},
+			{server(other, "bus.example"), "CA of the other side's certificate in bus.tls.ca"},
+			{&tls.Config{Certificates: []tls.Certificate{ca.Issue("bus.example", expiredYesterday).TLS}}, "renew the certificate"},
+			{&tls.Config{MaxVersion: tls.VersionTLS11}, "protocol version"}, // as it is
+		} {
+			contains(t, Mend("bus.tls", meet(t, bad.server, c).clientErr), bad.want)
 		}
 		renewed := ca.Issue("node-1")
 		securetest.Write(t, cert, renewed.Cert)

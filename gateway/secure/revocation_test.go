@@ -1,11 +1,13 @@
 package secure
 
 import (
+	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +29,7 @@ func TestARevokedCertificateDoesNotComeBackByTicket(t *testing.T) {
 		files.ClientCRL = []string{securetest.File(t, ca.CRL(due))}
 		first, second := openServer(t, files), openServer(t, files)
 		one, two := first.Listen(demanding), second.Listen(demanding)
-		running(t, second)
+		stop := running(t, second)
 		client, innocent := device(ca, version, meter), device(ca, version, other)
 		welcome(t, one, client)
 		welcome(t, one, innocent)
@@ -42,6 +44,7 @@ func TestARevokedCertificateDoesNotComeBackByTicket(t *testing.T) {
 		if !welcome(t, two, innocent).server.DidResume {
 			t.Error("who was not revoked was not resumed")
 		}
+		stop()
 		time.Sleep(25 * time.Hour)
 		refused(t, two, device(ca, version, other), RefusedCRLExpired)
 	})
@@ -175,4 +178,50 @@ func TestFaultsOfRevocationLists(t *testing.T) {
 	if _, err := readTrust("ca", file(ca.PEM), "crl", []string{file(block.Bytes)}); err != nil {
 		t.Errorf("DER: %v", err)
 	}
+}
+
+// TestHolds: what a connection that exists is held against, and when that is asked.
+func TestHolds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ca, next := securetest.New(t, "CA"), securetest.New(t, "next CA")
+		meter, other := ca.Issue("meter-1"), ca.Issue("meter-2", func(c *x509.Certificate) { c.NotAfter = time.Now().Add(time.Minute) })
+		files := filesOf(t, ca)
+		files.ClientCA, files.ClientCRL = securetest.File(t, ca.PEM), []string{securetest.File(t, ca.CRL(time.Now().Add(time.Minute)))}
+		s := openServer(t, files)
+		node := s.Listen(Listener{Protocol: ProtocolMQTT, ClientCertificates: Optional, Naming: NamedByCN})
+		asked := 0
+		s.OnDistrust(func() { asked++ })
+		running(t, s)
+		states := map[string]tls.ConnectionState{
+			"meter":     welcome(t, node, device(ca, tls.VersionTLS13, meter)).server,
+			"other":     welcome(t, node, device(ca, tls.VersionTLS13, other)).server,
+			"anonymous": welcome(t, node, device(ca, tls.VersionTLS13)).server,
+		}
+		expect := func(what string, wantAsked int, gone ...string) {
+			t.Helper()
+			time.Sleep(reloadPause)
+			synctest.Wait()
+			for name, state := range states {
+				if err := s.Holds(state); (err != nil) != slices.Contains(gone, name) {
+					t.Errorf("%s: %s: %v", what, name, err)
+				}
+			}
+			if asked != wantAsked {
+				t.Errorf("%s: asked %d times, want %d", what, asked, wantAsked)
+			}
+		}
+		expect("at first", 0)
+		time.Sleep(time.Hour)
+		expect("certificate and list out of date", 0)
+		securetest.Write(t, files.Cert, nil)
+		expect("a broken certificate", 0)
+		securetest.Write(t, files.ClientCRL[0], ca.CRL(time.Now().Add(time.Hour), meter))
+		expect("revoked", 1, "meter")
+		both := append(next.PEM[:len(next.PEM):len(next.PEM)], ca.PEM...)
+		securetest.Write(t, files.ClientCA, both)
+		expect("another CA as well", 2, "meter")
+		securetest.Write(t, files.ClientCRL[0], next.CRL(time.Now().Add(time.Hour)))
+		securetest.Write(t, files.ClientCA, next.PEM)
+		expect("another CA", 3, "meter", "other")
+	})
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/tls"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +56,8 @@ type Server struct {
 	secrets     source[[][]byte]
 	period      int64 // of the newest ticket key
 
+	inForce   atomic.Pointer[trust]
+	distrust  func() // see OnDistrust; nil: nobody asks
 	listeners []*listener
 }
 
@@ -116,6 +119,23 @@ func (s *Server) Listen(l Listener) *tls.Config {
 // Expires is when the node's certificate ends.
 func (s *Server) Expires() time.Time { return s.certificate.value.Leaf.NotAfter }
 
+// OnDistrust has f called, by Run, whenever CAs or revocation lists were replaced, so that connections may be held against Holds. It must not be
+// called once Run was.
+func (s *Server) OnDistrust(f func()) { s.distrust = f }
+
+// Holds says why a connection that exists should not any more: its certificate was revoked, or its CA is not trusted now. That a certificate or a
+// revocation list has gone out of date is a reason to let nobody new in, not to end what works. It may be called from any goroutine.
+func (s *Server) Holds(state tls.ConnectionState) error {
+	if len(state.PeerCertificates) == 0 {
+		return nil
+	}
+	err := s.inForce.Load().check(state.VerifiedChains, time.Now())
+	if r := (*Refused)(nil); errors.As(err, &r) && (r.Reason == RefusedRevoked || r.Reason == RefusedUnknownCA) {
+		return err
+	}
+	return nil
+}
+
 // Run looks after files and ticket keys until ctx ends.
 func (s *Server) Run(ctx context.Context) {
 	tick := time.NewTicker(reloadPause)
@@ -133,10 +153,13 @@ func (s *Server) Run(ctx context.Context) {
 func (s *Server) look(now time.Time) {
 	changed := period(now) != s.period
 	changed = follow(s, &s.certificate, now) || changed
-	changed = follow(s, &s.trust, now) || changed
-	changed = follow(s, &s.secrets, now) || changed
+	trusts := follow(s, &s.trust, now)
+	changed = follow(s, &s.secrets, now) || changed || trusts
 	if changed {
 		s.renew(now)
+	}
+	if trusts && s.distrust != nil {
+		s.distrust()
 	}
 }
 
@@ -158,6 +181,7 @@ func follow[T any](s *Server, src *source[T], now time.Time) (changed bool) {
 // renew gives the listeners configurations of what is there now. Connections that exist keep what they have.
 func (s *Server) renew(now time.Time) {
 	s.period = period(now)
+	s.inForce.Store(s.trust.value)
 	for _, l := range s.listeners {
 		l.current.Store(s.configure(l.Listener))
 	}

@@ -14,8 +14,9 @@ import (
 
 var secret = []byte(strings.Repeat("0123456789abcdef", 4) + "\n")
 
-// running runs a Server for the rest of the bubble.
-func running(t *testing.T, s *Server) {
+// running runs a Server until stop is called, or the test ends. It looks at its files every other second of the bubble, so that no test lets it run
+// through days.
+func running(t *testing.T, s *Server) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan struct{})
@@ -23,10 +24,12 @@ func running(t *testing.T, s *Server) {
 		defer close(done)
 		s.Run(ctx)
 	}()
-	t.Cleanup(func() {
+	stop = func() {
 		cancel()
 		<-done
-	})
+	}
+	t.Cleanup(stop)
+	return stop
 }
 
 // eachVersion runs a test for TLS 1.2 and 1.3 in a bubble whose time is just behind a rotation.
@@ -47,11 +50,11 @@ func TestATicketWorksOnEveryNode(t *testing.T) {
 		ca := securetest.New(t, "CA")
 		files := filesOf(t, ca)
 		files.TicketSecret = securetest.File(t, secret)
+		var servers []*Server
 		var nodes []*tls.Config
 		for range 3 {
 			s := openServer(t, files)
-			nodes = append(nodes, s.Listen(Listener{Protocol: ProtocolMQTT}))
-			running(t, s)
+			servers, nodes = append(servers, s), append(nodes, s.Listen(Listener{Protocol: ProtocolMQTT}))
 		}
 		for _, c := range []struct {
 			name  string
@@ -67,13 +70,40 @@ func TestATicketWorksOnEveryNode(t *testing.T) {
 				t.Fatalf("%s: resumed before there was a ticket", c.name)
 			}
 			time.Sleep(c.later)
-			synctest.Wait()
+			for _, s := range servers {
+				s.look(time.Now())
+			}
 			if m := welcome(t, nodes[1], client); m.server.DidResume != c.want || m.client.DidResume != c.want {
 				t.Errorf("%s, on the second node: resumed %v, want %v", c.name, m.server.DidResume, c.want)
 			}
 			if m := welcome(t, nodes[2], client); !m.server.DidResume {
 				t.Errorf("%s, with the second node's ticket on the third: not resumed", c.name)
 			}
+		}
+	})
+}
+
+// TestRunRotates: with nothing else than the time.
+func TestRunRotates(t *testing.T) {
+	eachVersion(t, func(t *testing.T, version uint16) {
+		ca := securetest.New(t, "CA")
+		files := filesOf(t, ca)
+		files.TicketSecret = securetest.File(t, secret)
+		old, fresh := openServer(t, files), openServer(t, files)
+		oldNode, freshNode := old.Listen(Listener{Protocol: ProtocolMQTT}), fresh.Listen(Listener{Protocol: ProtocolMQTT})
+		client := device(ca, version)
+		welcome(t, oldNode, client)
+		for range 2 { // each time, a node that does not run knows nothing of the key after the next
+			time.Sleep(ticketPeriod - 2*time.Minute)
+			stop := running(t, fresh)
+			time.Sleep(4 * time.Minute)
+			stop()
+		}
+		if welcome(t, freshNode, client).server.DidResume {
+			t.Error("a ticket of two periods ago was accepted")
+		}
+		if welcome(t, oldNode, client).server.DidResume {
+			t.Error("the keys have not been rotated twice: a node that stood still knows them")
 		}
 	})
 }

@@ -9,7 +9,8 @@ import (
 
 // trust says which certificates of devices are good.
 type trust struct {
-	pool *x509.CertPool
+	pool  *x509.CertPool
+	known map[string]bool // the certificates in pool
 	// lists has the revocation lists by who issued them; nil: none are configured.
 	lists map[issuer]*revocations
 }
@@ -52,7 +53,10 @@ func readTrust(caKey, caFile, crlKey string, crlFiles []string) (*trust, error) 
 	if err != nil {
 		return nil, err
 	}
-	t := &trust{pool: poolOf(authorities)}
+	t := &trust{pool: poolOf(authorities), known: map[string]bool{}}
+	for _, a := range authorities {
+		t.known[string(a.Raw)] = true
+	}
 	for _, file := range crlFiles {
 		content, err := readFile(crlKey, file, crlMax)
 		if err != nil {
@@ -140,6 +144,9 @@ func (t *trust) check(chains [][]*x509.Certificate, now time.Time) error {
 
 // checkChain: a chain is the device's certificate, its issuers, and last a CA of ours.
 func (t *trust) checkChain(chain []*x509.Certificate, now time.Time) error {
+	if last := chain[len(chain)-1]; !t.known[string(last.Raw)] {
+		return &Refused{RefusedUnknownCA, fmt.Sprintf("%s is no CA of mqtt.tls.client_ca", last.Subject)}
+	}
 	for i, c := range chain {
 		if now.After(c.NotAfter) || now.Before(c.NotBefore) {
 			return &Refused{RefusedExpired, fmt.Sprintf("%s is good from %s to %s only", c.Subject, c.NotBefore.UTC().Format(time.DateTime), c.NotAfter.UTC().Format(time.DateTime))}
