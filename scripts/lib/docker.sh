@@ -4,6 +4,7 @@
 RABBITMQ_IMAGE=rabbitmq:4.3
 REDIS_IMAGE=redis:8
 REDIS7_IMAGE=redis:7.0
+MOSQUITTO_IMAGE=eclipse-mosquitto:2
 
 docker_answers() { command -v docker >/dev/null && timeout 10 docker info >/dev/null 2>&1; }
 
@@ -34,11 +35,12 @@ docker_start() {
 	fi
 	case $name in
 	rabbitmq)
-		rabbitmq_settings 0.0.0.0 5672 1883 >"$RUN/rabbitmq.conf"
+		copy_certificate "$RUN"
+		rabbitmq_settings 0.0.0.0 5672 1883 8883 /run/tls >"$RUN/rabbitmq.conf"
 		rabbitmq_plugins >"$RUN/enabled_plugins"
-		docker_run rabbitmq -p "$HOST:$PORT_AMQP:5672" -p "$HOST:$PORT_MQTT:1883" --ulimit nofile=20000:20000 \
+		docker_run rabbitmq -p "$HOST:$PORT_AMQP:5672" -p "$HOST:$PORT_MQTT:1883" -p "$HOST:$PORT_MQTTS:8883" --ulimit nofile=20000:20000 \
 			-v "$RUN/rabbitmq.conf:/etc/rabbitmq/rabbitmq.conf:ro" \
-			-v "$RUN/enabled_plugins:/etc/rabbitmq/enabled_plugins:ro" "$RABBITMQ_IMAGE"
+			-v "$RUN/enabled_plugins:/etc/rabbitmq/enabled_plugins:ro" -v "$RUN:/run/tls:ro" "$RABBITMQ_IMAGE"
 		;;
 	redis)
 		docker_run redis -p "$HOST:$PORT_REDIS:6379" "$REDIS_IMAGE" redis-server "${REDIS_OPTIONS[@]}"
@@ -55,6 +57,12 @@ docker_start() {
 		docker_network
 		docker_run redis-replica -p "$HOST:$PORT_REDIS_REPLICA:6379" --network "$DOCKER_NETWORK" "$REDIS_IMAGE" \
 			redis-server "${REDIS_OPTIONS[@]}" "${REPLICATION_OPTIONS[@]}" --replicaof "$(container redis-replicated)" 6379
+		;;
+	mosquitto)
+		copy_certificate "$RUN"
+		mosquitto_settings 0.0.0.0 1883 8883 /run/tls >"$RUN/mosquitto.conf"
+		docker_run mosquitto -p "$HOST:$PORT_MOSQUITTO:1883" -p "$HOST:$PORT_MOSQUITTO_TLS:8883" --ulimit nofile=20000:20000 \
+			-v "$RUN/mosquitto.conf:/mosquitto/config/mosquitto.conf:ro" -v "$RUN:/run/tls:ro" "$MOSQUITTO_IMAGE"
 		;;
 	redis-sentinel)
 		# It tells clients the addresses of the network, which Linux reaches from outside too.

@@ -259,6 +259,7 @@ services_env() {
 	print_env RABBITMQ_URL "$(service_url rabbitmq)"
 	if ! is_external rabbitmq; then
 		print_env RABBITMQ_MQTT "$OWN_RABBITMQ_MQTT"
+		if mqtt_tls; then print_env RABBITMQ_MQTTS "$OWN_RABBITMQ_MQTTS"; fi
 	elif [ -n "${SLUICE_TEST_RABBITMQ_MQTT:-}" ]; then
 		print_env RABBITMQ_MQTT "$SLUICE_TEST_RABBITMQ_MQTT"
 	fi
@@ -267,6 +268,10 @@ services_env() {
 	print_env REDIS_REPLICATED_URL "$(service_url redis-replicated)"
 	print_env REDIS_REPLICA_URL "$(service_url redis-replica)"
 	if service_runs redis-sentinel; then print_env REDIS_SENTINEL_URL "$(service_url redis-sentinel)"; fi
+	if service_runs mosquitto; then
+		print_env MOSQUITTO_URL "$(service_url mosquitto)"
+		if ! is_external mosquitto && mqtt_tls; then print_env MOSQUITTO_MQTTS "$OWN_MOSQUITTO_MQTTS"; fi
+	fi
 	if service_runs artemis; then print_env ARTEMIS_URL "$(service_url artemis)"; fi
 	print_env MOSQUITTO_PUB "$(find_mosquitto pub || true)"
 	print_env MOSQUITTO_SUB "$(find_mosquitto sub || true)"

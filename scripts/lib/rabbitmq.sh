@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # RabbitMQ 4 with its MQTT plugin (benchmarks compare Sluice with it).
 
-# rabbitmq_settings ADDRESS AMQP_PORT MQTT_PORT
+# rabbitmq_settings ADDRESS AMQP_PORT MQTT_PORT MQTTS_PORT FOLDER_OF_CERTIFICATE
 rabbitmq_settings() {
 	cat <<CONF
 listeners.tcp.default = $1:$2
@@ -19,6 +19,14 @@ log.console.use_colors = off
 log.file = false
 disk_free_limit.absolute = 100MB
 CONF
+	if mqtt_tls; then
+		cat <<CONF
+mqtt.listeners.ssl.default = $1:$4
+ssl_options.certfile = $5/cert.pem
+ssl_options.keyfile = $5/key.pem
+ssl_options.verify = verify_none
+CONF
+	fi
 }
 
 rabbitmq_plugins() { printf '[rabbitmq_mqtt].\n'; }
@@ -52,7 +60,8 @@ rabbitmq_start() {
 	inside_words forky
 	rabbitmq_environment
 	mkdir -p "$root$RABBITMQ_CONFIG"
-	rabbitmq_settings "$HOST" "$PORT_AMQP" "$PORT_MQTT" >"$root$RABBITMQ_CONFIG/rabbitmq.conf"
+	copy_certificate "$root$RABBITMQ_CONFIG"
+	rabbitmq_settings "$HOST" "$PORT_AMQP" "$PORT_MQTT" "$PORT_MQTTS" "$RABBITMQ_CONFIG" >"$root$RABBITMQ_CONFIG/rabbitmq.conf"
 	rabbitmq_plugins >"$root$RABBITMQ_CONFIG/enabled_plugins"
 	spawn rabbitmq "${INSIDE[@]}" "${RABBITMQ_ENVIRONMENT[@]}" /usr/lib/rabbitmq/bin/rabbitmq-server
 }

@@ -10,8 +10,9 @@ SET=
 RUN=$CACHE/run$SET
 ROOTS=$CACHE/roots
 SERVICES=(rabbitmq redis redis7 redis-replicated redis-replica)
-# Started by name only: a Sentinel would fail the pair over whenever a test stops its primary, and Artemis has tests of its own.
-EXTRAS=(redis-sentinel artemis)
+# Started by name only: a Sentinel would fail the pair over whenever a test stops its primary, Artemis has tests of its own, and the mosquitto
+# broker is for benchmarks.
+EXTRAS=(redis-sentinel artemis mosquitto)
 
 # Below 32768, because Linux hands out the ports above to outgoing connections: a test that opens thousands of them
 # would now and then hold the very port that a restarted service wants back.
@@ -20,6 +21,9 @@ PORT_AMQP=$((30672 + offset))
 PORT_DIST=$((30673 + offset))
 PORT_EPMD=$((30369 + offset))
 PORT_MQTT=$((31883 + offset))
+PORT_MQTTS=$((31884 + offset))
+PORT_MOSQUITTO=$((31885 + offset))
+PORT_MOSQUITTO_TLS=$((31886 + offset))
 PORT_ARTEMIS=$((30674 + offset))
 PORT_REDIS=$((30379 + offset))
 PORT_REDIS7=$((30380 + offset))
@@ -31,6 +35,9 @@ BUS_USER=sluice
 BUS_PASSWORD=sluice
 OWN_RABBITMQ_URL=amqp://$BUS_USER:$BUS_PASSWORD@$HOST:$PORT_AMQP
 OWN_RABBITMQ_MQTT=mqtt://$BUS_USER:$BUS_PASSWORD@$HOST:$PORT_MQTT
+OWN_RABBITMQ_MQTTS=mqtts://$BUS_USER:$BUS_PASSWORD@$HOST:$PORT_MQTTS
+OWN_MOSQUITTO_URL=mqtt://$HOST:$PORT_MOSQUITTO
+OWN_MOSQUITTO_MQTTS=mqtts://$HOST:$PORT_MOSQUITTO_TLS
 OWN_ARTEMIS_URL=amqp://$BUS_USER:$BUS_PASSWORD@$HOST:$PORT_ARTEMIS
 OWN_REDIS_URL=redis://$HOST:$PORT_REDIS
 OWN_REDIS7_URL=redis://$HOST:$PORT_REDIS7

@@ -1,0 +1,123 @@
+package load
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"syscall"
+
+	"sluice/mqtt/packet"
+)
+
+// Fleet is a number of devices on the same server.
+type Fleet []*Device
+
+// DialFleet connects n devices, a bounded number at a time. options gives those of each.
+func DialFleet(ctx context.Context, n int, options func(i int) Options) (Fleet, error) {
+	if err := enoughFiles(n); err != nil {
+		return nil, err
+	}
+	f := make(Fleet, n)
+	err := each(n, func(i int) (err error) {
+		f[i], err = Dial(ctx, options(i))
+		return err
+	})
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// each runs do for 0 to n-1, dialsAtOnce at a time, and gives the first error.
+func each(n int, do func(i int) error) error {
+	var next atomic.Int64
+	var workers sync.WaitGroup
+	faults := make(chan error, dialsAtOnce)
+	for range min(n, dialsAtOnce) {
+		workers.Go(func() {
+			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
+				if err := do(i); err != nil {
+					faults <- err
+					return
+				}
+			}
+		})
+	}
+	workers.Wait()
+	close(faults)
+	return <-faults
+}
+
+// enoughFiles raises the soft limit of open files as far as it goes and says if that is not enough for n connections.
+func enoughFiles(n int) error {
+	const others = 500 // of the program itself: binaries, pipes, connections to the bus
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return err
+	}
+	if uint64(n+others) <= limit.Max {
+		limit.Cur = limit.Max
+		return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
+	}
+	return fmt.Errorf("%d connections need more open files than this process may have (%d): raise the limit with ulimit -n", n, limit.Max)
+}
+
+// Each runs do for every device, a bounded number at a time.
+func (f Fleet) Each(do func(i int, d *Device) error) error {
+	return each(len(f), func(i int) error { return do(i, f[i]) })
+}
+
+// Close says DISCONNECT on all connections.
+func (f Fleet) Close() { f.all((*Device).Close) }
+
+// End is Close that ends persistent sessions too.
+func (f Fleet) End() { f.all((*Device).End) }
+
+// Drop breaks all connections.
+func (f Fleet) Drop() { f.all((*Device).Drop) }
+
+func (f Fleet) all(do func(*Device)) {
+	_ = f.Each(func(_ int, d *Device) error {
+		if d != nil {
+			do(d)
+		}
+		return nil
+	})
+}
+
+// Publishers makes the fleet a Sender: stream i is device i on topic(i).
+func (f Fleet) Publishers(qos packet.QoS, size int, topic func(i int) string) Sender {
+	for i, d := range f {
+		d.prepare(topic(i), qos, size)
+	}
+	return publishers{f, qos}
+}
+
+type publishers struct {
+	fleet Fleet
+	qos   packet.QoS
+}
+
+func (p publishers) Send(stream int, seq uint32, due int64) error {
+	return p.fleet[stream].send(stream, seq, due)
+}
+func (p publishers) Flush(stream int) error { return p.fleet[stream].flush() }
+
+// Answered implements Sender. QoS 0 has no answers, so that nothing is missing.
+func (p publishers) Answered(sent int64) int64 {
+	if p.qos == 0 {
+		return sent
+	}
+	total := int64(0)
+	for _, d := range p.fleet {
+		total += d.answered.Load()
+	}
+	return total
+}
+
+func (p publishers) Close() error { p.fleet.Close(); return nil }
+
+var errStopped = errors.New("load: the run was stopped")

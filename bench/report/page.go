@@ -1,0 +1,149 @@
+package report
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+const (
+	pageFile = "performance.md"
+	dataFile = "performance.json"
+	plotsDir = "performance" // plots, and notes written by people: NAME.notes.md
+)
+
+// WritePage writes docs/performance.md, docs/performance.json and docs/performance/*.svg from the sections. What people have to say about a scenario
+// stands in docs/performance/NAME.notes.md and is put behind its table.
+func WritePage(docs, intro string, sections []*Section) error {
+	plots := filepath.Join(docs, plotsDir)
+	if err := os.MkdirAll(plots, 0o755); err != nil {
+		return err
+	}
+	var b strings.Builder
+	b.WriteString("# Performance\n\n" + intro + "\n")
+	writeTargets(&b, sections)
+	for _, s := range sections {
+		notes, err := os.ReadFile(filepath.Join(plots, s.Name+".notes.md"))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		for _, p := range s.Plots {
+			if err := os.WriteFile(filepath.Join(plots, p.File+".svg"), []byte(p.SVG()), 0o644); err != nil {
+				return err
+			}
+		}
+		writeSection(&b, s, string(notes))
+	}
+	data, err := json.MarshalIndent(sections, "", "\t")
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(docs, dataFile), append(data, '\n'), 0o644); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(docs, pageFile), []byte(b.String()), 0o644)
+}
+
+func writeTargets(b *strings.Builder, sections []*Section) {
+	b.WriteString("\n## What it must reach\n\n| what | wanted | measured | |\n|---|---|---|---|\n")
+	for _, s := range sections {
+		for _, t := range s.Targets {
+			held := "**short**"
+			if t.Held {
+				held = "held"
+			}
+			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", t.What, t.Want, t.Got, held)
+		}
+	}
+}
+
+func writeSection(b *strings.Builder, s *Section, notes string) {
+	fmt.Fprintf(b, "\n## %s\n\n%s\n\n", s.Title, strings.Join(s.Text, "\n\n"))
+	b.WriteString(tables(s))
+	for _, p := range s.Plots {
+		fmt.Fprintf(b, "\n![%s](%s/%s.svg)\n", p.Title, plotsDir, p.File)
+	}
+	if notes = strings.TrimSpace(notes); notes != "" {
+		b.WriteString("\n" + notes + "\n")
+	}
+	u := s.Setup
+	fmt.Fprintf(b, "\n<sub>%s, %s, %d cores (%s), %s, revision %s, %d s: `%s`</sub>\n", u.Date, u.Machine, u.Cores, "all parts and the generator on them", u.Software, u.Revision, u.Seconds, u.Command)
+}
+
+// tables are the parts of the section, each with the columns and rows that have figures.
+func tables(s *Section) string {
+	var b strings.Builder
+	for rest := s.Columns; len(rest) > 0; {
+		part, end := rest[0].Part, len(rest)
+		if i := slices.IndexFunc(rest, func(c Column) bool { return c.Part != part }); i >= 0 {
+			end = i
+		}
+		columns := slices.DeleteFunc(slices.Clone(rest[:end]), func(c Column) bool {
+			return !slices.ContainsFunc(s.Rows, func(r Row) bool { return r.filled([]Column{c}) })
+		})
+		rest = rest[end:]
+		if len(columns) == 0 {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString("\n")
+		}
+		if part != "" {
+			b.WriteString(part + ":\n\n")
+		}
+		writeTable(&b, columns, s.Rows)
+	}
+	return b.String()
+}
+
+func (r Row) filled(columns []Column) bool {
+	return slices.ContainsFunc(columns, func(c Column) bool { _, ok := r.Values[c.Key]; return ok })
+}
+
+// writeTable names a case once.
+func writeTable(b *strings.Builder, columns []Column, rows []Row) {
+	b.WriteString("| case | |")
+	for _, c := range columns {
+		b.WriteString(" " + c.Head + " |")
+	}
+	b.WriteString("\n|---|---|" + strings.Repeat("--:|", len(columns)) + "\n")
+	last := ""
+	for _, r := range rows {
+		if !r.filled(columns) {
+			continue
+		}
+		name := r.Case
+		if name == last {
+			name = ""
+		}
+		last = r.Case
+		fmt.Fprintf(b, "| %s | %s |", name, r.Peer)
+		for _, c := range columns {
+			if v, ok := r.Values[c.Key]; ok {
+				b.WriteString(" " + number(v) + " |")
+			} else {
+				b.WriteString(" |")
+			}
+		}
+		b.WriteString("\n")
+	}
+}
+
+// Table is the section as text for a terminal.
+func (s *Section) Table() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n%s\n\n%s", s.Title, tables(s))
+	for _, t := range s.Targets {
+		held := "SHORT"
+		if t.Held {
+			held = "held"
+		}
+		fmt.Fprintf(&b, "%-5s  %s: %s, wanted %s\n", held, t.What, t.Got, t.Want)
+	}
+	return b.String()
+}

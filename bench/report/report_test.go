@@ -1,0 +1,125 @@
+package report_test
+
+import (
+	"encoding/xml"
+	"errors"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"sluice/bench/report"
+)
+
+func example() *report.Section {
+	s := &report.Section{
+		Name: "uplink", Title: "Uplink", Text: []string{"How."},
+		Columns: []report.Column{{Key: "rate", Head: "msg/s"}, {Key: "p99", Head: "p99 ms", Part: "At half load"}, {Key: "none", Head: "never measured", Part: "Never"}},
+		Targets: []report.Target{report.AtLeast("as fast as <the plugin>", 0.9, 1.02), report.AtMost("lean", 15, 16.4)},
+		Plots: []report.Plot{
+			{File: "bars", Title: "Rate & more", XLabel: "devices", YLabel: "msg/s", X: []string{"1", "10"}, Series: []report.Series{{Name: "Sluice", Y: []float64{16_900, -1}}, {Name: "plugin", Y: []float64{16_000, 15_000}}}},
+			{File: "lines", Title: "Flat", Lines: true, X: []string{"1"}, Series: []report.Series{{Name: "Sluice", Y: []float64{0}}}},
+		},
+	}
+	for _, peer := range []string{"Sluice", "plugin"} {
+		r := report.Row{Case: "QoS 1", Peer: peer}
+		r.Set("rate", 16_912.4)
+		r.Set("p99", math.NaN())
+		s.Rows = append(s.Rows, r)
+	}
+	s.Rows[0].Set("p99", 1.234)
+	return s
+}
+
+func TestSaveAndLoad(t *testing.T) {
+	t.Parallel()
+	folder := filepath.Join(t.TempDir(), "results")
+	if _, err := report.Load(folder, "uplink"); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("nothing is saved, Load says %v", err)
+	}
+	want := example()
+	if err := want.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	got, err := report.Load(folder, "uplink")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "uplink.json"), []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := report.Load(folder, "uplink"); err == nil || errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("half a file is loaded: %v", err)
+	}
+}
+
+func TestPage(t *testing.T) {
+	t.Parallel()
+	docs := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(docs, "performance"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(docs, "performance", "uplink.notes.md"), []byte("It is short because.\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := report.WritePage(docs, "Intro.", []*report.Section{example()}); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(filepath.Join(docs, "performance.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := string(content)
+	for _, want := range []string{
+		"| as fast as <the plugin> | at least 0.90 | 1.02 | held |", "| lean | at most 15 | 16.4 | **short** |",
+		"| case | | msg/s |\n", "| QoS 1 | Sluice | 16.9k |\n|  | plugin | 16.9k |\n", "At half load:\n\n| case | | p99 ms |\n|---|---|--:|\n| QoS 1 | Sluice | 1.23 |\n\n", "It is short because.", "](performance/bars.svg)",
+	} {
+		if !strings.Contains(page, want) {
+			t.Errorf("the page lacks %q:\n%s", want, page)
+		}
+	}
+	if strings.Contains(page, "never measured") || strings.Contains(page, "Never") {
+		t.Error("the page has a column that no row fills")
+	}
+	for _, name := range []string{"bars", "lines"} {
+		checkXML(t, filepath.Join(docs, "performance", name+".svg"))
+	}
+}
+
+func checkXML(t *testing.T, file string) {
+	t.Helper()
+	f, err := os.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	shapes := 0
+	for d := xml.NewDecoder(f); ; {
+		token, err := d.Token()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatalf("%s: %v", file, err)
+		}
+		if e, ok := token.(xml.StartElement); ok && (e.Name.Local == "rect" || e.Name.Local == "circle") {
+			shapes++
+			for _, a := range e.Attr {
+				if strings.Contains(a.Value, "NaN") || strings.Contains(a.Value, "Inf") {
+					t.Errorf("%s: %s is %s", file, a.Name.Local, a.Value)
+				}
+			}
+		}
+	}
+	if shapes < 3 { // background, legend, and a figure
+		t.Errorf("%s shows %d shapes", file, shapes)
+	}
+}

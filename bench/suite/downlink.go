@@ -1,0 +1,96 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"sluice/bench/report"
+)
+
+// downlinkShapes: each device has a topic of its own.
+func downlinkShapes(s Settings) (shapes []shape) {
+	numbers := []int{min(10, slices.Max(s.Connections)), min(usualDevices, slices.Max(s.Connections))}
+	if s.Full {
+		numbers = s.Connections
+	}
+	for _, qos := range []byte{0, 1, 2} {
+		for _, n := range slices.Compact(slices.Clone(numbers)) {
+			shapes = append(shapes, shape{devices: n, size: usual, qos: qos})
+		}
+	}
+	return shapes
+}
+
+func fanShapes(s Settings) (shapes []shape) {
+	for _, n := range s.Fan {
+		for _, qos := range []byte{0, 1} {
+			shapes = append(shapes, shape{devices: n, size: usual, qos: qos})
+		}
+	}
+	return shapes
+}
+
+func fanName(sh shape) string {
+	return fmt.Sprintf("QoS %d, one topic to %s, %s", sh.qos, count(sh.devices, "device"), size(sh.size))
+}
+
+func (l *Lab) downlinkScenario(ctx context.Context, s Settings, share float64) (*report.Section, error) {
+	n, err := l.startNode(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer n.stop()
+	section := &report.Section{
+		Title: "Downlink: AMQP producer to devices",
+		Text: []string{
+			"A pipelined go-amqp producer sends to the devices: to a topic of each device's own in turn, or to one topic that all subscribe to. In the first, the bare " +
+				"publisher sends to a queue with an AMQP consumer instead. In the second a message is a delivery: one message of the producer is as many as " +
+				"there are devices. Windows towards devices are each server's default: 20 unacknowledged messages with Sluice, 10 with the plugin.",
+		},
+		Columns: messagesColumns,
+	}
+	shapes, fans := downlinkShapes(s), fanShapes(s)
+	warm, measure := s.pace(share, (len(shapes)*3+len(fans)*2)*s.Rounds*2)
+	for _, sh := range shapes {
+		t := trial{name: sh.String(), window: window(sh.devices, sh.size), warm: warm, measure: measure}
+		t.contenders = l.receivers(sh, false, n)
+		if sh.qos < 2 {
+			t.contenders = append(t.contenders, contender{name: peerBare, qos: sh.qos, open: l.bare(sh)})
+		}
+		rows, err := l.run(ctx, s.Rounds, t)
+		if err != nil {
+			return nil, err
+		}
+		section.Rows = append(section.Rows, rows...)
+	}
+	for _, sh := range fans {
+		t := trial{name: fanName(sh), window: fanWindow, warm: warm, measure: measure, contenders: l.receivers(sh, true, n)}
+		rows, err := l.run(ctx, s.Rounds, t)
+		if err != nil {
+			return nil, err
+		}
+		section.Rows = append(section.Rows, rows...)
+	}
+	most := fans[len(fans)-2] // QoS 0
+	if r := section.Find(fanName(most), peerSluice); r != nil && r.Values["cpu_gateway"] > 0 {
+		what := fmt.Sprintf("Fan-out QoS 0 to %s: deliveries per second of gateway CPU (one core)", count(most.devices, "device"))
+		section.Targets = append(section.Targets, report.AtLeast(what, 300_000, 1e6/r.Values["cpu_gateway"]))
+	}
+	peers := []string{peerSluice, peerPlugin, peerBare}
+	section.Plots = []report.Plot{
+		plot(section, "downlink-rate", "Downlink, 128 B: highest rate", "messages/s", "rate", peers, shapes, func(sh shape) string {
+			return fmt.Sprintf("QoS %d, %d", sh.qos, sh.devices)
+		}),
+	}
+	return section, nil
+}
+
+// receivers are the contenders of a downlink case.
+func (l *Lab) receivers(sh shape, fan bool, n *node) []contender {
+	contenders := []contender{{name: peerSluice, qos: sh.qos, nodes: []*node{n}, open: l.downlink(sh, fan, n.server)}}
+	if sh.qos < 2 {
+		contenders = append(contenders, contender{name: peerPlugin, qos: sh.qos, open: l.downlink(sh, fan, l.pluginServer())})
+	}
+	return contenders
+}

@@ -1,0 +1,27 @@
+package suite
+
+import "time"
+
+const (
+	// readyWait bounds the wait for a node, stopWait that for its end after SIGTERM, before it is killed.
+	readyWait = 30 * time.Second
+	stopWait  = 30 * time.Second
+	// pollPause is the pause between two looks at something that has no event.
+	pollPause = 20 * time.Millisecond
+	// topologyWait bounds the making and removing of a queue.
+	topologyWait = 30 * time.Second
+	// underWay bounds the messages that a closed run keeps between sender and receiver, streamWindow those of one stream, bytesUnderWay their bytes:
+	// enough that nobody waits for anybody, less than what any contender drops at QoS 0 (RabbitMQ's plugin beyond 200 for a device).
+	underWay      = 1000
+	streamWindow  = 100
+	bytesUnderWay = 8 << 20
+	// fanWindow is how many messages of a fan-out are under way: each is one for every device.
+	fanWindow = 4
+	// producerLinks is how many connections the bare publisher and the backend use: as many as a node does (bus.connections).
+	producerLinks = 2
+	// measureMin and measureMax bound the time one figure is measured for. Below, ten-millisecond ticks of /proc show; above, nothing new comes.
+	measureMin = 1 * time.Second
+	measureMax = 30 * time.Second
+	// settleMax bounds the wait until a process's memory no longer changes.
+	settleMax = 15 * time.Second
+)

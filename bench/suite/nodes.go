@@ -1,0 +1,73 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"sluice/bench/report"
+)
+
+func nodesName(n int) string { return count(n, "node") }
+
+func (l *Lab) nodesScenario(ctx context.Context, s Settings, share float64) (_ *report.Section, err error) {
+	section := &report.Section{
+		Title: "Nodes",
+		Text: []string{
+			"The same devices on one node or spread over several, on the same bus and the same Redis. All nodes run all the time; processor time is that of those that " +
+				"the devices are on. On one machine more nodes cannot be faster: what counts is that a message does not cost more.",
+		},
+		Columns: messagesColumns,
+	}
+	nodes := make([]*node, 0, slices.Max(s.Nodes))
+	defer func() {
+		for _, n := range nodes {
+			n.stop()
+		}
+	}()
+	for range slices.Max(s.Nodes) {
+		n, err := l.startNode(ctx)
+		if err != nil {
+			return nil, err
+		}
+		nodes = append(nodes, n)
+	}
+	most := s.Active
+	warm, measure := s.pace(share, 2*len(s.Nodes)*s.Rounds*2)
+	for _, up := range []bool{true, false} {
+		sh := shape{devices: most, size: usual, qos: 1}
+		t := trial{name: "down, " + sh.String(), window: window(sh.devices, sh.size), warm: warm, measure: measure}
+		if up {
+			t.name = "up, " + sh.String()
+		}
+		for _, k := range s.Nodes {
+			var servers []server
+			for _, n := range nodes[:k] {
+				servers = append(servers, n.server)
+			}
+			c := contender{name: nodesName(k), qos: sh.qos, nodes: nodes[:k], open: l.downlink(sh, false, servers...)}
+			if up {
+				c.open = l.uplink(sh, servers...)
+			}
+			t.contenders = append(t.contenders, c)
+		}
+		rows, err := l.run(ctx, s.Rounds, t)
+		if err != nil {
+			return nil, err
+		}
+		section.Rows = append(section.Rows, rows...)
+		nodesTarget(section, t.name, slices.Min(s.Nodes), slices.Max(s.Nodes))
+	}
+	return section, nil
+}
+
+func nodesTarget(section *report.Section, name string, few, many int) {
+	cost := func(n int) float64 {
+		v := section.Find(name, nodesName(n)).Values
+		return v["half_cpu_gateway"] + v["half_cpu_bus"] + v["half_cpu_store"]
+	}
+	if cost(few) > 0 {
+		what := fmt.Sprintf("All CPU per message, %s against %s (%s)", nodesName(many), nodesName(few), name)
+		section.Targets = append(section.Targets, report.AtMost(what, growthMost, cost(many)/cost(few)))
+	}
+}

@@ -1,0 +1,73 @@
+package suite
+
+import (
+	"fmt"
+	"time"
+)
+
+// Settings say how much is measured.
+type Settings struct {
+	// Budget is about how long all scenarios together may take.
+	Budget time.Duration
+	// Full measures the whole grid instead of a selection.
+	Full bool
+	// Rounds is how often the contenders of a case take turns.
+	Rounds int
+
+	// The sizes. Tests make them tiny.
+	Connections []int // of uplink and downlink at QoS 1
+	Payloads    []int // in bytes, at QoS 1
+	Fan         []int // devices of a fan-out
+	Idle        []int // idle connections
+	Growth      []int // connected devices
+	Filters     []int // subscriptions on a node
+	Active      int   // devices that send or receive while others idle
+	Nodes       []int
+	Recovery    int // devices of the node that is killed
+
+	warm, measure time.Duration // of one figure; zero: from the budget
+}
+
+// Selection finishes in about ten minutes on two cores; the whole grid does not.
+func Selection(budget time.Duration, rounds int) Settings {
+	return Settings{
+		Budget: budget, Rounds: rounds, Connections: []int{1, 10, 100, 1000}, Payloads: []int{16, 1024, 64 << 10}, Fan: []int{1000},
+		Idle: []int{2000}, Growth: []int{100, 1000, 5000}, Filters: []int{100, 1000, 10_000}, Active: 50, Nodes: []int{1, 2, 4}, Recovery: 5000,
+	}
+}
+
+// Grid is everything.
+func Grid(budget time.Duration, rounds int) Settings {
+	s := Selection(budget, rounds)
+	s.Full = true
+	s.Payloads = []int{16, 128, 1024, 64 << 10}
+	s.Fan = []int{10, 100, 1000}
+	s.Idle = []int{1000, 5000, 15_000}
+	s.Growth = []int{100, 1000, 5000, 15_000}
+	s.Filters = []int{100, 1000, 10_000, 100_000}
+	return s
+}
+
+// Tiny is for tests: it shows that all works and that nothing is lost, and its figures mean nothing.
+func Tiny() Settings {
+	return Settings{
+		Rounds: 1, Connections: []int{3}, Payloads: []int{16, 2000}, Fan: []int{5}, Idle: []int{5}, Growth: []int{2, 4}, Filters: []int{2, 6}, Active: 3,
+		Nodes: []int{1, 2}, Recovery: 8, warm: 20 * time.Millisecond, measure: 100 * time.Millisecond,
+	}
+}
+
+// key tells runs apart whose results must not be mixed.
+func (s Settings) key() string {
+	return fmt.Sprintf("budget %v, full %v, rounds %d", s.Budget, s.Full, s.Rounds)
+}
+
+// pace divides a share of the budget among so many measured spans.
+func (s Settings) pace(share float64, spans int) (warm, measure time.Duration) {
+	if s.measure > 0 {
+		return s.warm, s.measure
+	}
+	// A third of the time goes into connecting, draining and cleaning up.
+	each := time.Duration(share * float64(s.Budget) * 0.65 / float64(max(1, spans)))
+	measure = min(max(each*3/4, measureMin), measureMax)
+	return measure / 3, measure
+}

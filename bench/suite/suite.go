@@ -1,0 +1,153 @@
+package suite
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"time"
+
+	"sluice/bench/report"
+)
+
+// scenario is one of the things that are measured.
+type scenario struct {
+	name  string
+	share float64 // of the budget
+	run   func(l *Lab, ctx context.Context, s Settings, share float64) (*report.Section, error)
+}
+
+var scenarios = []scenario{
+	{"uplink", 0.40, (*Lab).uplinkScenario},
+	{"downlink", 0.20, (*Lab).downlinkScenario},
+	{"idle", 0.20, (*Lab).idleScenario},
+	{"growth", 0.08, (*Lab).growthScenario},
+	{"nodes", 0.06, (*Lab).nodesScenario},
+	{"recovery", 0.06, (*Lab).recoveryScenario},
+}
+
+// Names are those of the scenarios, in their order.
+func Names() (names []string) {
+	for _, s := range scenarios {
+		names = append(names, s.name)
+	}
+	return names
+}
+
+// Choose checks names of scenarios; none are all.
+func Choose(names []string) ([]string, error) {
+	for _, n := range names {
+		if !slices.Contains(Names(), n) {
+			return nil, fmt.Errorf("there is no scenario %q; there are %s", n, strings.Join(Names(), ", "))
+		}
+	}
+	if len(names) == 0 {
+		names = Names()
+	}
+	return names, nil
+}
+
+// Run measures the scenarios with these names and saves each in folder. One that is there already, of the same revision and settings, is taken from there
+// unless fresh. A scenario that fails does not keep the others from being measured.
+func (l *Lab) Run(ctx context.Context, s Settings, names []string, folder, command string, fresh bool) error {
+	var failed error
+	for _, sc := range scenarios {
+		if !slices.Contains(names, sc.name) {
+			continue
+		}
+		if ctx.Err() != nil {
+			return errors.Join(failed, ctx.Err())
+		}
+		setup := l.setup(s, command)
+		if !fresh && l.done(folder, sc.name, setup) {
+			continue
+		}
+		l.say("== %s", sc.name)
+		began := time.Now()
+		section, err := sc.run(l, ctx, s, sc.share)
+		if err != nil {
+			l.say("FAILED: %s: %v", sc.name, err)
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", sc.name, err))
+			continue
+		}
+		section.Name, section.Setup = sc.name, setup
+		section.Setup.Seconds = int(time.Since(began).Seconds())
+		if err := section.Save(folder); err != nil {
+			return err
+		}
+		fmt.Fprintln(l.out, section.Table())
+	}
+	return failed
+}
+
+func (l *Lab) done(folder, name string, setup report.Setup) bool {
+	old, err := report.Load(folder, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false
+	}
+	if err != nil {
+		l.say("%v", err)
+		return false
+	}
+	if old.Setup.Revision != setup.Revision || old.Setup.Settings != setup.Settings {
+		return false
+	}
+	l.say("== %s is there already, of %s (BENCH_FRESH=1 measures it again)", name, old.Setup.Date)
+	return true
+}
+
+func (l *Lab) setup(s Settings, command string) report.Setup {
+	info := l.topology.Info()
+	software := []string{runtime.Version(), info.Product + " " + info.Version}
+	if l.own != nil {
+		software = append(software, l.versions()...)
+	}
+	return report.Setup{
+		Date: time.Now().UTC().Format("2006-01-02 15:04 UTC"), Revision: revision(), Command: command, Machine: processor(), Cores: runtime.NumCPU(),
+		Software: strings.Join(software, ", "), Settings: s.key(),
+	}
+}
+
+// versions of what the bus does not tell.
+func (l *Lab) versions() (found []string) {
+	text, err := l.services(context.Background(), "status")
+	if err != nil && text == "" {
+		return nil
+	}
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) == 5 && f[1] == "ready" && f[0] != "rabbitmq" {
+			found = append(found, f[0]+" "+f[3])
+		}
+	}
+	return found
+}
+
+// revision is the commit that is measured. Changes that are not committed show, but for docs, where the results go.
+func revision() string {
+	out, err := exec.Command("git", "describe", "--always", "--tags").Output()
+	if err != nil {
+		return "unknown"
+	}
+	text := strings.TrimSpace(string(out))
+	if changes, err := exec.Command("git", "status", "--porcelain", "--", ":/", ":(top,exclude)docs").Output(); err != nil || len(changes) > 0 {
+		text += " with changes"
+	}
+	return text
+}
+
+func processor() string {
+	content, err := os.ReadFile("/proc/cpuinfo")
+	if err == nil {
+		for line := range strings.Lines(string(content)) {
+			if name, value, ok := strings.Cut(line, ":"); ok && strings.TrimSpace(name) == "model name" {
+				return strings.TrimSpace(value)
+			}
+		}
+	}
+	return runtime.GOARCH
+}

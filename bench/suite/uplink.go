@@ -1,0 +1,184 @@
+package suite
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"sluice/bench/report"
+)
+
+// usual is the payload where connections are compared, and usualDevices the number of devices where payloads are.
+const (
+	usual        = 128
+	usualDevices = 100
+)
+
+// uplinkShapes are the cases. QoS 1 is what most devices use, so that it has every number of connections; TLS has the largest.
+func uplinkShapes(s Settings) (shapes []shape) {
+	most := slices.Max(s.Connections)
+	others := []int{min(10, most), most}
+	if s.Full {
+		others = s.Connections
+	}
+	for _, qos := range []byte{0, 1, 2} {
+		numbers := others
+		if qos == 1 {
+			numbers = s.Connections
+		}
+		for _, n := range slices.Compact(slices.Clone(numbers)) {
+			shapes = append(shapes, shape{devices: n, size: usual, qos: qos})
+		}
+	}
+	for _, size := range s.Payloads {
+		devices := []int{min(usualDevices, most)}
+		if s.Full {
+			devices = s.Connections
+		}
+		for _, n := range devices {
+			if sh := (shape{devices: n, size: size, qos: 1}); !slices.Contains(shapes, sh) {
+				shapes = append(shapes, sh)
+			}
+		}
+	}
+	return append(shapes, shape{devices: most, size: usual, qos: 1, secure: true})
+}
+
+func (l *Lab) uplinkScenario(ctx context.Context, s Settings, share float64) (*report.Section, error) {
+	n, err := l.startNode(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer n.stop()
+	section := &report.Section{
+		Title: "Uplink: device to AMQP consumer",
+		Text: []string{
+			"Devices publish, an AMQP consumer takes the messages from a durable classic queue that is bound to their topics. The same queue and the same consumer " +
+				"behind Sluice, behind RabbitMQ's own MQTT plugin, and behind a bare pipelined go-amqp publisher. First the highest rate with a bounded number " +
+				"of messages under way, with processor time per message; then latency, from the moment a message was due to its arrival at the consumer, at half " +
+				"the rate of the slowest, the same for all.",
+			"The plugin knows no QoS 2; there Sluice is compared with its own QoS 1.",
+		},
+		Columns: messagesColumns,
+	}
+	shapes := uplinkShapes(s)
+	warm, measure := s.pace(share, len(shapes)*3*s.Rounds*2)
+	for _, sh := range shapes {
+		contenders := []contender{{name: peerSluice, qos: sh.qos, nodes: []*node{n}, open: l.uplink(sh, n.server)}}
+		if sh.qos < 2 {
+			if server := l.pluginServer(); !sh.secure || server.tls != "" {
+				contenders = append(contenders, contender{name: peerPlugin, qos: sh.qos, open: l.uplink(sh, server)})
+			}
+			contenders = append(contenders, contender{name: peerBare, qos: sh.qos, open: l.bare(sh)})
+		} else {
+			lower := sh
+			lower.qos = 1
+			contenders = append(contenders, contender{name: peerSluice + " at QoS 1", qos: 1, nodes: []*node{n}, open: l.uplink(lower, n.server)})
+		}
+		rows, err := l.run(ctx, s.Rounds, trial{name: sh.String(), window: window(sh.devices, sh.size), warm: warm, measure: measure, contenders: contenders})
+		if err != nil {
+			return nil, err
+		}
+		section.Rows = append(section.Rows, rows...)
+	}
+	uplinkTargets(section, s)
+	uplinkPlots(section, s)
+	return section, nil
+}
+
+// of collects a ratio over the cases of the section that match.
+func of(section *report.Section, peer, key string, match func(shape) bool, shapes []shape) (found []float64) {
+	for _, sh := range shapes {
+		if !match(sh) {
+			continue
+		}
+		if r := section.Find(sh.String(), peer); r != nil {
+			if v, ok := r.Values[key]; ok {
+				found = append(found, v)
+			}
+		}
+	}
+	return found
+}
+
+func uplinkTargets(section *report.Section, s Settings) {
+	shapes, most := uplinkShapes(s), slices.Max(s.Connections)
+	at := func(qos byte, secure bool) func(shape) bool {
+		return func(sh shape) bool { return sh.qos == qos && sh.secure == secure && sh.size == usual }
+	}
+	add := func(what, key string, want float64, atLeast bool, match func(shape) bool) {
+		found := of(section, peerSluice, key, match, shapes)
+		if len(found) == 0 {
+			return
+		}
+		t := report.AtMost(what, want, slices.Max(found))
+		if atLeast {
+			t = report.AtLeast(what, want, slices.Min(found))
+		}
+		section.Targets = append(section.Targets, t)
+	}
+	add("Uplink QoS 1, 128 B: rate, of the plugin's (worst case)", "against", 0.9, true, at(1, false))
+	add("Uplink QoS 1, 128 B: rate, of the bare publisher's (worst case)", "against_bare", 0.9, true, at(1, false))
+	add("Uplink QoS 0, 128 B: rate, of the plugin's (worst case)", "against", 1.0, true, at(0, false))
+	add("Uplink QoS 1, 128 B: gateway CPU in µs per message (worst case)", "cpu_gateway", 15, false, at(1, false))
+	add("Uplink QoS 1, 128 B: bus CPU per message, of the plugin's (worst case)", "bus_against", 0.95, false, at(1, false))
+	add(fmt.Sprintf("Uplink QoS 1, 128 B, TLS, %s: bus CPU per message, of the plugin's", count(most, "device")), "bus_against", 0.8, false, at(1, true))
+	add("Uplink QoS 1, 128 B: p99 at half load beyond the bare publisher's, in ms (worst case)", "p99_added", 2, false, at(1, false))
+	worst := -1.0
+	for _, sh := range shapes {
+		if sh.qos != 2 {
+			continue
+		}
+		if two, one := section.Find(sh.String(), peerSluice), section.Find(sh.String(), peerSluice+" at QoS 1"); two != nil && one != nil {
+			if ratio := two.Values["rate"] / one.Values["rate"]; worst < 0 || ratio < worst {
+				worst = ratio
+			}
+		}
+	}
+	if worst >= 0 {
+		section.Targets = append(section.Targets, report.AtLeast("Uplink QoS 2 with Redis: rate, of our QoS 1 (worst case)", 0.5, worst))
+	}
+}
+
+func uplinkPlots(section *report.Section, s Settings) {
+	peers := []string{peerSluice, peerPlugin, peerBare}
+	var connections, payloads []shape
+	for _, n := range s.Connections {
+		connections = append(connections, shape{devices: n, size: usual, qos: 1})
+	}
+	for _, size := range slices.Sorted(slices.Values(append([]int{usual}, s.Payloads...))) {
+		payloads = append(payloads, shape{devices: min(usualDevices, slices.Max(s.Connections)), size: size, qos: 1})
+	}
+	devices := func(sh shape) string { return count(sh.devices, "device") }
+	bytes := func(sh shape) string { return size(sh.size) }
+	section.Plots = []report.Plot{
+		plot(section, "uplink-rate", "Uplink QoS 1, 128 B: highest rate", "messages/s", "rate", peers, connections, devices),
+		plot(section, "uplink-latency", "Uplink QoS 1, 128 B: latency at half load", "p99 ms", "p99", peers, connections, devices),
+		plot(section, "uplink-bus", "Uplink QoS 1, 128 B: what the bus spends", "µs per message", "cpu_bus", peers, connections, devices),
+		plot(section, "uplink-payloads", "Uplink QoS 1: highest rate by payload", "messages/s", "rate", peers, slices.Compact(payloads), bytes),
+	}
+}
+
+// plot draws one figure of the contenders over cases.
+func plot(section *report.Section, file, title, unit, key string, peers []string, shapes []shape, label func(shape) string) report.Plot {
+	p := report.Plot{File: file, Title: title, YLabel: unit}
+	for _, sh := range shapes {
+		p.X = append(p.X, label(sh))
+	}
+	for _, peer := range peers {
+		series, some := report.Series{Name: peer}, false
+		for _, sh := range shapes {
+			y := -1.0
+			if r := section.Find(sh.String(), peer); r != nil {
+				if v, ok := r.Values[key]; ok {
+					y, some = v, true
+				}
+			}
+			series.Y = append(series.Y, y)
+		}
+		if some {
+			p.Series = append(p.Series, series)
+		}
+	}
+	return p
+}
