@@ -92,6 +92,26 @@ chaos: services-up ## break six nodes, Redis and RabbitMQ under load for CHAOS_S
 	CHAOS_SECONDS=$(CHAOS_SECONDS) CHAOS_KILLS=$(CHAOS_KILLS) CHAOS_FAILOVERS=$(CHAOS_FAILOVERS) CHAOS_RESTART_BUS=$(CHAOS_RESTART_BUS) \
 	$(GO) test -race -count=1 -v -timeout $$(( $(CHAOS_SECONDS) + 600 ))s -run TestChaos ./gateway/e2e/chaos
 
+# It measures on services of its own and writes docs/performance.md. BENCH_TIME is about how long it takes in all, BENCH_FULL=1 the whole grid,
+# BENCH_SCENARIOS some of: uplink downlink idle growth nodes recovery. What dist/bench has of this revision is not measured again (BENCH_FRESH=1: it is).
+BENCH_TIME      ?= 10m
+BENCH_ROUNDS    ?= 2
+BENCH_SCENARIOS ?=
+BENCH_FULL      ?=
+BENCH_FRESH     ?=
+
+.PHONY: bench
+bench: ## measure Sluice beside RabbitMQ's MQTT plugin, a bare publisher and mosquitto; writes docs/performance.md
+	@$(GO) run ./bench -time $(BENCH_TIME) -rounds $(BENCH_ROUNDS) -scenarios '$(BENCH_SCENARIOS)' $(if $(BENCH_FULL),-full) $(if $(BENCH_FRESH),-fresh)
+
+.PHONY: bench-page
+bench-page: ## write docs/performance.md anew from what was measured
+	@$(GO) run ./bench -page
+
+.PHONY: bench-compare
+bench-compare: services-up ## Go benchmarks of the working tree against revision OLD
+	@eval "$$($(SERVICES) env)"; scripts/bench-compare '$(OLD)'
+
 .PHONY: golden
 golden: ## write the golden files anew; read the diff before committing it
 	grep -rl --include='*_test.go' 'flag.Bool("rewrite"' . | xargs -n 1 dirname | sort -u | xargs -I{} $(GO) test {} -rewrite

@@ -46,6 +46,11 @@ var mayImport = map[string][]string{
 	"sessionstore/memory":   {"sessionstore"},
 	"amqp/embedded/frame":   {"amqp/embedded/wire", "amqp/message"},
 	"amqp/embedded/queues":  {"amqp/..."},
+	"bench":                 {"bench/report", "bench/suite"},
+	"bench/suite":           {"amqp", "amqp/client", "bench/load", "bench/proc", "bench/report", "mqtt/packet"},
+	"bench/load":            {"mqtt/packet"},
+	"bench/proc":            {},
+	"bench/report":          {},
 }
 
 // pure are the folders without goroutines, clocks, randomness, locks and I/O: time comes in as an argument.

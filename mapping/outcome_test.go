@@ -118,3 +118,21 @@ func TestOutcomesNeverLie(t *testing.T) {
 		}
 	})
 }
+
+// Every message from a device has an outcome, so that the table may not cost anything.
+func BenchmarkClassify(b *testing.B) {
+	for _, c := range []struct {
+		name string
+		o    message.Outcome
+	}{
+		{"accepted", message.Outcome{Kind: message.Accepted}},
+		{"rejected", message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: "amqp:resource-limit-exceeded", Info: map[string]any{"reason": "maxlen"}}}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				mapping.Classify(c.o, mapping.OutcomeRule{})
+			}
+		})
+	}
+}

@@ -87,7 +87,7 @@ func (d *Device) connect(o Options) error {
 	if o.Username != "" {
 		p.HasUsername, p.Username, p.HasPassword, p.Password = true, o.Username, true, []byte(o.Password)
 	}
-	connack, err := ask[*packet.Connack](d, p)
+	connack, err := ask[*packet.Connack](d, p, answerWait)
 	if err != nil {
 		return err
 	}
@@ -102,12 +102,12 @@ func (d *Device) connect(o Options) error {
 }
 
 // ask sends a packet and waits for its answer. It is for a device that is not started.
-func ask[T packet.Packet](d *Device, question packet.Packet) (answer T, err error) {
+func ask[T packet.Packet](d *Device, question packet.Packet, wait time.Duration) (answer T, err error) {
 	b, err := packet.Append(nil, question, packet.V5)
 	if err != nil {
 		return answer, err
 	}
-	_ = d.in.conn.SetDeadline(time.Now().Add(answerWait))
+	_ = d.in.conn.SetDeadline(time.Now().Add(wait))
 	if _, err := d.in.conn.Write(b); err != nil {
 		return answer, err
 	}
@@ -122,7 +122,7 @@ func (d *Device) Subscribe(qos packet.QoS, filters ...string) error {
 	for _, f := range filters {
 		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: f, QoS: qos})
 	}
-	suback, err := ask[*packet.Suback](d, p)
+	suback, err := ask[*packet.Suback](d, p, subscribeWait)
 	if err != nil {
 		return fmt.Errorf("SUBSCRIBE: %w", err)
 	}
@@ -136,13 +136,13 @@ func (d *Device) Subscribe(qos packet.QoS, filters ...string) error {
 
 // Ping proves that server and session are there. It comes before Start.
 func (d *Device) Ping() error {
-	_, err := ask[*packet.Pingresp](d, &packet.Pingreq{})
+	_, err := ask[*packet.Pingresp](d, &packet.Pingreq{}, answerWait)
 	return err
 }
 
 // Exchange publishes at QoS 1 and waits for a positive PUBACK. It comes before Start.
 func (d *Device) Exchange(topic string, payload []byte) error {
-	ack, err := ask[*packet.Ack](d, &packet.Publish{QoS: 1, ID: 1, Topic: topic, Payload: payload})
+	ack, err := ask[*packet.Ack](d, &packet.Publish{QoS: 1, ID: 1, Topic: topic, Payload: payload}, answerWait)
 	if err == nil && ack.Reason.Failed() {
 		err = fmt.Errorf("PUBACK: %v", ack.Reason)
 	}

@@ -34,8 +34,8 @@ type Drive struct {
 	QoS      byte
 
 	streams []streamState
-	ready   chan int // streams with room, in a closed run
-	room    int      // messages of a stream that may be under way, in a closed run
+	ready   chan int     // streams with room, in a closed run
+	room    atomic.Int64 // messages of a stream that may be under way, in a closed run; 0 in an open one
 	closing atomic.Bool
 }
 
@@ -78,13 +78,13 @@ func (d *Drive) Prepare() { d.begin() }
 func (d *Drive) arrived(stream int) {
 	s := &d.streams[stream]
 	s.arrived.Add(1)
-	if d.room > 0 {
+	if d.room.Load() > 0 {
 		d.offer(stream)
 	}
 }
 
 func (d *Drive) hasRoom(s *streamState) bool {
-	return s.sent.Load()*int64(d.Fan)-s.arrived.Load() <= int64((d.room-1)*d.Fan)
+	return s.sent.Load()*int64(d.Fan)-s.arrived.Load() <= (d.room.Load()-1)*int64(d.Fan)
 }
 
 func (d *Drive) offer(stream int) {
@@ -96,7 +96,7 @@ func (d *Drive) offer(stream int) {
 
 // Closed keeps window messages of each stream under way and finds how many arrive.
 func (d *Drive) Closed(ctx context.Context, window int, t Timing) (Span, error) {
-	d.room = window
+	d.room.Store(int64(window))
 	d.closing.Store(false)
 	stop := make(chan struct{})
 	var workers sync.WaitGroup
@@ -203,7 +203,7 @@ func (d *Drive) sit(ctx context.Context, wait time.Duration, last []int64, look 
 
 // Open sends rate messages a second, whatever comes back.
 func (d *Drive) Open(ctx context.Context, rate float64, t Timing) (Span, error) {
-	d.room = 0
+	d.room.Store(0)
 	var stop atomic.Bool
 	start := clock() + int64(10*time.Millisecond)
 	from := start + int64(t.Warm)

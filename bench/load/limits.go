@@ -3,8 +3,10 @@ package load
 import "time"
 
 const (
-	// answerWait bounds the wait for any answer of a broker: CONNACK, SUBACK, an attach.
-	answerWait = 30 * time.Second
+	// answerWait bounds the wait for any answer of a broker: CONNACK, an attach. subscribeWait bounds that for SUBACK: the bindings of thousands of filters
+	// at once take their time.
+	answerWait    = 30 * time.Second
+	subscribeWait = 5 * time.Minute
 	// quietWait is how long a drain waits for messages without one coming, before what is missing counts as lost.
 	quietWait = 10 * time.Second
 	// drainMax bounds a drain that goes on.

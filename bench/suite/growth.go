@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"sluice/bench/load"
 	"sluice/bench/report"
@@ -39,6 +40,7 @@ func (l *Lab) growthScenario(ctx context.Context, s Settings, share float64) (*r
 		Columns: []report.Column{
 			{Key: "half_cpu_gateway", Head: "gateway µs per message"}, {Key: "half_cpu_bus", Head: "bus µs per message"}, {Key: "gateway_mib", Head: "gateway MiB"},
 			{Key: "p50", Head: "p50 ms"}, {Key: "p99", Head: "p99 ms"},
+			{Key: "added", Head: "added per second"},
 		},
 	}
 	warm, measure := s.pace(share, len(s.Growth)+len(s.Filters))
@@ -103,12 +105,14 @@ func (l *Lab) growth(ctx context.Context, section *report.Section, g growing, n 
 	costs, from := []float64{}, 0
 	for _, to := range g.steps {
 		l.say("%s beside the load", count(to, g.what))
+		row, began := report.Row{Case: count(to, g.what), Peer: peerSluice}, time.Now()
 		more, err := g.grow(ctx, from, to)
+		idle = append(idle, more)
 		if err != nil {
 			return err
 		}
-		idle, from = append(idle, more), to
-		row := report.Row{Case: count(to, g.what), Peer: peerSluice}
+		row.Set("added", float64(to-from)/time.Since(began).Seconds())
+		from = to
 		if err := l.growthStep(ctx, &row, e, timing); err != nil {
 			return fmt.Errorf("%s: %w", row.Case, err)
 		}

@@ -58,7 +58,7 @@ func (l *Lab) idleScenario(ctx context.Context, s Settings, _ float64) (*report.
 				if h.secure && at.server != nil && at.server().tls == "" {
 					continue
 				}
-				row, err := l.idle(ctx, at, h, n)
+				row, err := l.idle(ctx, at, h, n, s.calm)
 				if err != nil {
 					return nil, fmt.Errorf("%s, %s: %w", row.Case, at.name, err)
 				}
@@ -74,7 +74,7 @@ func (l *Lab) idleScenario(ctx context.Context, s Settings, _ float64) (*report.
 func idleName(h habit, n int) string { return fmt.Sprintf("%s, %s", count(n, "connection"), h.name) }
 
 // idle measures one server with n connections.
-func (l *Lab) idle(ctx context.Context, at host, h habit, n int) (row report.Row, err error) {
+func (l *Lab) idle(ctx context.Context, at host, h habit, n int, calm time.Duration) (row report.Row, err error) {
 	row = report.Row{Case: idleName(h, n), Peer: at.name}
 	l.say("%s, %s", row.Case, at.name)
 	servers, pid, stop, err := l.freshServer(ctx, at)
@@ -93,7 +93,7 @@ func (l *Lab) idle(ctx context.Context, at host, h habit, n int) (row report.Row
 			return row, err
 		}
 	}
-	before, err := l.settled(ctx, pid)
+	before, err := l.settled(ctx, pid, calm)
 	if err != nil {
 		return row, err
 	}
@@ -109,7 +109,7 @@ func (l *Lab) idle(ctx context.Context, at host, h habit, n int) (row report.Row
 			return row, err
 		}
 	}
-	after, err := l.settled(ctx, pid)
+	after, err := l.settled(ctx, pid, calm)
 	if err != nil {
 		return row, err
 	}
@@ -197,11 +197,10 @@ func (l *Lab) freshServer(ctx context.Context, at host) (s server, pid int, stop
 
 type memory struct{ server, bus proc.Use }
 
-// settled waits until the resident memory changes by less than one in 200 for a second.
-func (l *Lab) settled(ctx context.Context, pid int) (m memory, err error) {
-	const looks, close = 10, 200
-	var last int64
-	calm := 0
+// settled waits until the resident memory has changed by less than one in 200 for as long as calm.
+func (l *Lab) settled(ctx context.Context, pid int, calm time.Duration) (m memory, err error) {
+	const close = 200
+	last, since := int64(0), time.Now()
 	for end := time.Now().Add(settleMax); ; {
 		var errs [2]error
 		m.server, errs[0] = proc.Read(pid)
@@ -209,16 +208,16 @@ func (l *Lab) settled(ctx context.Context, pid int) (m memory, err error) {
 		if err := errors.Join(errs[:]...); err != nil {
 			return m, err
 		}
-		sum := m.server.RSS + m.bus.RSS
-		if diff := sum - last; diff*diff > (sum/close)*(sum/close) {
-			calm, last = 0, sum
-		} else if calm++; calm >= looks || time.Now().After(end) {
+		sum, now := m.server.RSS+m.bus.RSS, time.Now()
+		if diff := sum - last; max(diff, -diff) > sum/close {
+			last, since = sum, now
+		} else if now.Sub(since) >= calm || now.After(end) {
 			return m, nil
 		}
 		select {
 		case <-ctx.Done():
 			return m, ctx.Err()
-		case <-time.After(time.Second / looks):
+		case <-time.After(pollPause):
 		}
 	}
 }

@@ -26,13 +26,14 @@ type Settings struct {
 	Recovery    int // devices of the node that is killed
 
 	warm, measure time.Duration // of one figure; zero: from the budget
+	calm          time.Duration // how long memory has to stay as it is before it is read
 }
 
 // Selection finishes in about ten minutes on two cores; the whole grid does not.
 func Selection(budget time.Duration, rounds int) Settings {
 	return Settings{
 		Budget: budget, Rounds: rounds, Connections: []int{1, 10, 100, 1000}, Payloads: []int{16, 1024, 64 << 10}, Fan: []int{1000},
-		Idle: []int{2000}, Growth: []int{100, 1000, 5000}, Filters: []int{100, 1000, 10_000}, Active: 50, Nodes: []int{1, 2, 4}, Recovery: 5000,
+		Idle: []int{2000}, Growth: []int{100, 1000, 5000}, Filters: []int{100, 1000, 10_000}, Active: 50, Nodes: []int{1, 2, 4}, Recovery: 5000, calm: time.Second,
 	}
 }
 
