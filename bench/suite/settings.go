@@ -52,7 +52,7 @@ func Grid(budget time.Duration, rounds int) Settings {
 // Tiny is for tests: it shows that all works and that nothing is lost, and its figures mean nothing.
 func Tiny() Settings {
 	return Settings{
-		Rounds: 1, Connections: []int{3}, Payloads: []int{16, 2000}, Fan: []int{5}, Idle: []int{5}, Growth: []int{2, 4}, Filters: []int{2, 6}, Active: 3,
+		Rounds: 1, Connections: []int{3}, Payloads: []int{2000}, Fan: []int{5}, Idle: []int{5}, Growth: []int{2, 4}, Filters: []int{2, 6}, Active: 3,
 		Nodes: []int{1, 2}, Recovery: 8, warm: 20 * time.Millisecond, measure: 100 * time.Millisecond,
 	}
 }

@@ -2,7 +2,7 @@ package suite
 
 import (
 	"context"
-	"net/http"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,9 +17,20 @@ import (
 	"sluice/bench/report"
 )
 
+// binary is the sluice that the tests run.
+var binary string
+
 func TestMain(m *testing.M) {
+	folder, err := os.MkdirTemp("", "sluice-bench-test-")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(folder, "sluice")
+	if out, err := exec.Command("go", "build", "-o", binary, "sluice/cmd/sluice").CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("building cmd/sluice: %v\n%s", err, out))
+	}
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		http.DefaultClient.CloseIdleConnections()
+		_ = os.RemoveAll(folder)
 		os.Exit(code)
 	}))
 }
@@ -27,10 +38,6 @@ func TestMain(m *testing.M) {
 // openLab uses the services that all tests use. Without them the test fails.
 func openLab(t *testing.T) *Lab {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "sluice")
-	if out, err := exec.Command("go", "build", "-o", binary, "sluice/cmd/sluice").CombinedOutput(); err != nil {
-		t.Fatalf("building cmd/sluice: %v\n%s", err, out)
-	}
 	l, err := Open(t.Context(), binary, t.TempDir(), t.Output())
 	if err != nil {
 		t.Fatal(err)
