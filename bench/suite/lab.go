@@ -206,7 +206,7 @@ func (l *Lab) queue(ctx context.Context, topic string) (address string, remove f
 		defer cancel()
 		return l.topology.DeleteInbox(ctx, name)
 	}
-	if err := l.topology.Subscribe(ctx, name, []string{topic + ".#"}); err != nil {
+	if err := l.topology.Subscribe(ctx, name, amqp.Topics(topic+".#")); err != nil {
 		return "", nil, errors.Join(err, remove())
 	}
 	return "/queues/" + name, remove, nil
