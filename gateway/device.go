@@ -66,6 +66,7 @@ type device struct {
 	laneOps     opQueue
 	feeds       opQueue // retained messages for new QoS 0 subscriptions
 	refusals    sync.WaitGroup
+	tally       *tally // nil before the claim
 	records     recordBox
 	shard       uint32 // one device, one link: its order is kept
 
@@ -220,6 +221,7 @@ func (d *device) handle(ev bridge.Event) {
 	switch e := ev.(type) {
 	case claimed:
 		d.fence, d.incarnation, d.shard = e.fence, e.incarnation, shardOf(e.fence.Key)
+		d.tally = d.gw.tallies.enter(accountOf(e.fence.Key))
 		d.leaveOrphaned(e.groups, e.opened.State)
 		d.lanes.claim(newSessionLane(d, inboxOf(e.fence.Key, e.incarnation), e.inboxMade))
 		ev = e.opened

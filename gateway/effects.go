@@ -168,6 +168,9 @@ func (d *device) close(e session.CloseConnection) {
 	// Why it is closed has been told by failed, unless the device wanted it.
 	d.log.Debug("connection closed", zap.String("client", d.bridge.Machine().ClientID()), zap.Stringer("reason", e.Reason),
 		zap.String("detail", e.Text), zap.Bool("by_device", e.ByDevice))
+	if e.ByDevice && e.Reason != packet.Success {
+		d.tellEnded(e.Reason)
+	}
 	d.ends(e.Reason.String())
 	d.writer.CloseAfterFlush()
 	d.setPaused(false)
@@ -190,6 +193,9 @@ func (d *device) report(r bridge.Report) {
 	switch r.Kind {
 	case bridge.PublishAnswered:
 		m.received(r.QoS, r.Reason)
+		if d.tally != nil && !r.Reason.Failed() {
+			d.tally.accepted.Add(1)
+		}
 	case bridge.PublishHeld:
 		m.holds.Inc()
 		d.log.Debug("publish held: the bus has a passing problem", fields...)

@@ -16,6 +16,7 @@ import (
 	"sluice/gateway/events"
 	"sluice/mapping"
 	"sluice/mapping/failure"
+	"sluice/mqtt/packet"
 	"sluice/sessionstore"
 )
 
@@ -273,6 +274,23 @@ func (gw *Gateway) tellRefusal(key sessionstore.Key, r *bridge.Failed) {
 		e.Quarantine = r.Refusal.ID
 	}
 	gw.tell(key, e)
+}
+
+// tellLost tells the backend of a device that went away without a word.
+func (d *device) tellLost(e bridge.Finish) {
+	if d.closed || !e.Opened {
+		return
+	}
+	ended := about(events.ConnectionEnded, d.fence.Key)
+	ended.Cause = "the connection was lost without a DISCONNECT"
+	d.gw.events.tell(ended)
+}
+
+// tellEnded tells the backend of a device that said why it goes.
+func (d *device) tellEnded(reason packet.ReasonCode) {
+	ended := about(events.ConnectionEnded, d.key())
+	ended.Cause, ended.Reason, ended.HasReason = "the device disconnected with a reason", reason, true
+	d.gw.events.tell(ended)
 }
 
 // tell tells the backend of an event of a session.

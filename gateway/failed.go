@@ -94,6 +94,9 @@ func (d *device) failed(e bridge.Failed) {
 	case failure.Undeliverable:
 		m.undeliverable.Inc()
 	}
+	if e.Failure.About == failure.Publish && e.Failure != failure.QoS0Dropped {
+		d.gw.tallies.refused(d.tally)
+	}
 	if e.Failure.About == failure.Delivery {
 		d.gw.metrics.deliveriesRefused.WithLabelValues(e.Code().String()).Inc()
 	}

@@ -22,6 +22,7 @@ func (d *device) finish(e bridge.Finish) {
 	d.inbox = nil
 	d.wake.Broadcast()
 	d.mu.Unlock()
+	d.tellLost(e)
 	d.ends("Connection lost") // unless something was said
 	if d.timer != nil {
 		d.timer.Stop()
@@ -30,6 +31,7 @@ func (d *device) finish(e bridge.Finish) {
 	d.cancel()
 	d.records.close()
 	close(d.quiet)
+	d.gw.tallies.leave(d.tally)
 	go d.teardown(e)
 }
 
@@ -79,6 +81,9 @@ func (d *device) release(e bridge.Finish) released {
 		req.Will = sessionstore.WillKept
 	}
 	work, err := d.gw.opt.Store.Release(ctx, d.fence, req)
+	if work && e.End {
+		d.gw.upkeep.noteEnded(d.fence)
+	}
 	if errors.Is(err, sessionstore.ErrFenced) {
 		return released{work: work}
 	}

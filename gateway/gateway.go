@@ -83,6 +83,7 @@ type Gateway struct {
 	retained  *retainedQueue // nil: off
 	events    *eventSender   // nil: off
 	admission *admission
+	tallies   *tallies
 	// quarantine is nil when it is off.
 	quarantine *quarantine
 	// unansweredSlots bounds the claims without an answer that are looked after.
@@ -115,6 +116,7 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	gw.nodes = newNodeLane(gw)
 	gw.targets = newTargets(gw)
 	gw.upkeep = newUpkeep(gw)
+	gw.tallies = newTallies(gw)
 	if err := gw.watch(ctx); err != nil {
 		gw.cancel()
 		return nil, fmt.Errorf("sessions.url: cannot watch for takeovers: %w", err)

@@ -75,6 +75,10 @@ const (
 	eventsTick    = time.Second
 	// eventsLength bounds the events that nobody has read on the bus; the oldest go first.
 	eventsLength = 10_000
+	// wedgePause is how often it is looked whether an alarm is over.
+	wedgePause = 5 * time.Second
+	// endedMax bounds the sessions of which it is remembered, for the moment until their inbox is removed, that they ended with their connection.
+	endedMax = 10_000
 	// quarantineLength bounds the messages in the quarantine. One more is refused: the device is told, or the sender.
 	quarantineLength = 100_000
 	// eventsShard is the link that events go by, in order.

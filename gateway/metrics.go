@@ -39,6 +39,8 @@ type metrics struct {
 	eventsSuppressed  prometheus.Counter
 	eventsLost        prometheus.Counter
 	quarantined       prometheus.Counter
+	wedged            prometheus.Gauge
+	wedgeAlarms       prometheus.Counter
 	quarantineRefused prometheus.Counter
 }
 
@@ -55,6 +57,8 @@ func newMetrics(r *prometheus.Registry) *metrics {
 	}
 	connections := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "sluice", Name: "connections", Help: "Devices connected to this node."})
 	r.MustRegister(connections)
+	wedged := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "sluice", Name: "wedged_principals", Help: "Principals of whose messages most are refused at present."})
+	r.MustRegister(wedged)
 	return &metrics{
 		connections:       connections,
 		connects:          vec("connects_total", "CONNECT packets answered, by the reason code of CONNACK.", "reason"),
@@ -83,6 +87,8 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		events:            vec("events_total", "Events for the backend, those that were only counted among them, by type.", "type"),
 		eventsSuppressed:  counter("events_suppressed_total", "Events that were not sent one by one, but as a count."),
 		eventsLost:        counter("events_lost_total", "Events that the bus did not take."),
+		wedged:            wedged,
+		wedgeAlarms:       counter("wedge_alarms_total", "Times that most messages of a principal were refused, or one for the first time after long success."),
 		quarantined:       counter("quarantined_total", "Messages stored in the quarantine."),
 		quarantineRefused: counter("quarantine_refused_total", "Messages that the quarantine did not take. Anything above zero is to be looked into."),
 		devicePanics:      counter("device_panics_total", "Connections ended by a bug in their state machine. Anything above zero is to be reported."),

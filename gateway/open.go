@@ -106,11 +106,6 @@ func (gw *Gateway) tellClaim(key sessionstore.Key, c *sessionstore.Claimed) {
 		e.Previous = c.Previous.Node
 		gw.events.tell(e)
 	}
-	if c.Discarded != nil && c.Discarded.Expiry > 0 {
-		e := about(events.SessionEnded, key)
-		e.Cause = "clean start, or it had expired"
-		gw.events.tell(e)
-	}
 }
 
 // offersNoSession: where sessions end with their connection, one that the device has from elsewhere is not resumed only to end with this one.

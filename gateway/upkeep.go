@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/gateway/bridge"
+	"sluice/gateway/events"
 	"sluice/mapping/failure"
 	"sluice/mqtt/session"
 	"sluice/sessionstore"
@@ -29,6 +30,9 @@ type upkeep struct {
 	claiming context.Context
 	stop     context.CancelFunc
 	claimed  chan struct{} // closed when it has ended
+
+	mu    sync.Mutex
+	ended map[sessionstore.Fence]struct{} // sessions that ended with their connection here: who had it was told
 }
 
 func newUpkeep(gw *Gateway) *upkeep {
@@ -54,8 +58,34 @@ func (u *upkeep) start(ctx context.Context) error {
 	if len(u.gw.targets.list) > 0 {
 		u.tasks.Go(func() { u.every(u.gw.ctx, targetsPause, nil, u.gw.targets.watch) })
 	}
+	u.tasks.Go(func() { u.every(u.gw.ctx, wedgePause, nil, u.gw.tallies.look) })
 	u.tasks.Go(u.compareEpochs)
 	return nil
+}
+
+// noteEnded notes a session that ended with its connection.
+func (u *upkeep) noteEnded(f sessionstore.Fence) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.ended == nil || len(u.ended) >= endedMax {
+		u.ended = map[sessionstore.Fence]struct{}{} // another node may have done the work of those
+	}
+	u.ended[f] = struct{}{}
+}
+
+// tellSessionEnded tells the backend of a session that ended otherwise than with its connection: what it had is gone.
+func (u *upkeep) tellSessionEnded(w sessionstore.Work) {
+	f := sessionstore.Fence{Key: w.Key, Epoch: w.Epoch}
+	u.mu.Lock()
+	_, known := u.ended[f]
+	delete(u.ended, f)
+	u.mu.Unlock()
+	if known {
+		return
+	}
+	e := about(events.SessionEnded, w.Key)
+	e.Cause = "it expired, or was discarded by a clean start"
+	u.gw.events.tell(e)
 }
 
 // kick has due work looked for at once.
@@ -196,6 +226,7 @@ func (u *upkeep) do(w sessionstore.Work) {
 	}
 	if w.Ended && w.Group == nil {
 		u.gw.metrics.ended.Inc()
+		u.tellSessionEnded(w)
 	}
 	if err := u.gw.opt.Store.Finish(ctx, w); err != nil && !errors.Is(err, sessionstore.ErrFenced) {
 		log.Debug("work done and not recorded as such: it will be done again", zap.Error(err))

@@ -119,14 +119,15 @@ func checkFeedback(t *testing.T, m *message.Message, client, id string) {
 		t.Errorf("the feedback is %+v", m.Properties)
 	}
 	var got struct {
-		Code                                     int
-		Name, Error, Message, Client, Message_ID string
-		User                                     map[string][]string `json:"user_properties"`
+		Code                         int
+		Name, Error, Message, Client string
+		MessageID                    string              `json:"message_id"`
+		User                         map[string][]string `json:"user_properties"`
 	}
 	if err := json.Unmarshal(m.Data[0], &got); err != nil {
 		t.Fatal(err)
 	}
-	if got.Code != 0x87 || got.Name != "delivery-refused" || got.Message != "not today" || got.Client != client || got.Message_ID != "id-"+id || got.User["valve"][0] != "stuck" {
+	if got.Code != 0x87 || got.Name != "delivery-refused" || got.Message != "not today" || got.Client != client || got.MessageID != "id-"+id || got.User["valve"][0] != "stuck" {
 		t.Errorf("the feedback says %s", m.Data[0])
 	}
 }

@@ -66,7 +66,7 @@ type Event struct {
 	Quarantine    string `json:"quarantine_id,omitempty"` // under which sluice quarantine has the message
 
 	Previous    string          `json:"previous_node,omitempty"` // SessionTakenOver: the node that had the session
-	Cause       string          `json:"cause,omitempty"`         // SessionEnded, PrincipalWedged
+	Cause       string          `json:"cause,omitempty"`         // ConnectionEnded, SessionEnded, PrincipalWedged
 	Accepted    uint64          `json:"accepted,omitempty"`      // PrincipalWedged: messages in the time looked at
 	Refused     uint64          `json:"refused,omitempty"`
 	Count       uint64          `json:"count,omitempty"`      // Suppressed: how many in all

@@ -68,6 +68,9 @@ func (w *Wedges) Look(now time.Time, totals func(Account) (accepted, refused uin
 	}
 }
 
+// Watches reports whether the account had a refusal lately.
+func (w *Wedges) Watches(a Account) bool { return w.watched[a] != nil }
+
 // Wedged is the number of accounts whose alarm is not over.
 func (w *Wedges) Wedged() (n int) {
 	for _, s := range w.watched {

@@ -1,0 +1,123 @@
+package e2e
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"sluice/gateway/e2e/rig"
+	"sluice/mqtt/mqtttest"
+	"sluice/mqtt/packet"
+)
+
+// eventsOf starts a node with a queue of events of its own, and reads it.
+func eventsOf(t *testing.T, b rig.Backend, prefix, rules string, set ...string) (*rig.Node, *rig.Queue) {
+	t.Helper()
+	n := rig.StartWith(t, b, strings.ReplaceAll(rules, "PREFIX", prefix), append(append(own(t, b), "events.address="+prefix+"-events"), set...)...)
+	bus := rig.OpenBus(t, n)
+	bus.Remove(prefix + "-events")
+	return n, bus.Attach(prefix + "-events")
+}
+
+// What happens to connections, sessions and Wills is told.
+func TestEventsOfConnections(t *testing.T) {
+	rig.Each(t, func(t *testing.T, b rig.Backend) {
+		prefix := rig.Prefix(t)
+		n, events := eventsOf(t, b, prefix, "")
+		first, _ := rig.Dial(t, n, packet.V5, mqtttest.Persistent(prefix, 1))
+		first.Subscribe(prefix, 1)
+		second, _ := rig.Dial(t, n, packet.V5, mqtttest.Persistent(prefix, 1), func(c *packet.Connect) {
+			c.Will = &packet.Will{Topic: prefix + "/will", QoS: 1, Payload: []byte("gone")}
+		})
+		if e := event(t, events, "sluice.session.taken-over"); e.Subject != prefix || e.Data["previous_node"] != n.ID || e.Data["client"] != prefix {
+			t.Errorf("taken over: %+v", e)
+		}
+		second.Close()
+		if e := event(t, events, "sluice.connection.ended").Data; e["name"] != "session-taken-over" || e["reason_code"] != 142.0 {
+			t.Errorf("the first ended: %v", e)
+		}
+		if e := event(t, events, "sluice.connection.ended").Data; e["client"] != prefix || !strings.Contains(fmt.Sprint(e["cause"]), "without a DISCONNECT") {
+			t.Errorf("the second ended: %v", e)
+		}
+		if e := event(t, events, "sluice.will.published").Data; e["topic"] != prefix+"/will" || e["message_id"] == nil {
+			t.Errorf("will: %v", e)
+		}
+		if e := event(t, events, "sluice.session.ended").Data; e["client"] != prefix || e["cause"] == nil {
+			t.Errorf("session: %v", e)
+		}
+	})
+}
+
+const refusingRules = `
+rules:
+  - name: broken
+    topic: PREFIX/broken/#
+    direction: up
+    key: PREFIX-nobody
+    require_route: true
+`
+
+// What a device is refused is told under the trace id that the device got; when most is refused, that is told too, and what is too much is counted.
+func TestEventsOfRefusals(t *testing.T) {
+	rig.Each(t, func(t *testing.T, b rig.Backend) {
+		prefix := rig.Prefix(t)
+		n, events := eventsOf(t, b, prefix, refusingRules, "limits.subscriptions=1")
+		d, _ := rig.Dial(t, n, packet.V5, rig.Clean(prefix))
+		d.Subscribe(prefix+"/a", 0)
+		if r := d.Subscribe(prefix+"/b", 0); r != packet.QuotaExceeded {
+			t.Errorf("SUBACK: %v", r)
+		}
+		if e := event(t, events, "sluice.quota.exceeded").Data; e["of"] != "subscription" || e["topic"] != prefix+"/b" || e["name"] != "too-many-subscriptions" {
+			t.Errorf("quota: %v", e)
+		}
+		if r := d.Subscribe("a/#/b", 0); r != packet.TopicFilterInvalid {
+			t.Errorf("SUBACK: %v", r)
+		}
+		if e := event(t, events, "sluice.subscription.denied").Data; e["topic"] != "a/#/b" || e["reason_code"] != 143.0 {
+			t.Errorf("subscription: %v", e)
+		}
+		p := &packet.Publish{ID: d.NextID(), QoS: 1, Topic: prefix + "/broken/x"}
+		p.Properties.User = []packet.UserProperty{{Key: "traceparent", Value: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"}}
+		d.Send(p)
+		ack := d.ExpectAck(packet.PUBACK, p.ID)
+		e := event(t, events, "sluice.publish.refused")
+		if e.Data["name"] != "no-route" || e.Data["rule"] != "broken" || e.Data["packet_id"] != float64(p.ID) || e.Data["qos"] != 1.0 || e.Data["message_id"] == nil ||
+			e.Data["trace"] != "0af7651916cd43dd8448eb211c80319c" || !strings.HasPrefix(e.TraceParent, "00-0af7651916cd43dd8448eb211c80319c-") {
+			t.Errorf("refused: %+v", e)
+		}
+		if !strings.Contains(fmt.Sprint(ack.Properties.User), "0af7651916cd43dd8448eb211c80319c") {
+			t.Errorf("PUBACK has %v", ack.Properties.User)
+		}
+		const more = 30
+		for range more {
+			d.Publish(prefix+"/broken/x", nil, 1)
+		}
+		if e := event(t, events, "sluice.principal.wedged").Data; e["refused"] == nil || e["client"] != prefix {
+			t.Errorf("wedged: %v", e)
+		}
+		if m := metrics(t, n); !strings.Contains(m, "sluice_wedged_principals 1") || !strings.Contains(m, "sluice_wedge_alarms_total 1") {
+			t.Error("the metric does not say that a principal is wedged")
+		}
+		e = event(t, events, "sluice.events.suppressed")
+		if count, _ := e.Data["count"].(float64); count < 10 || count > more || e.Data["client"] != prefix {
+			t.Errorf("suppressed: %v", e.Data)
+		}
+		d.Disconnect()
+	})
+}
+
+func metrics(t *testing.T, n *rig.Node) string {
+	t.Helper()
+	answer, err := http.Get("http://" + n.Admin + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(body)
+}
