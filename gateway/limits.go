@@ -93,7 +93,7 @@ const (
 	// trimPause is how often a node removes retained messages that have expired. They are not delivered any more anyway.
 	trimPause = 2 * time.Second
 	// targetsPause is how often a node looks whether what rules name is on the bus. An exchange that comes back is heard again after it.
-	targetsPause = 15 * time.Second
+	targetsPause = 5 * time.Second
 	// leaseRetry is the pause after a lease that could not be renewed: others must not take the node for dead just because the store was away.
 	leaseRetry = 500 * time.Millisecond
 	// epochsRound is how long a round through all connections takes in which the epochs of their sessions are compared, sessionstore.MaxEpochs

@@ -6,6 +6,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/mapping"
+	"sluice/mapping/failure"
 	"sluice/mapping/rules"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
@@ -119,6 +120,10 @@ func TestQoS0ToAnotherTargetIsSentUnsettled(t *testing.T) {
 		if r.sent[i].Settled != c.settled {
 			t.Errorf("%s: settled %t", c.topic, r.sent[i].Settled)
 		}
+	}
+	r.answer(1, message.Outcome{Kind: message.Released}) // the queue is missing
+	if r.failures(failure.QoS0Dropped) != 1 || r.reported(PublishHeld) != 0 {
+		t.Errorf("a queue that is missing: %+v", r.reports)
 	}
 	before := len(r.reports)
 	r.answer(0, message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: "amqp:not-found"}})

@@ -183,12 +183,20 @@ func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) 
 	e := u.entries[i]
 	e.sent = false
 	wasProbe := u.holding && u.probe == e.token
+	answer := mapping.Classify(ev.Outcome, e.rule)
 	if e.qos == 0 && ev.Outcome.Kind == message.Lost {
 		// At most once: a transfer that may have been written is not written again.
 		out = b.drop(i, detail(ev.Outcome), out)
 		return b.probeFailed(now, wasProbe, out)
 	}
-	answer := mapping.Classify(ev.Outcome, e.rule)
+	if e.qos == 0 && answer.Class == mapping.Hold && ev.Outcome.Kind != message.Busy {
+		// The bus has answered, and works: nothing else is to wait for this one.
+		out = b.drop(i, detail(ev.Outcome), out)
+		if wasProbe {
+			return b.release(out)
+		}
+		return out
+	}
 	if answer.Class == mapping.Hold {
 		return b.hold(now, i, wasProbe, ev.Outcome, out)
 	}

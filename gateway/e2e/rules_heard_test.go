@@ -264,3 +264,78 @@ func TestWhatRulesSendSurvivesANode(t *testing.T) {
 	expect(t, "the listener", back, want...)
 	back.ExpectNothing(100 * time.Millisecond)
 }
+
+// An exchange of a rule goes away while devices publish to it at QoS 0: nobody else's messages are lost, on the same link of the bus or by the same
+// subscriber. When it is back, the subscriptions hear it again by themselves.
+func TestAnExchangeThatGoesAwayHarmsNobodyElse(t *testing.T) {
+	rig.Each(t, func(t *testing.T, b rig.Backend) {
+		prefix := ruleBackend(t, b)
+		n := rig.StartWith(t, b, heardRules(prefix), own(t, b)...)
+		// Devices share few links: with this many, some are on that of the one whose rule fails.
+		var others []*mqtttest.Device
+		for i := range 16 {
+			d := mqtttest.Dial(t, n.TCP, packet.V311)
+			d.Connect(mqtttest.ClientID(fmt.Sprintf("%s-other-%d", prefix, i)))
+			others = append(others, d)
+		}
+		heard := listener(t, n.TCP, prefix+"-heard", 0, prefix+"/other", prefix+"/plant/#")
+		waiting := listener(t, n.TCP, prefix+"-waiting", 1, prefix+"/plant/hall/+")
+		p := mqtttest.Dial(t, n.TCP, packet.V5)
+		p.Connect(mqtttest.ClientID(prefix + "-ruled"))
+		p.Publish(prefix+"/plant/hall/temp", []byte("before"), 1)
+		expect(t, "the subscriber", heard, "before")
+		expect(t, "the other subscriber", waiting, "before")
+		rig.RemoveExchange(t, n.BusURL, prefix+"-plant")
+		for round := range 20 {
+			for range 10 {
+				p.Publish(prefix+"/plant/hall/temp", []byte("nowhere"), 0)
+			}
+			for i, d := range others {
+				d.Publish(prefix+"/other", []byte(fmt.Sprint(round, "-", i)), 0)
+			}
+			came := map[string]bool{}
+			for _, m := range heard.Collect(len(others)) {
+				came[string(m.Payload)] = true
+			}
+			for i := range others {
+				if !came[fmt.Sprint(round, "-", i)] {
+					t.Fatalf("round %d: what device %d sent is lost: %v", round, i, came)
+				}
+			}
+		}
+		if r := p.Publish(prefix+"/plant/hall/temp", nil, 1); r != packet.TopicNameInvalid {
+			t.Errorf("at QoS 1: %v", r)
+		}
+		if r := heard.Subscribe(prefix+"/plant/+/more", 1); r != 1 {
+			t.Errorf("a subscription under the rule: %v", r)
+		}
+		rig.MakeExchange(t, n.BusURL, prefix+"-plant")
+		rig.Eventually(t, "the inboxes are bound again", func() error {
+			if r := p.Publish(prefix+"/plant/hall/more", []byte("back"), 1); r != packet.Success {
+				return fmt.Errorf("%v", r)
+			}
+			return nil
+		})
+		for _, d := range []*mqtttest.Device{heard, waiting} {
+			if m := d.Collect(1)[0]; string(m.Payload) != "back" {
+				t.Errorf("got %q", m.Payload)
+			}
+		}
+	})
+}
+
+// A node does not start when the bus has not got what a rule names, and check says why beforehand.
+func TestANodeWithoutItsExchangeDoesNotStart(t *testing.T) {
+	prefix := rig.Prefix(t)
+	file := filepath.Join(t.TempDir(), "sluice.yaml")
+	if err := os.WriteFile(file, []byte(heardRules(prefix)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := []string{"-c", file, "--set", "bus.url=" + rig.Env(t, rig.EnvRabbitMQ), "--set", "mqtt.tcp.listen=127.0.0.1:0", "--set", "admin.listen=off"}
+	why := []string{`the exchange "` + prefix + `-plant" of rule 1 (plant), 3 (commands) is not on the bus; make it there`, `the exchange "` + prefix + `-meter" of rule 2 (meter)`}
+	expectEnd(t, sluice(t, append([]string{"serve"}, flags...)...), 1, why...)
+	expectEnd(t, sluice(t, append([]string{"check"}, flags...)...), 1, why...)
+	rig.Exchange(t, rig.Real(t), prefix+"-plant")
+	rig.Exchange(t, rig.Real(t), prefix+"-meter")
+	expectEnd(t, sluice(t, append([]string{"check"}, flags...)...), 0, "what rules name is there: 2 exchanges and queues")
+}
