@@ -31,6 +31,9 @@ type bubble struct {
 	store *memory.Store
 	// inFront puts something in front of the bus of each node that is started; nil: nothing.
 	inFront func(amqp.Bus) amqp.Bus
+	// change is applied to the options of each node that is started; nil: nothing.
+	change func(*Options)
+	broker *embedded.Broker
 }
 
 // inBubble runs a test in one.
@@ -38,6 +41,7 @@ func inBubble(t *testing.T, run func(b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &bubble{t: t, bus: newPipes(), store: memory.New(memory.Options{})}
 		broker := embedded.New(embedded.Options{})
+		b.broker = broker
 		served := make(chan error, 1)
 		go func() { served <- broker.Serve(b.bus) }()
 		t.Cleanup(func() {
@@ -59,6 +63,18 @@ type bubbleNode struct {
 	t       *testing.T
 	bus     *wires // what it reaches the bus over
 	devices *pipes
+	stopped bool
+}
+
+// stop shuts the node down, once.
+func (n *bubbleNode) stop(ctx context.Context) {
+	if n.stopped {
+		return
+	}
+	n.stopped = true
+	if err := n.Shutdown(ctx); err != nil {
+		n.t.Errorf("%s: Shutdown: %v", n.opt.NodeID, err)
+	}
 }
 
 // start runs a node on a store, b.store or something in front of it.
@@ -73,7 +89,7 @@ func (b *bubble) start(id string, store sessionstore.Store) *bubbleNode {
 	if b.inFront != nil {
 		seen = b.inFront(bus)
 	}
-	n.Gateway, err = New(b.t.Context(), Options{
+	options := Options{
 		NodeID: id, Bus: seen, Store: store, Logger: zap.NewNop(), Registry: prometheus.NewRegistry(),
 		ConnectionsMax: 100, HandshakeTimeout: time.Second, WriteTimeout: 10 * time.Second,
 		Bridge: bridge.Config{
@@ -84,7 +100,11 @@ func (b *bubble) start(id string, store sessionstore.Store) *bubbleNode {
 			},
 			Grace: 30 * time.Second, QoS0Hold: time.Second,
 		},
-	})
+	}
+	if b.change != nil {
+		b.change(&options)
+	}
+	n.Gateway, err = New(b.t.Context(), options)
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -93,9 +113,7 @@ func (b *bubble) start(id string, store sessionstore.Store) *bubbleNode {
 	b.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		if err := n.Shutdown(ctx); err != nil {
-			b.t.Errorf("%s: Shutdown: %v", id, err)
-		}
+		n.stop(ctx)
 		if err := bus.Close(ctx); err != nil {
 			b.t.Errorf("%s: closing the bus: %v", id, err)
 		}

@@ -92,6 +92,8 @@ type Gateway struct {
 	ctx    context.Context // ends when the gateway is closed
 	cancel context.CancelFunc
 	work   sync.WaitGroup // connections
+	// recording are the connections whose records of failures are on their way to inboxes, also after their end.
+	recording sync.WaitGroup
 
 	mu        sync.Mutex
 	listeners []Listener

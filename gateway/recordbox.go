@@ -64,7 +64,7 @@ func (b *recordBox) start() {
 		return
 	}
 	b.running = true
-	b.d.gw.upkeep.tasks.Go(b.run)
+	b.d.gw.recording.Go(b.run)
 }
 
 func (b *recordBox) run() {

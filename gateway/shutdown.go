@@ -46,6 +46,7 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 		}
 	}
 	gw.upkeep.finish(ctx)
+	gw.finishRecords(ctx)
 	gw.nodes.close(ctx)
 	gw.fixed.close(ctx)
 	if gw.retained != nil {
@@ -56,10 +57,26 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 	<-done
 	gw.events.wait()
 	gw.upkeep.tasks.Wait()
+	gw.recording.Wait()
 	if gw.retained != nil {
 		gw.retained.tasks.Wait()
 	}
 	return err
+}
+
+// finishRecords waits for the records of what ended the connections, not longer than a bus that works needs.
+func (gw *Gateway) finishRecords(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, closeWait)
+	defer cancel()
+	done := make(chan struct{})
+	go func() {
+		gw.recording.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+	case <-ctx.Done():
+	}
 }
 
 // drain tells the devices to go, paced so that they do not all come back to the other nodes at once. It takes at most two thirds of the

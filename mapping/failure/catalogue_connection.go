@@ -6,8 +6,9 @@ import "sluice/mqtt/packet"
 var (
 	ProtocolVersion = row("protocol-version", Connect, in(packet.UnsupportedProtocolVersion, packet.CONNACK), ReturnCode,
 		"amqp:not-implemented", "This server speaks MQTT 3.1.1 and MQTT 5.0.")
-	ClientID = row("client-id-not-valid", Connect, in(packet.ClientIDNotValid, packet.CONNACK), ReturnCode,
-		"amqp:invalid-field", "This client identifier cannot be used.")
+	// An MQTT 5 device without an identifier is given one.
+	ClientID = only311(row("client-id-not-valid", Connect, in(packet.ClientIDNotValid, packet.CONNACK), ReturnCode,
+		"amqp:invalid-field", "This client identifier cannot be used."))
 	AuthMethod = row("authentication-method", Connect, in(packet.BadAuthenticationMethod, packet.CONNACK), Never,
 		"amqp:not-implemented", "This authentication method is not offered.")
 	ConnectTimeout = row("connect-timeout", Connect, nil, Closed,
@@ -32,8 +33,6 @@ var (
 		"amqp:invalid-field", "A topic name is not valid.")
 	FilterMalformed = row("topic-filter-empty", Connection, in(packet.TopicFilterInvalid, packet.DISCONNECT), Closed,
 		"amqp:invalid-field", "A topic filter is empty.")
-	PayloadFormat = row("payload-format", Connection, ends(packet.PayloadFormatInvalid), Never,
-		"amqp:decode-error", "The payload is not of the format that the packet says.")
 	QoSNotSupported = row("qos-not-supported", Connection, ends(packet.QoSNotSupported), Closed,
 		"amqp:not-implemented", "This QoS is not offered.")
 	RetainNotSupported = row("retain-not-supported", Connection, ends(packet.RetainNotSupported), Closed,
@@ -42,7 +41,7 @@ var (
 		"amqp:session:window-violation", "More messages are under way than the Receive Maximum allows.")
 	TopicAlias = row("topic-alias-not-valid", Connection, in(packet.TopicAliasInvalid, packet.DISCONNECT), Never,
 		"amqp:invalid-field", "A topic alias is not valid.")
-	TooManyUnderWay = row("too-much-under-way", Connection, ends(packet.QuotaExceeded), Closed,
+	TooManyUnderWay = row("too-much-under-way", Connection, in(packet.QuotaExceeded, packet.DISCONNECT), Closed,
 		"amqp:resource-limit-exceeded", "More packets are under way than this server keeps.")
 	KeepAlive = row("keep-alive-timeout", Connection, in(packet.KeepAliveTimeout, packet.DISCONNECT), Closed,
 		"amqp:connection:forced", "Nothing was heard for one and a half times the keep alive.")

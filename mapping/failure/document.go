@@ -46,6 +46,9 @@ var headings = map[About]string{
 }
 
 func (f *Failure) codesText() string {
+	if f.Only311 {
+		return "does not happen"
+	}
 	if len(f.Codes) == 0 {
 		if f.Fatal() {
 			return "closed"

@@ -12,6 +12,8 @@ type Failure struct {
 	Codes []Code
 	// V311 is what an MQTT 3.1.1 device sees.
 	V311 V311
+	// Only311: it cannot happen in MQTT 5.
+	Only311 bool
 	// Condition is the AMQP condition, or one of ours ("sluice:..."). It is the User Property sluice-error.
 	Condition string
 	// Sentence is what a device may see. It ends with a full stop.
@@ -105,6 +107,11 @@ func Named(name string) *Failure {
 func row(name string, about About, codes []Code, old V311, condition, sentence string) *Failure {
 	f := &Failure{Name: name, About: about, Codes: codes, V311: old, Condition: condition, Sentence: sentence}
 	all, byName[name] = append(all, f), f
+	return f
+}
+
+func only311(f *Failure) *Failure {
+	f.Only311 = true
 	return f
 }
 

@@ -19,7 +19,6 @@ var byReason = map[packet.ReasonCode]*Failure{
 	packet.TopicAliasInvalid:          TopicAlias,
 	packet.PacketTooLarge:             PacketTooLarge,
 	packet.QuotaExceeded:              TooManyUnderWay,
-	packet.PayloadFormatInvalid:       PayloadFormat,
 	packet.RetainNotSupported:         RetainNotSupported,
 	packet.QoSNotSupported:            QoSNotSupported,
 	packet.MaximumConnectTime:         ConnectTimeout,

@@ -1,0 +1,395 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.uber.org/zap"
+	"go.uber.org/zap/zapcore"
+	"go.uber.org/zap/zaptest/observer"
+
+	"sluice/amqp"
+	"sluice/amqp/message"
+	"sluice/mapping/failure"
+	"sluice/mqtt/packet"
+	"sluice/mqtt/session"
+	"sluice/sessionstore"
+)
+
+// failing is a world in which one failure is provoked: a node, and what it tells of failures.
+type failing struct {
+	*bubble
+	v        packet.Version
+	node     *bubbleNode
+	store    *faultyStore
+	bus      *faultyBus
+	logs     *observer.ObservedLogs
+	registry *prometheus.Registry
+}
+
+const eventsTo = "/queues/failures"
+
+// begin starts the node, with options that change has its way with.
+func (w *failing) begin(change func(*Options)) {
+	core, logs := observer.New(zapcore.DebugLevel)
+	w.logs, w.registry = logs, prometheus.NewRegistry()
+	w.store = &faultyStore{Store: w.bubble.store}
+	w.bus = &faultyBus{}
+	w.inFront = func(b amqp.Bus) amqp.Bus {
+		w.bus.Bus = b
+		return w.bus
+	}
+	w.change = func(o *Options) {
+		o.Logger, o.Registry, o.EventsAddress = zap.New(core), w.registry, eventsTo
+		if change != nil {
+			change(o)
+		}
+	}
+	w.node = w.start("n", w.store)
+}
+
+// device connects with a session that has a subscription of the error topic at QoS 1.
+func (w *failing) device(options ...func(*packet.Connect)) *caller {
+	w.t.Helper()
+	c := w.dial()
+	c.connect("dev", options...)
+	c.subscribe(session.ErrorTopic)
+	return c
+}
+
+// dial opens a connection and reads all that comes, until it ends.
+func (w *failing) dial() *caller {
+	w.t.Helper()
+	conn, err := w.node.devices.dial()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	c := &caller{w: w, conn: conn, v: w.v}
+	w.t.Cleanup(func() { _ = conn.Close() })
+	go c.read()
+	return c
+}
+
+// pass lets time go by, and everything that is due happen.
+func (w *failing) pass(d time.Duration) {
+	time.Sleep(d) // in the bubble
+	synctest.Wait()
+}
+
+// caller is a device that says what it is told to, and remembers what it hears.
+type caller struct {
+	w    *failing
+	conn net.Conn
+	v    packet.Version
+
+	mu     sync.Mutex
+	seen   []packet.Packet
+	closed bool
+	refuse bool // answer QoS 1 with a failure
+	id     packet.ID
+}
+
+func (c *caller) read() {
+	r := packet.NewReader(c.conn, 1<<20)
+	r.SetVersion(c.v)
+	for {
+		p, err := r.ReadPacket()
+		c.mu.Lock()
+		if err != nil {
+			c.closed = true
+			c.mu.Unlock()
+			_ = c.conn.Close()
+			return
+		}
+		c.seen = append(c.seen, p)
+		refuse := c.refuse
+		c.mu.Unlock()
+		if m, ok := p.(*packet.Publish); ok && m.QoS == 1 {
+			a := &packet.Ack{Kind: packet.PUBACK, ID: m.ID}
+			if refuse && m.Topic != session.ErrorTopic {
+				a.Reason = packet.PayloadFormatInvalid
+			}
+			c.say(a)
+		}
+	}
+}
+
+// say sends a packet. A connection that is gone meanwhile is what many tests are about.
+func (c *caller) say(p packet.Packet) {
+	b, err := packet.Append(nil, p, c.v)
+	if err != nil {
+		c.w.t.Errorf("%T: %v", p, err)
+		return
+	}
+	c.raw(b...)
+}
+
+func (c *caller) raw(b ...byte) { _, _ = c.conn.Write(b) }
+
+func (c *caller) connect(id string, options ...func(*packet.Connect)) {
+	p := &packet.Connect{Version: c.v, ClientID: id}
+	if c.v == packet.V5 {
+		p.Properties.SetSessionExpiry(3600)
+	}
+	for _, o := range options {
+		o(p)
+	}
+	c.say(p)
+	c.w.pass(100 * time.Millisecond)
+}
+
+func (c *caller) subscribe(filters ...string) {
+	c.id++
+	p := &packet.Subscribe{ID: c.id}
+	for _, f := range filters {
+		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: f, QoS: 1})
+	}
+	c.say(p)
+	c.w.pass(100 * time.Millisecond)
+}
+
+// publish sends a message and lets the bus answer.
+func (c *caller) publish(topic string, qos packet.QoS, with ...func(*packet.Publish)) {
+	p := &packet.Publish{Topic: topic, QoS: qos, Payload: []byte("x")}
+	if qos > 0 {
+		c.id++
+		p.ID = c.id
+	}
+	for _, f := range with {
+		f(p)
+	}
+	c.say(p)
+	c.w.pass(100 * time.Millisecond)
+}
+
+func retained(p *packet.Publish) { p.Retain = true }
+
+func (c *caller) packets() []packet.Packet {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return append([]packet.Packet(nil), c.seen...)
+}
+
+func (c *caller) isClosed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.closed
+}
+
+// found is what was told of a failure.
+type found struct {
+	Name  string
+	Trace string
+	Code  byte
+}
+
+// told looks for the packet that tells the failure. v5: with its User Properties, nil when it has none.
+func (c *caller) told(f *failure.Failure) (t packet.Type, user []packet.UserProperty, ok bool) {
+	for _, p := range c.packets() {
+		want, tells := f.In(p.Type())
+		if !tells {
+			continue
+		}
+		switch p := p.(type) {
+		case *packet.Connack:
+			ok, user = p.Reason == want, p.Properties.User
+		case *packet.Disconnect:
+			ok, user = p.Reason == want, p.Properties.User
+		case *packet.Ack:
+			ok, user = p.Reason == want, p.Properties.User
+		case *packet.Suback:
+			ok, user = slices.Contains(p.Reasons, want), p.Properties.User
+		case *packet.Unsuback:
+			ok, user = slices.Contains(p.Reasons, want), p.Properties.User
+		}
+		if ok {
+			return p.Type(), user, true
+		}
+	}
+	return 0, nil, false
+}
+
+// records are what the device got on its error topic.
+func (c *caller) records() (all []found) {
+	for _, p := range c.packets() {
+		m, ok := p.(*packet.Publish)
+		if !ok || m.Topic != session.ErrorTopic {
+			continue
+		}
+		var f found
+		if err := json.Unmarshal(m.Payload, &f); err != nil {
+			c.w.t.Errorf("a record that cannot be read: %v in %s", err, m.Payload)
+		}
+		all = append(all, f)
+	}
+	return all
+}
+
+// logged are the lines of the log that tell the failure.
+func (w *failing) logged(name string) (all []found) {
+	for _, e := range w.logs.All() {
+		fields := e.ContextMap()
+		if fields["failure"] == name {
+			trace, _ := fields["trace"].(string)
+			all = append(all, found{Name: name, Trace: trace})
+		}
+	}
+	return all
+}
+
+// counted is the metric of the failure, as it is scraped.
+func (w *failing) counted(name string) string {
+	answer := httptest.NewRecorder()
+	w.node.AdminHandler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	for line := range strings.Lines(answer.Body.String()) {
+		if rest, ok := strings.CutPrefix(line, `sluice_failures_total{failure="`+name+`"} `); ok {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return "0"
+}
+
+// faultyBus stands in front of the bus of a node. It reads the events, and does what the broker's fault switches cannot: those act on the wire.
+type faultyBus struct {
+	amqp.Bus
+
+	mu        sync.Mutex
+	events    []found
+	busy      bool // settled messages find no room
+	subscribe error
+}
+
+func (b *faultyBus) Publish(shard uint32, m *message.Message, settled bool, done func(message.Outcome)) {
+	b.mu.Lock()
+	busy := b.busy && settled
+	if m.Properties.To == eventsTo {
+		var e struct{ Data found }
+		if err := json.Unmarshal(m.Data[0], &e); err == nil && e.Data.Name != "" {
+			b.events = append(b.events, e.Data)
+		}
+		b.mu.Unlock()
+		done(message.Outcome{Kind: message.Accepted})
+		return
+	}
+	b.mu.Unlock()
+	if busy {
+		done(message.Outcome{Kind: message.Busy})
+		return
+	}
+	b.Bus.Publish(shard, m, settled, done)
+}
+
+func (b *faultyBus) Subscribe(ctx context.Context, inbox string, list []amqp.Binding) error {
+	b.mu.Lock()
+	err := b.subscribe
+	b.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return b.Bus.Subscribe(ctx, inbox, list)
+}
+
+func (b *faultyBus) set(change func(*faultyBus)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	change(b)
+}
+
+func (b *faultyBus) told(name string) (all []found) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, e := range b.events {
+		if e.Name == name {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// faultyStore fails as a test wants it to.
+type faultyStore struct {
+	sessionstore.Store
+
+	mu       sync.Mutex
+	claim    error
+	write    error // of subscriptions
+	retain   error
+	join     error
+	lease    error // once
+	anew     bool  // each Join finds another group
+	renewing uint64
+}
+
+func (s *faultyStore) set(change func(*faultyStore)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(s)
+}
+
+func (s *faultyStore) Claim(ctx context.Context, req sessionstore.ClaimRequest) (sessionstore.Claimed, error) {
+	s.mu.Lock()
+	err := s.claim
+	s.mu.Unlock()
+	if err != nil {
+		return sessionstore.Claimed{}, err
+	}
+	return s.Store.Claim(ctx, req)
+}
+
+func (s *faultyStore) Write(f sessionstore.Fence, ops []sessionstore.Op, done func(error)) {
+	s.mu.Lock()
+	err := s.write
+	s.mu.Unlock()
+	for _, op := range ops {
+		if _, ok := op.(sessionstore.PutSubscription); ok && err != nil {
+			done(err)
+			return
+		}
+	}
+	s.Store.Write(f, ops, done)
+}
+
+func (s *faultyStore) PutRetained(tenant string, r sessionstore.Retained, done func(error)) {
+	s.mu.Lock()
+	err := s.retain
+	s.mu.Unlock()
+	if err != nil {
+		done(err)
+		return
+	}
+	s.Store.PutRetained(tenant, r, done)
+}
+
+func (s *faultyStore) Join(ctx context.Context, g sessionstore.Group, f sessionstore.Fence) (uint64, error) {
+	s.mu.Lock()
+	err, anew := s.join, s.anew
+	s.renewing++
+	n := s.renewing
+	s.mu.Unlock()
+	if err != nil {
+		return 0, err
+	}
+	incarnation, err := s.Store.Join(ctx, g, f)
+	if anew {
+		incarnation += n
+	}
+	return incarnation, err
+}
+
+func (s *faultyStore) KeepLease(ctx context.Context, node string) error {
+	s.mu.Lock()
+	err := s.lease
+	s.lease = nil
+	s.mu.Unlock()
+	return errors.Join(err, s.Store.KeepLease(ctx, node))
+}
