@@ -95,7 +95,8 @@ type caller struct {
 	mu     sync.Mutex
 	seen   []packet.Packet
 	closed bool
-	refuse bool // answer QoS 1 with a failure
+	refuse bool   // answer QoS 1 with a failure
+	dies   string // messages on this topic are not answered
 	id     packet.ID
 }
 
@@ -112,9 +113,10 @@ func (c *caller) read() {
 			return
 		}
 		c.seen = append(c.seen, p)
-		refuse := c.refuse
+		m, published := p.(*packet.Publish)
+		refuse, dead := c.refuse, published && m.Topic == c.dies
 		c.mu.Unlock()
-		if m, ok := p.(*packet.Publish); ok && m.QoS == 1 {
+		if published && m.QoS == 1 && !dead {
 			a := &packet.Ack{Kind: packet.PUBACK, ID: m.ID}
 			if refuse && m.Topic != session.ErrorTopic {
 				a.Reason = packet.PayloadFormatInvalid
@@ -170,6 +172,13 @@ func (c *caller) publish(topic string, qos packet.QoS, with ...func(*packet.Publ
 	}
 	c.say(p)
 	c.w.pass(100 * time.Millisecond)
+}
+
+// ignore has the device acknowledge no message on this topic.
+func (c *caller) ignore(topic string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dies = topic
 }
 
 func retained(p *packet.Publish) { p.Retain = true }

@@ -499,6 +499,21 @@ func deliveries() []provocation {
 			m.Annotations = map[string]any{mapping.AnnotationTopic: "elsewhere"}
 			return m
 		}),
+		{failure: failure.DeliveryPoisonous, change: func(o *Options) { o.Bridge.Session.PoisonAfter = 2 }, provoke: func(w *failing) (*caller, *caller) {
+			c := w.device()
+			c.ignore("a/b")
+			c.subscribe("a/#")
+			w.bus.Publish(0, to(1), false, func(message.Outcome) {})
+			for range 2 {
+				w.pass(time.Second)
+				_ = c.conn.Close()
+				w.pass(time.Second)
+				c = w.dial()
+				c.ignore("a/b")
+				c.connect("dev")
+			}
+			return c, c
+		}},
 		delivered(failure.DeliveryRefused, packet.V5, func(*failing) *message.Message { return to(1) }),
 	}
 }
