@@ -34,15 +34,19 @@ type told struct {
 func event(t *testing.T, q *rig.Queue, kind string) told {
 	t.Helper()
 	for {
-		var e told
-		m := q.Take()
-		if err := json.Unmarshal(m.Data[0], &e); err != nil {
-			t.Fatalf("no event: %v in %s", err, m.Data[0])
-		}
-		if e.Type == kind {
+		if e := anyEvent(t, q); e.Type == kind {
 			return e
 		}
 	}
+}
+
+func anyEvent(t *testing.T, q *rig.Queue) (e told) {
+	t.Helper()
+	m := q.Take()
+	if err := json.Unmarshal(m.Data[0], &e); err != nil {
+		t.Fatalf("no event: %v in %s", err, m.Data[0])
+	}
+	return e
 }
 
 // A backend sends three commands, the device refuses one: the backend reads exactly that, soon, and nothing is delivered again.
