@@ -26,6 +26,9 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		crlDue: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "sluice", Name: "tls_crl_due_timestamp_seconds",
 			Help: "When the first revocation list goes out of date, in seconds since 1970; 0 without one."}),
 	}
+	for _, what := range []string{nameCertificate, nameTrust, nameSecrets} {
+		m.stale.WithLabelValues(what).Set(0)
+	}
 	r.MustRegister(m.reloads, m.stale, m.notAfter, m.crlDue)
 	return m
 }

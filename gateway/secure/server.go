@@ -31,6 +31,13 @@ func (c ClientCertificates) auth() tls.ClientAuthType {
 	return tls.NoClientCert
 }
 
+// What the files hold, as logs and metrics call it.
+const (
+	nameCertificate = "certificate"
+	nameTrust       = "client_ca" // with the revocation lists
+	nameSecrets     = "ticket_secret"
+)
+
 // ServerFiles are the files behind the listeners of a node, PEM. Cert and Key are required.
 type ServerFiles struct {
 	Cert, Key    string
@@ -70,10 +77,10 @@ type listener struct {
 // Open reads the files for the first time. Its errors name the configuration key, the file, and the way to mend it.
 func Open(files ServerFiles, log *zap.Logger, metrics *Metrics) (*Server, error) {
 	s := &Server{log: log, metrics: metrics}
-	s.certificate = source[*tls.Certificate]{name: "certificate", files: []string{files.Cert, files.Key}, read: func(now time.Time) (*tls.Certificate, error) {
+	s.certificate = source[*tls.Certificate]{name: nameCertificate, files: []string{files.Cert, files.Key}, read: func(now time.Time) (*tls.Certificate, error) {
 		return readCertificate("mqtt.tls.cert", files.Cert, "mqtt.tls.key", files.Key, now)
 	}}
-	s.trust = source[*trust]{name: "client_ca"}
+	s.trust = source[*trust]{name: nameTrust}
 	if files.ClientCA != "" {
 		s.trust.files = append([]string{files.ClientCA}, files.ClientCRL...)
 	}
@@ -85,7 +92,7 @@ func Open(files ServerFiles, log *zap.Logger, metrics *Metrics) (*Server, error)
 	}
 	own := make([]byte, secretMin)
 	_, _ = rand.Read(own) // never fails (crypto/rand)
-	s.secrets = source[[][]byte]{name: "ticket_secret"}
+	s.secrets = source[[][]byte]{name: nameSecrets}
 	if files.TicketSecret != "" {
 		s.secrets.files = []string{files.TicketSecret}
 	}
