@@ -339,3 +339,28 @@ func TestANodeWithoutItsExchangeDoesNotStart(t *testing.T) {
 	rig.Exchange(t, rig.Real(t), prefix+"-meter")
 	expectEnd(t, sluice(t, append([]string{"check"}, flags...)...), 0, "what rules name is there: 2 exchanges and queues")
 }
+
+// The rules change between two connections of a session: its bindings follow when it comes back.
+func TestBindingsFollowTheRules(t *testing.T) {
+	b := rig.Real(t)
+	prefix := ruleBackend(t, b)
+	before := rig.Start(t, b, own(t, b)...)
+	d := listener(t, before.TCP, prefix+"-d", 1, prefix+"/plant/hall/temp")
+	d.Disconnect()
+	before.Stop(t)
+	after := rig.StartWith(t, b, heardRules(prefix), own(t, b)...)
+	bus := rig.OpenBus(t, after)
+	d = mqtttest.Dial(t, after.TCP, packet.V5)
+	if c := d.Connect(mqtttest.Persistent(prefix+"-d", 600)); !c.SessionPresent {
+		t.Fatal("the session is gone")
+	}
+	rig.Eventually(t, "the session is bound as the new rules ask", func() error {
+		if o := bus.Publish(plantMessage(prefix, "hall.temp", "heard")); o.Kind != message.Accepted {
+			return fmt.Errorf("%v", o.Kind)
+		}
+		return nil
+	})
+	if m := d.Collect(1)[0]; m.Topic != prefix+"/plant/hall/temp" || string(m.Payload) != "heard" {
+		t.Errorf("got %q on %s", m.Payload, m.Topic)
+	}
+}
