@@ -249,3 +249,79 @@ func TestAMessageThatADeviceDiesOf(t *testing.T) {
 		d.Disconnect()
 	})
 }
+
+// What a person does with the quarantine: look, send again, throw away.
+func TestQuarantineCommands(t *testing.T) {
+	t.Parallel()
+	for name, flags := range commandBackends(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			prefix := rig.Prefix(t)
+			addresses := []string{"--set", "quarantine.address=" + prefix + "-quarantine", "--set", "events.address=" + prefix + "-events"}
+			s := serve(t, append(flags, addresses...)...)
+			if name == "embedded" {
+				s.bus = append(s.bus, addresses...)
+			} else {
+				bus := rig.OpenBus(t, &rig.Node{BusURL: rig.Env(t, rig.EnvRabbitMQ)})
+				bus.Remove(prefix + "-events")
+				bus.Remove(prefix + "-quarantine")
+			}
+			command := func(status int, args []string, parts ...string) string {
+				t.Helper()
+				p := s.run(t, append([]string{"quarantine"}, args...)...)
+				expectEnd(t, p, status, parts...)
+				return p.Stdout()
+			}
+			d := mqtttest.Dial(t, s.mqtt, packet.V5)
+			d.Connect(mqtttest.ClientID(prefix))
+			d.Subscribe(prefix, 1)
+			for _, payload := range []string{"one", "two", "three"} {
+				expectEnd(t, s.run(t, "send", prefix, payload, "--ttl", "1h"), 0)
+				p := mqtttest.Expect[*packet.Publish](d)
+				ack := &packet.Ack{Kind: packet.PUBACK, ID: p.ID, Reason: packet.QuotaExceeded}
+				ack.Properties.SetReasonString("no room for " + payload)
+				d.Send(ack)
+			}
+			var ids []string
+			rig.Eventually(t, "three messages are listed", func() error {
+				ids = listed(command(0, []string{"ls"}), prefix)
+				if len(ids) != 3 {
+					return &message.Error{Condition: strings.Join(ids, " ")}
+				}
+				return nil
+			})
+			command(0, []string{"show", ids[1]}, "no room for two", "    payload: two\n", "    client: "+prefix+"\n", "code: 0x97 Quota exceeded", "    ttl: ")
+			command(1, []string{"show", "nosuchid"}, "no message nosuchid among the 3")
+			command(0, []string{"replay", ids[1]}, ids[1]+" sent to "+rig.Address(prefix))
+			if p := d.Collect(1)[0]; string(p.Payload) != "two" {
+				t.Errorf("sent again: %q", p.Payload)
+			}
+			if left := listed(command(0, []string{"ls"}), prefix); len(left) != 2 || left[0] != ids[0] || left[1] != ids[2] {
+				t.Errorf("left are %v of %v", left, ids)
+			}
+			d.Disconnect()
+			command(1, []string{"replay", "--all"}, ids[0]+" stays in the quarantine", "released", "2 messages could not be sent")
+			command(1, []string{"drop", "--all"}, "add --yes")
+			command(1, []string{"drop"}, "which?")
+			command(0, []string{"drop", ids[2]}, ids[2]+" dropped")
+			command(0, []string{"drop", "--all", "--yes"}, ids[0]+" dropped")
+			if left := listed(command(0, []string{"ls"}), prefix); len(left) != 0 {
+				t.Errorf("left are %v", left)
+			}
+			p := s.run(t, "tail", "--events", "-n", "3")
+			expectEnd(t, p, 0, "sluice.delivery.refused", "    message: no room for one\n", "    quarantine_id: "+ids[0]+"\n")
+			// They stay for who reads them.
+			expectEnd(t, s.run(t, "tail", "--events", "--json", "--take", "-n", "3"), 0, `"type":"sluice.delivery.refused"`)
+		})
+	}
+}
+
+// listed gives the ids of a client's messages, in the order of `sluice quarantine ls`.
+func listed(table, client string) (ids []string) {
+	for line := range strings.Lines(table) {
+		if fields := strings.Fields(line); strings.Contains(line, " "+client+" ") {
+			ids = append(ids, fields[0])
+		}
+	}
+	return ids
+}
