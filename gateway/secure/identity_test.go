@@ -101,7 +101,7 @@ func TestACertificateThatNamesNobodyIsRefused(t *testing.T) {
 			foreign := device(ca, version)
 			own := stranger.Issue("meter").TLS
 			foreign.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &own, nil }
-			refused(t, node, foreign, "")
+			refused(t, node, foreign, RefusedUnknownCA)
 		}
 		// Where none is asked for, none is looked at.
 		off := s.Listen(Listener{Protocol: ProtocolMQTT, ClientCertificates: Off, Naming: NamedByEmail})

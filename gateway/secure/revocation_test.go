@@ -64,7 +64,7 @@ func TestAnExpiredCertificateDoesNotComeBackByTicket(t *testing.T) {
 			t.Error("not resumed in time")
 		}
 		time.Sleep(time.Hour)
-		refused(t, node, client, "")
+		refused(t, node, client, RefusedExpired)
 	})
 }
 
@@ -82,7 +82,7 @@ func TestAnAuthorityThatIsNotTrustedAnyMore(t *testing.T) {
 		securetest.Write(t, files.ClientCA, next.PEM)
 		time.Sleep(reloadPause)
 		synctest.Wait()
-		refused(t, node, client, "")
+		refused(t, node, client, FailedOther) // it has no certificate of the CAs that are wanted now, and shows none
 		welcome(t, node, device(ca, version, next.Issue("meter-1")))
 	})
 }
@@ -102,7 +102,7 @@ func TestATicketWithoutCertificateIsNoCertificate(t *testing.T) {
 		if !welcome(t, open, client).server.DidResume {
 			t.Error("not resumed where no certificate is needed")
 		}
-		refused(t, strict, client, "")
+		refused(t, strict, client, FailedOther)
 	})
 }
 
@@ -147,8 +147,11 @@ func TestRevocationThroughIntermediates(t *testing.T) {
 			}
 		})
 	}
-	if err := (&trust{}).check(nil, time.Now()); err == nil {
-		t.Error("no chain at all is good")
+	none := [][]*x509.Certificate{{}}
+	for _, chains := range [][][]*x509.Certificate{nil, none, chain} {
+		if r, ok := (&trust{}).check(chains, time.Now()).(*Refused); !ok || r.Reason != RefusedUnknownCA {
+			t.Errorf("%d chains without a CA: %v", len(chains), r)
+		}
 	}
 }
 
@@ -215,8 +218,8 @@ func TestHolds(t *testing.T) {
 		expect("certificate and list out of date", 0)
 		securetest.Write(t, files.Cert, nil)
 		expect("a broken certificate", 0)
-		securetest.Write(t, files.ClientCRL[0], ca.CRL(time.Now().Add(time.Hour), meter))
-		expect("revoked", 1, "meter")
+		securetest.Write(t, files.ClientCRL[0], ca.CRL(time.Now().Add(-time.Second), meter))
+		expect("revoked by a list that is out of date already", 1, "meter")
 		both := append(next.PEM[:len(next.PEM):len(next.PEM)], ca.PEM...)
 		securetest.Write(t, files.ClientCA, both)
 		expect("another CA as well", 2, "meter")

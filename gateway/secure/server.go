@@ -192,7 +192,11 @@ func (s *Server) renew(now time.Time) {
 	for _, l := range s.listeners {
 		l.current.Store(s.configure(l.Listener))
 	}
-	s.metrics.expires(s.Expires(), s.trust.value.due())
+	due := s.trust.value.due()
+	if !due.IsZero() && now.After(due) {
+		s.log.Warn("a list of mqtt.tls.client_crl is out of date: the devices of its CA are refused; put a newer one there", zap.Time("since", due))
+	}
+	s.metrics.expires(s.Expires(), due)
 }
 
 func (s *Server) configure(l Listener) *tls.Config {

@@ -142,31 +142,47 @@ func (t *trust) check(chains [][]*x509.Certificate, now time.Time) error {
 	return first
 }
 
-// checkChain: a chain is the device's certificate, its issuers, and last a CA of ours.
+// checkChain: a chain is the device's certificate, its issuers, and last a CA of ours. What was taken back comes before what has run out (see Holds).
 func (t *trust) checkChain(chain []*x509.Certificate, now time.Time) error {
-	if last := chain[len(chain)-1]; !t.known[string(last.Raw)] {
-		return &Refused{RefusedUnknownCA, fmt.Sprintf("%s is no CA of mqtt.tls.client_ca", last.Subject)}
+	if len(chain) == 0 || !t.known[string(chain[len(chain)-1].Raw)] {
+		return &Refused{RefusedUnknownCA, "its CA is none of mqtt.tls.client_ca"}
 	}
-	for i, c := range chain {
+	for i, c := range chain[:len(chain)-1] {
+		if list := t.lists[issuerOf(chain[i+1])]; list.revokes(c) {
+			return &Refused{RefusedRevoked, fmt.Sprintf("%s (serial number %x) is revoked by %s", c.Subject, c.SerialNumber, chain[i+1].Subject)}
+		}
+	}
+	for _, c := range chain {
 		if now.After(c.NotAfter) || now.Before(c.NotBefore) {
 			return &Refused{RefusedExpired, fmt.Sprintf("%s is good from %s to %s only", c.Subject, c.NotBefore.UTC().Format(time.DateTime), c.NotAfter.UTC().Format(time.DateTime))}
 		}
-		if i+1 == len(chain) || t.lists == nil {
-			continue
-		}
+	}
+	return t.checkLists(chain, now)
+}
+
+// checkLists looks whether the lists that a chain was looked up in are there and current.
+func (t *trust) checkLists(chain []*x509.Certificate, now time.Time) error {
+	if t.lists == nil {
+		return nil
+	}
+	for i := range chain[:len(chain)-1] {
 		list := t.lists[issuerOf(chain[i+1])]
 		switch {
 		case list == nil && i == 0:
 			// Who gives revocation lists wants devices checked: a list that is missing must not let a revoked one in.
 			return &Refused{RefusedNoCRL, fmt.Sprintf("mqtt.tls.client_crl has no list of its issuer %s; add one", chain[i+1].Subject)}
-		case list == nil:
-			continue
-		case !list.next.IsZero() && now.After(list.next):
+		case list != nil && !list.next.IsZero() && now.After(list.next):
 			return &Refused{RefusedCRLExpired, fmt.Sprintf("the revocation list %q is out of date since %s; put a newer one there", list.file, list.next.UTC().Format(time.DateTime))}
-		}
-		if _, revoked := list.serials[string(c.SerialNumber.Bytes())]; revoked {
-			return &Refused{RefusedRevoked, fmt.Sprintf("%s (serial number %x) is revoked by %s", c.Subject, c.SerialNumber, chain[i+1].Subject)}
 		}
 	}
 	return nil
+}
+
+// revokes: no list revokes nothing.
+func (r *revocations) revokes(c *x509.Certificate) bool {
+	if r == nil {
+		return false
+	}
+	_, found := r.serials[string(c.SerialNumber.Bytes())]
+	return found
 }
