@@ -255,8 +255,10 @@ func (n *nodeLane) undeliverable(err error) {
 	n.gw.log.Warn("message of the bus cannot be delivered over MQTT; dropped (QoS 0)", zap.Error(err))
 }
 
-// close detaches and removes the inbox; a node that dies instead leaves it to expire.
+// close detaches and removes the inbox, in the time that a bus that works needs; a node that dies instead leaves it to expire.
 func (n *nodeLane) close(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, closeWait)
+	defer cancel()
 	n.mu.Lock()
 	r := n.receiver
 	n.mu.Unlock()
