@@ -8,9 +8,9 @@ import (
 
 	"go.uber.org/zap"
 
+	"sluice/gateway/bridge"
 	"sluice/gateway/secure"
-	"sluice/mqtt/packet"
-	"sluice/mqtt/session"
+	"sluice/mapping/failure"
 	"sluice/mqtt/transport"
 )
 
@@ -130,6 +130,6 @@ func (d *device) recheck() {
 	}
 	if err := d.holds(); err != nil {
 		d.log.Info("a connection is closed: its certificate does not do any more", zap.Error(err))
-		d.post(session.CloseRequested{Reason: packet.NotAuthorized, Text: "the certificate of this device is not accepted any more"})
+		d.post(bridge.CloseFor(failure.Certificate))
 	}
 }

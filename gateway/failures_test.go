@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -202,6 +203,12 @@ func connections() []provocation {
 			c.connect("other")
 			return c, nil
 		}},
+		{failure: failure.TooManySessions, provoke: func(w *failing) (*caller, *caller) {
+			w.store.set(func(s *faultyStore) { s.claim = sessionstore.ErrFull })
+			c := w.dial()
+			c.connect("dev")
+			return c, nil
+		}},
 		{failure: failure.ConnectRate, change: func(o *Options) { o.ConnectRate = 1 }, provoke: func(w *failing) (*caller, *caller) {
 			first := w.dial()
 			w.pass(time.Millisecond)
@@ -319,6 +326,13 @@ func endings() []provocation {
 			}
 			w.pass(5 * time.Second)
 			w.store.set(func(s *faultyStore) { s.anew = false })
+			return c, w.back()
+		}},
+		{failure: failure.Certificate, provoke: func(w *failing) (*caller, *caller) {
+			c := w.device()
+			w.node.directory.connections()[0].holds = func() error { return errors.New("revoked") }
+			w.node.Recheck()
+			w.pass(time.Second)
 			return c, w.back()
 		}},
 		{failure: failure.Internal, provoke: func(w *failing) (*caller, *caller) {

@@ -19,7 +19,6 @@ import (
 	"sluice/gateway/records"
 	"sluice/mapping"
 	"sluice/mapping/failure"
-	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 	"sluice/mqtt/topic"
 	"sluice/sessionstore"
@@ -48,7 +47,8 @@ func (d *device) open(e session.OpenSession) {
 	d.displace(key)
 	will, err := storedWill(e.Connect.Will)
 	if err != nil {
-		d.post(session.SessionRefused{Reason: packet.ImplementationSpecificError, Text: err.Error()})
+		d.log.Error("a bug: a will cannot be written", zap.Error(err))
+		d.post(bridge.RefuseSession(failure.Internal))
 		return
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, claimWait)
@@ -61,7 +61,7 @@ func (d *device) open(e session.OpenSession) {
 			d.gw.unanswered(d, key)
 		}
 		d.log.Warn("session not opened", zap.String("client", e.ClientID), zap.Error(err))
-		d.post(bridge.RefuseSession(failure.StoreUnavailable))
+		d.post(bridge.RefuseSession(claimFailures(err)))
 		return
 	}
 	s := &answer.Session
@@ -106,6 +106,17 @@ func (gw *Gateway) tellClaim(key sessionstore.Key, c *sessionstore.Claimed) {
 		e.Previous = c.Previous.Node
 		gw.events.tell(e)
 	}
+}
+
+// claimFailures is what a device is told of a Claim that failed.
+func claimFailures(err error) *failure.Failure {
+	switch {
+	case errors.Is(err, sessionstore.ErrFull):
+		return failure.TooManySessions
+	case errors.Is(err, sessionstore.ErrInvalid):
+		return failure.Internal // the packet reader has let something pass
+	}
+	return failure.StoreUnavailable
 }
 
 // offersNoSession: where sessions end with their connection, one that the device has from elsewhere is not resumed only to end with this one.

@@ -19,6 +19,10 @@ var (
 		"amqp:resource-limit-exceeded", "More connections come than the server takes in a second; try again later.")
 )
 
+// CONNECT is refused by a limit of the session store.
+var TooManySessions = row("too-many-sessions", Connect, in(packet.QuotaExceeded, packet.CONNACK), ReturnCode,
+	"amqp:resource-limit-exceeded", "The server keeps as many sessions as it may; try again later.")
+
 // CONNECT is refused, or an open connection ends, because the device breaks the protocol or a limit it was told.
 var (
 	Malformed = row("malformed-packet", Connection, ends(packet.MalformedPacket), Closed,
@@ -66,6 +70,8 @@ var (
 		"sluice:session-store-unavailable", "The server lost contact with its session store; connect again.")
 	GroupAnew = row("shared-subscription-anew", Connection, in(packet.ServerBusy, packet.DISCONNECT), Closed,
 		"amqp:resource-deleted", "A shared subscription has begun anew; connect again.")
+	Certificate = row("certificate-not-accepted", Connection, in(packet.NotAuthorized, packet.DISCONNECT), Closed,
+		"amqp:unauthorized-access", "The certificate of this device is not accepted any more.")
 	Internal = row("internal-error", Connection, ends(packet.ImplementationSpecificError), Closed,
 		"amqp:internal-error", "The server failed; this is a fault of the server.")
 )
