@@ -6,6 +6,7 @@
 //   - uplink.go: a PUBLISH becomes a message of the bus (mapping), its outcome becomes the answer (mapping.Classify). A transient outcome is
 //     no answer: the ledger holds the message, tries again in order, and gives up only when the grace is over.
 //   - downlink.go: a message of the bus becomes a PUBLISH; what the machine settles becomes an outcome.
+//   - refuse.go, quarantine.go: what is refused for good, down and up.
 //   - lanes.go: a subscription is put on the session lane (QoS 1 and 2) or on the node lane (QoS 0).
 //   - moves.go: while a subscription changes lanes, messages come by both; the device gets each once.
 //
