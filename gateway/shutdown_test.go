@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sluice/amqp"
@@ -21,6 +22,7 @@ func TestShutdownDoesNotWaitForABusThatIsAway(t *testing.T) {
 	inBubble(t, func(b *bubble) {
 		b.inFront = func(bus amqp.Bus) amqp.Bus { return unheard{bus} }
 		n := b.start("n1", b.store)
+		synctest.Wait() // it serves
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(b.t.Context(), time.Hour)
 		defer cancel()
