@@ -2,7 +2,9 @@ package node
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"fmt"
+	"io"
 	"net"
 	"strings"
 	"testing"
@@ -129,5 +131,32 @@ func TestARevocationEndsAConnection(t *testing.T) {
 			t.Errorf("PUBACK with %v", r)
 		}
 		d.Disconnect()
+	}
+}
+
+// TestARefusalIsNoReset, also where the device, which with TLS 1.3 believes that the handshake is over, goes on talking: a reset can take the alert
+// before it with it.
+func TestARefusalIsNoReset(t *testing.T) {
+	ca := securetest.New(t, "CA")
+	cert, key := ca.Issue("gateway").Files(t)
+	n, _ := startObserved(t, "mqtt.tls.listen=127.0.0.1:0", "mqtt.tls.cert="+cert, "mqtt.tls.key="+key,
+		"mqtt.tls.client_certificates=required", "mqtt.tls.client_ca="+securetest.File(t, ca.PEM))
+	expired := ca.Issue("meter", func(c *x509.Certificate) {
+		c.NotBefore, c.NotAfter = time.Now().Add(-2*time.Hour), time.Now().Add(-time.Hour)
+	})
+	for range 10 {
+		raw := dialWith(t, n.TLS, "")
+		conn := tls.Client(raw, &tls.Config{RootCAs: ca.Pool(), ServerName: "gateway", Certificates: []tls.Certificate{expired.TLS}})
+		if _, err := conn.Write(make([]byte, 12<<10)); err != nil {
+			t.Fatal(err)
+		}
+		_ = raw.SetReadDeadline(time.Now().Add(20 * time.Second))
+		if _, err := conn.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "certificate") {
+			t.Fatalf("the device reads %v, want an alert about its certificate", err)
+		}
+		if _, err := raw.Read(make([]byte, 1)); err != io.EOF {
+			t.Fatalf("behind the alert comes %v, want the end", err)
+		}
+		_ = raw.Close()
 	}
 }

@@ -13,7 +13,7 @@ const (
 	// acceptBackoffMax bounds the wait after a failed Accept (out of file descriptors, say).
 	acceptBackoffMax = time.Second
 	// handshakeMax is the most a WebSocket handshake may send, in bytes: a browser adds cookies that we know nothing of. How many shake hands at
-	// the same time is bounded with the connections.
+	// the same time is bounded with the connections. After a refusal no more is read either.
 	handshakeMax = 16 << 10
 	// proxyHeaderMax is the longest header of the PROXY protocol, in bytes: load balancers add some hundred about TLS and names, two thousand with a
 	// device's certificate.

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"syscall"
@@ -37,9 +38,19 @@ func Handshake(conn net.Conn, cfg *tls.Config, timeout time.Duration) (net.Conn,
 	defer cancel()
 	t := tls.Server(conn, cfg)
 	if err := t.HandshakeContext(ctx); err != nil {
+		farewell(conn)
 		return nil, fmt.Errorf("tls handshake: %w", err)
 	}
 	return t, nil
+}
+
+// farewell lets the other side have what was last said to it, an alert or a refusal: closing with unread bytes would reset the connection under it. With
+// TLS 1.3 a device has often sent its CONNECT before it knows that its certificate was refused.
+func farewell(conn net.Conn) {
+	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
+		_ = conn.SetReadDeadline(time.Now().Add(closeLinger))
+		_, _ = io.CopyN(io.Discard, conn, handshakeMax)
+	}
 }
 
 // Accept calls handle, on a goroutine of its own, for each connection that comes, until l is closed; then it returns nil. A passing

@@ -137,9 +137,6 @@ func (a *answer) finish() error {
 	if err := r.Write(a.conn); err != nil {
 		return fmt.Errorf("websocket handshake: %w", err)
 	}
-	if half, ok := a.conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_ = a.conn.SetReadDeadline(time.Now().Add(closeLinger))
-		_, _ = io.CopyN(io.Discard, a.conn, handshakeMax)
-	}
+	farewell(a.conn)
 	return fmt.Errorf("%w: %s", ErrNotUpgraded, text)
 }
