@@ -135,7 +135,7 @@ func (p *Producer) write(l *producerLink) {
 		m := &amqp.Message{
 			Header:      &amqp.MessageHeader{Durable: p.o.QoS > 0, Priority: 4},
 			Annotations: amqp.Annotations{"x-opt-mqtt-qos": p.o.QoS},
-			Properties:  &amqp.MessageProperties{To: &to},
+			Properties:  &amqp.MessageProperties{MessageID: uint64(next.stream)<<32 | uint64(next.seq), To: &to},
 			Data:        [][]byte{body},
 		}
 		if err := p.send(l, m); err != nil {

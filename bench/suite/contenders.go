@@ -29,9 +29,6 @@ func count(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
-	if n >= 10_000 && n%1000 == 0 {
-		return fmt.Sprintf("%d,000 %ss", n/1000, what)
-	}
 	if n >= 1000 {
 		return fmt.Sprintf("%d,%03d %ss", n/1000, n%1000, what)
 	}

@@ -199,7 +199,7 @@ type memory struct{ server, bus proc.Use }
 
 // settled waits until the resident memory has changed by less than one in 200 for as long as calm.
 func (l *Lab) settled(ctx context.Context, pid int, calm time.Duration) (m memory, err error) {
-	const close = 200
+	const part = 200
 	last, since := int64(0), time.Now()
 	for end := time.Now().Add(settleMax); ; {
 		var errs [2]error
@@ -209,7 +209,7 @@ func (l *Lab) settled(ctx context.Context, pid int, calm time.Duration) (m memor
 			return m, err
 		}
 		sum, now := m.server.RSS+m.bus.RSS, time.Now()
-		if diff := sum - last; max(diff, -diff) > sum/close {
+		if diff := sum - last; max(diff, -diff) > sum/part {
 			last, since = sum, now
 		} else if now.Sub(since) >= calm || now.After(end) {
 			return m, nil

@@ -15,8 +15,9 @@ const (
 	underWay      = 1000
 	streamWindow  = 100
 	bytesUnderWay = 8 << 20
-	// fanWindow is how many messages of a fan-out are under way: each is one for every device.
-	fanWindow = 4
+	// fanWindow is how many messages of a fan-out are under way, each of them for every device: enough that a device's writes can be put together, less than
+	// what is dropped for a device that does not keep up.
+	fanWindow = 50
 	// producerLinks is how many connections the bare publisher and the backend use: as many as a node does (bus.connections).
 	producerLinks = 2
 	// measureMin and measureMax bound the time one figure is measured for. Below, ten-millisecond ticks of /proc show; above, nothing new comes.
