@@ -159,10 +159,13 @@ func (p *Producer) send(l *producerLink, m *amqp.Message) error {
 func (p *Producer) await(l *producerLink) {
 	for receipt := range l.receipts {
 		state, err := receipt.Wait(context.Background())
-		if _, ok := state.(*amqp.StateAccepted); err == nil && ok {
+		switch state.(type) {
+		case *amqp.StateAccepted:
 			p.answered.Add(1)
-		} else {
-			p.fail(fmt.Errorf("the producer: the bus answered %T (%v)", state, err))
+		case nil:
+			p.fail(fmt.Errorf("the producer: no outcome: %w", err))
+		default:
+			p.fail(fmt.Errorf("the producer: the bus answered %T", state))
 		}
 	}
 }

@@ -169,8 +169,7 @@ func TestAPauseCountsForAllThatWasDueInIt(t *testing.T) {
 	s.spoil = func(_ int, seq uint32) bool {
 		if seq == 100 && !stopped {
 			stopped = true
-			for end := time.Now().Add(pause); time.Now().Before(end); { //nolint:revive // the sender is held up, as by a peer that does not read
-			}
+			<-time.After(pause) // the sender is held up, as by a peer that does not read
 		}
 		return false
 	}
