@@ -4,6 +4,8 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -78,5 +80,30 @@ func TestDescendants(t *testing.T) {
 	}
 	if _, err := proc.Read(child.Process.Pid); err == nil {
 		t.Error("a process that is gone gives figures")
+	}
+}
+
+func TestIdle(t *testing.T) {
+	idle, err := proc.Idle(50 * time.Millisecond)
+	if err != nil || idle < 0 || idle > 1 {
+		t.Fatalf("%v, %v", idle, err)
+	}
+	stop := make(chan struct{})
+	var busy sync.WaitGroup
+	for range runtime.NumCPU() {
+		busy.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+			}
+		})
+	}
+	defer busy.Wait()
+	defer close(stop)
+	if idle, err := proc.Idle(200 * time.Millisecond); err != nil || idle > 0.5 {
+		t.Errorf("every core is kept busy, and %.2f of them are idle (%v)", idle, err)
 	}
 }

@@ -72,7 +72,7 @@ func writeSection(b *strings.Builder, s *Section, notes string) {
 		b.WriteString("\n" + notes + "\n")
 	}
 	u := s.Setup
-	fmt.Fprintf(b, "\n<sub>%s, %s, %d cores (%s), %s, revision %s, %d s: `%s`</sub>\n", u.Date, u.Machine, u.Cores, "all parts and the generator on them", u.Software, u.Revision, u.Seconds, u.Command)
+	fmt.Fprintf(b, "\n<sub>%s, %s, %d cores, %.0f %% idle before, %s, revision %s, %d s: `%s`</sub>\n", u.Date, u.Machine, u.Cores, 100*u.Idle, u.Software, u.Revision, u.Seconds, u.Command)
 }
 
 // tables are the parts of the section, each with the columns and rows that have figures.

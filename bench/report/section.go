@@ -30,6 +30,8 @@ type Setup struct {
 	Cores    int    `json:"cores"`
 	Software string `json:"software"` // versions of Go, RabbitMQ, Redis, mosquitto
 	Seconds  int    `json:"seconds"`  // the scenario took
+	// Idle is the share of the cores, 0 to 1, that nobody used just before.
+	Idle float64 `json:"idle"`
 	// Settings tell whether a stored section is that of the run that is asked for.
 	Settings string `json:"settings"`
 }

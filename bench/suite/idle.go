@@ -58,7 +58,7 @@ func (l *Lab) idleScenario(ctx context.Context, s Settings, _ float64) (*report.
 				if h.secure && at.server != nil && at.server().tls == "" {
 					continue
 				}
-				row, err := l.idle(ctx, at, h, n, s.calm)
+				row, err := l.idleCase(ctx, at, h, n, s.calm)
 				if err != nil {
 					return nil, fmt.Errorf("%s, %s: %w", row.Case, at.name, err)
 				}
@@ -73,8 +73,8 @@ func (l *Lab) idleScenario(ctx context.Context, s Settings, _ float64) (*report.
 
 func idleName(h habit, n int) string { return fmt.Sprintf("%s, %s", count(n, "connection"), h.name) }
 
-// idle measures one server with n connections.
-func (l *Lab) idle(ctx context.Context, at host, h habit, n int, calm time.Duration) (row report.Row, err error) {
+// idleCase measures one server with n connections.
+func (l *Lab) idleCase(ctx context.Context, at host, h habit, n int, calm time.Duration) (row report.Row, err error) {
 	row = report.Row{Case: idleName(h, n), Peer: at.name}
 	l.say("%s, %s", row.Case, at.name)
 	servers, pid, stop, err := l.freshServer(ctx, at)

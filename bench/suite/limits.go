@@ -23,6 +23,9 @@ const (
 	// measureMin and measureMax bound the time one figure is measured for. Below, ten-millisecond ticks of /proc show; above, nothing new comes.
 	measureMin = 1 * time.Second
 	measureMax = 30 * time.Second
+	// quiet is the share of the cores that has to be idle before a scenario, or the figures are doubtful; idleLook is how long is looked.
+	quiet    = 0.9
+	idleLook = 500 * time.Millisecond
 	// settleMax bounds the wait until a process's memory no longer changes.
 	settleMax = 15 * time.Second
 )

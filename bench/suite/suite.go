@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"sluice/bench/proc"
 	"sluice/bench/report"
 )
 
@@ -68,6 +69,9 @@ func (l *Lab) Run(ctx context.Context, s Settings, names []string, folder, comma
 			continue
 		}
 		l.say("== %s", sc.name)
+		if setup.Idle = l.idleCores(); setup.Idle < quiet {
+			l.say("BUSY: other work uses %.0f %% of this machine's processor time; the figures will say little", 100*(1-setup.Idle))
+		}
 		began := time.Now()
 		section, err := sc.run(l, ctx, s, sc.share)
 		if err != nil {
@@ -111,6 +115,15 @@ func (l *Lab) setup(s Settings, command string) report.Setup {
 		Date: time.Now().UTC().Format("2006-01-02 15:04 UTC"), Revision: revision(), Command: command, Machine: processor(), Cores: runtime.NumCPU(),
 		Software: strings.Join(software, ", "), Settings: s.key(),
 	}
+}
+
+// idleCores looks how much of the machine is ours.
+func (l *Lab) idleCores() float64 {
+	idle, err := proc.Idle(idleLook)
+	if err != nil {
+		l.say("%v", err)
+	}
+	return idle
 }
 
 // versions of what the bus does not tell.
