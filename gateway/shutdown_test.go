@@ -3,10 +3,10 @@ package gateway
 import (
 	"context"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"sluice/amqp"
+	"sluice/mqtt/packet"
 )
 
 // unheard is a bus that does not answer when an inbox is to be removed.
@@ -22,7 +22,8 @@ func TestShutdownDoesNotWaitForABusThatIsAway(t *testing.T) {
 	inBubble(t, func(b *bubble) {
 		b.inFront = func(bus amqp.Bus) amqp.Bus { return unheard{bus} }
 		n := b.start("n1", b.store)
-		synctest.Wait() // it serves
+		d, _ := n.connect("d", packet.V5)
+		d.Subscribe("a", 0) // now the node has an inbox
 		began := time.Now()
 		ctx, cancel := context.WithTimeout(b.t.Context(), time.Hour)
 		defer cancel()
