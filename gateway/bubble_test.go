@@ -117,7 +117,7 @@ func (b *bubble) start(id string, store sessionstore.Store) *bubbleNode {
 		if err := bus.Close(ctx); err != nil {
 			b.t.Errorf("%s: closing the bus: %v", id, err)
 		}
-		if err := <-served; err != nil {
+		if err := <-served; err != nil && !errors.Is(err, net.ErrClosed) { // stopped before it listened
 			b.t.Errorf("%s: %v", id, err)
 		}
 	})

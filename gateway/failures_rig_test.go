@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -95,9 +96,10 @@ type caller struct {
 	mu     sync.Mutex
 	seen   []packet.Packet
 	closed bool
-	refuse bool   // answer QoS 1 with a failure
 	dies   string // messages on this topic are not answered
-	id     packet.ID
+	// refuse: others than records are answered with a failure, with refuseAll those as well.
+	refuse, refuseAll bool
+	id                packet.ID
 }
 
 func (c *caller) read() {
@@ -114,11 +116,11 @@ func (c *caller) read() {
 		}
 		c.seen = append(c.seen, p)
 		m, published := p.(*packet.Publish)
-		refuse, dead := c.refuse, published && m.Topic == c.dies
+		refuse, refuseAll, dead := c.refuse, c.refuseAll, published && m.Topic == c.dies
 		c.mu.Unlock()
 		if published && m.QoS == 1 && !dead {
 			a := &packet.Ack{Kind: packet.PUBACK, ID: m.ID}
-			if refuse && m.Topic != session.ErrorTopic {
+			if refuse && m.Topic != session.ErrorTopic || refuseAll {
 				a.Reason = packet.PayloadFormatInvalid
 			}
 			c.say(a)
@@ -157,6 +159,12 @@ func (c *caller) subscribe(filters ...string) {
 		p.Subscriptions = append(p.Subscriptions, packet.Subscription{Filter: f, QoS: 1})
 	}
 	c.say(p)
+	c.w.pass(100 * time.Millisecond)
+}
+
+func (c *caller) subscribeAt(filter string, qos packet.QoS) {
+	c.id++
+	c.say(&packet.Subscribe{ID: c.id, Subscriptions: []packet.Subscription{{Filter: filter, QoS: qos}}})
 	c.w.pass(100 * time.Millisecond)
 }
 
@@ -228,6 +236,14 @@ func (c *caller) told(f *failure.Failure) (t packet.Type, user []packet.UserProp
 	return 0, nil, false
 }
 
+// hears reports whether a text is anywhere in what came.
+func (c *caller) hears(text string) bool {
+	return slices.ContainsFunc(c.packets(), func(p packet.Packet) bool {
+		b, err := packet.Append(nil, p, c.v)
+		return err != nil || bytes.Contains(b, []byte(text))
+	})
+}
+
 // records are what the device got on its error topic.
 func (c *caller) records() (all []found) {
 	for _, p := range c.packets() {
@@ -235,13 +251,17 @@ func (c *caller) records() (all []found) {
 		if !ok || m.Topic != session.ErrorTopic {
 			continue
 		}
-		var f found
-		if err := json.Unmarshal(m.Payload, &f); err != nil {
-			c.w.t.Errorf("a record that cannot be read: %v in %s", err, m.Payload)
-		}
-		all = append(all, f)
+		all = append(all, recordOf(m))
 	}
 	return all
+}
+
+// recordOf reads a record; one that cannot be read has no name.
+func recordOf(m *packet.Publish) (f found) {
+	if json.Unmarshal(m.Payload, &f) != nil {
+		return found{}
+	}
+	return f
 }
 
 // logged are the lines of the log that tell the failure.
@@ -256,12 +276,17 @@ func (w *failing) logged(name string) (all []found) {
 	return all
 }
 
-// counted is the metric of the failure, as it is scraped.
+// counted is the metric of the failure.
 func (w *failing) counted(name string) string {
+	return w.metric(`sluice_failures_total{failure="` + name + `"}`)
+}
+
+// metric is a metric as it is scraped.
+func (w *failing) metric(name string) string {
 	answer := httptest.NewRecorder()
 	w.node.AdminHandler().ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	for line := range strings.Lines(answer.Body.String()) {
-		if rest, ok := strings.CutPrefix(line, `sluice_failures_total{failure="`+name+`"} `); ok {
+		if rest, ok := strings.CutPrefix(line, name+" "); ok {
 			return strings.TrimSpace(rest)
 		}
 	}

@@ -87,6 +87,11 @@ func (w *failing) check(f *failure.Failure, told, back *caller) {
 			w.t.Errorf("the record has trace %s, the device was told %s", records[0].Trace, trace)
 		}
 	}
+	for _, c := range []*caller{told, back} {
+		if c != nil && c.hears("secret") {
+			w.t.Error("the bus's own words reach the device")
+		}
+	}
 	logs, events := w.logged(f.Name), w.bus.told(f.Name)
 	if len(logs) != 1 || len(events) != 1 {
 		w.t.Fatalf("%d lines in the log, %d events; want one of each", len(logs), len(events))

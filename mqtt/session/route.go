@@ -32,6 +32,10 @@ func (m *Machine) route(msg Message, from source) (r route) {
 	if msg.For != "" {
 		return m.routeTo(msg.For, msg)
 	}
+	if OwnTopic(msg.Publish.Topic) {
+		r.withheld = true // only the gateway speaks there, to one subscription at a time
+		return r
+	}
 	for i := range m.subs.list {
 		s := &m.subs.list[i]
 		if s.shared {
