@@ -105,7 +105,7 @@ var errNotKept = errors.New("the inbox does not take the record")
 
 // sendRecord puts a record into an inbox. It tries until the bus answers or ctx ends.
 func (gw *Gateway) sendRecord(ctx context.Context, shard uint32, json []byte, id, inbox string) error {
-	m := mapping.Record(json, failure.ContentType, id, gw.opt.Bus.InboxAddress(inbox), session.ErrorTopic, recordLife)
+	m := gw.opt.Bridge.Dialect.Record(json, failure.ContentType, id, gw.opt.Bus.InboxAddress(inbox), session.ErrorTopic, recordLife)
 	for pause := retryFirst; ; pause = min(2*pause, retryMax) {
 		o, err := gw.publishAndWait(ctx, shard, m, false)
 		switch {

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"sluice/amqp/message"
-	"sluice/mqtt/packet"
 )
 
 // azure is what Service Bus and Event Hubs need beyond the entity. Their addresses have no place for a topic: subject and annotation have it, and a
@@ -87,14 +86,4 @@ func partitionKey(key string) string {
 	}
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:16])
-}
-
-// setResponseTopic takes the topic for a reply from the annotation, where the bus has no better place. It reports whether it did.
-func (d Dialect) setResponseTopic(p *packet.Properties, marks *marks) bool {
-	if d.HasKeys() || marks.responseTopic == "" {
-		return false
-	}
-	p.ResponseTopic = marks.responseTopic
-	p.Set |= packet.PropResponseTopic
-	return true
 }

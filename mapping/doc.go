@@ -79,6 +79,7 @@
 //	content-type                    Content Type
 //	x-opt-mqtt-content-type         Content Type                                             without content-type
 //	reply-to                        Response Topic, if it is the key of one on amq.topic     else Loss
+//	x-opt-mqtt-response-topic       Response Topic                                           without reply-to; beside it on Service Bus and Event Hubs
 //	correlation-id                  Correlation Data                                         binary as is; string its UTF-8, ulong decimal,
 //	                                                                                         uuid "urn:uuid:...": Loss (type)
 //	application-properties          User Property, canonical text, sorted by key             not a string: Loss (type); list, map, null: Loss

@@ -147,16 +147,31 @@ func setExpiry(d *DownlinkMessage, m *message.Message, now time.Time, lost *loss
 // setProperties converts what becomes a property of its own in PUBLISH (MQTT 5, 3.3.2.3), but for expiry and User Properties.
 func setProperties(p *packet.Properties, m *message.Message, marks *marks, dialect Dialect, lost *losses) {
 	setContentType(p, m.Properties.ContentType, marks, lost)
-	if reply := m.Properties.ReplyTo; !dialect.setResponseTopic(p, marks) && reply != "" {
-		if name, ok := dialect.replyTopic(reply); ok {
-			p.ResponseTopic = name
-			p.Set |= packet.PropResponseTopic
-		} else {
-			lost.add(FieldReplyTo, "", ReasonUnmapped)
-		}
-	}
+	setResponseTopic(p, m.Properties.ReplyTo, marks, dialect, lost)
 	if m.Properties.CorrelationID != nil {
 		setCorrelation(p, m.Properties.CorrelationID, lost)
+	}
+}
+
+// setResponseTopic takes the topic of reply-to, or else the annotation that stands in for it. Where addresses have no place for a topic, the annotation
+// goes with reply-to.
+func setResponseTopic(p *packet.Properties, replyTo string, marks *marks, dialect Dialect, lost *losses) {
+	name, mapped := "", false
+	if replyTo != "" {
+		name, mapped = dialect.replyTopic(replyTo)
+	}
+	switch {
+	case mapped && marks.responseTopic != "" && marks.responseTopic != name:
+		lost.add(FieldAnnotation, AnnotationResponseTopic, ReasonStale)
+	case !mapped:
+		if replyTo != "" && (dialect.HasKeys() || marks.responseTopic == "") {
+			lost.add(FieldReplyTo, "", ReasonUnmapped)
+		}
+		name = marks.responseTopic
+	}
+	if name != "" {
+		p.ResponseTopic = name
+		p.Set |= packet.PropResponseTopic
 	}
 }
 

@@ -144,6 +144,13 @@ func propertyRows() []downlinkRow {
 		{"reply-to / with a wildcard", reply("/exchanges/amq.topic/re.%23")},
 		{"reply-to / a key that no topic has", reply("/exchanges/amq.topic/50%25")},
 		{"reply-to / plain", reply("answers")},
+		{"x-opt-mqtt-response-topic", func(m *message.Message) { m.Annotations[mapping.AnnotationResponseTopic] = "re/7" }},
+		{"x-opt-mqtt-response-topic / reply-to has another", func(m *message.Message) {
+			m.Properties.ReplyTo, m.Annotations[mapping.AnnotationResponseTopic] = "/exchanges/amq.topic/re.8", "re/7"
+		}},
+		{"x-opt-mqtt-response-topic / reply-to is no topic", func(m *message.Message) {
+			m.Properties.ReplyTo, m.Annotations[mapping.AnnotationResponseTopic] = "/queues/q", "re/7"
+		}},
 		{"correlation-id / binary", correlation([]byte{0, 0xff})},
 		{"correlation-id / string", correlation("abc")},
 		{"correlation-id / ulong", correlation(uint64(math.MaxUint64))},

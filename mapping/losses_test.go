@@ -98,6 +98,7 @@ func genMarks(t *rapid.T, m *message.Message) {
 		mapping.AnnotationRetain:        rapid.Map(rapid.Bool(), asAny),
 		mapping.AnnotationContentType:   rapid.Map(text(4), asAny),
 		mapping.AnnotationPayloadFormat: rapid.Map(rapid.Uint8Range(0, 1), asAny),
+		mapping.AnnotationResponseTopic: rapid.Map(arbitraryName(), asAny),
 		mapping.AnnotationClient:        rapid.Map(text(4), asAny),
 	}
 	m.ApplicationProperties = rapid.MapOfN(names, genValue(), 0, 4).Draw(t, "application")
@@ -265,7 +266,11 @@ func (c *comparison) properties() {
 			c.declared("subject", mapping.FieldUserProperty, mapping.UserSubject)
 		}
 	}
-	c.kept(sent.ReplyTo, back.ReplyTo, mapping.FieldReplyTo, "")
+	reply := sent.ReplyTo // or what stands in for it
+	if mark, ok := c.mark(mapping.AnnotationResponseTopic); ok && reply == "" {
+		reply = mapping.RabbitMQ.ToTopic(fmt.Sprint(mark))
+	}
+	c.kept(reply, back.ReplyTo, mapping.FieldReplyTo, "")
 	c.kept(sent.CorrelationID, back.CorrelationID, mapping.FieldCorrelationID, "")
 	media, again := sent.ContentType, back.ContentType
 	if mark, ok := c.mark(mapping.AnnotationContentType); ok && media == "" {

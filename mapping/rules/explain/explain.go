@@ -189,6 +189,9 @@ func foundBy(table *rules.Table, m *message.Message, at mapping.Address, name st
 	if given, _ := m.Annotations[mapping.AnnotationTopic].(string); given == name {
 		return "annotation " + mapping.AnnotationTopic
 	}
+	if given, _ := m.ApplicationProperties[mapping.AnnotationTopic].(string); given == name {
+		return "application property " + mapping.AnnotationTopic
+	}
 	if found, match, ok := table.Resolve(at, m.Properties.Subject); ok && found == name {
 		return byRule(match)
 	}
