@@ -42,6 +42,14 @@ func (b *Bridge) quarantine(now time.Time, e *upEntry, answer mapping.Answer, o 
 // textQuarantined is what the device is told of a message that was stored in the quarantine: an MQTT 5 device sees that it went another way.
 const textQuarantined = "The message bus refused the message; it is stored in the quarantine instead."
 
+// detail is what the operator reads of an outcome: of a message that went to the quarantine, what both have said.
+func (e *upEntry) detail(o message.Outcome) string {
+	if e.refusal == nil {
+		return detail(o)
+	}
+	return e.refusal.Detail + "; the quarantine: " + detail(o)
+}
+
 // unrefused gives the answer for the device: of a message that the quarantine refuses too, what the bus said first.
 func (e *upEntry) unrefused(answer mapping.Answer) mapping.Answer {
 	switch {

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"sluice/amqp/message"
 	"sluice/mapping"
 	"sluice/mapping/failure"
@@ -253,4 +255,64 @@ func TestWithoutTheRuleTheDeviceIsRefused(t *testing.T) {
 	if a := r.puback(0); a.Reason != packet.TopicNameInvalid || len(r.sent) != 1 {
 		t.Errorf("got %+v, sent %d", a, len(r.sent))
 	}
+}
+
+// Whatever the bus answers at either address: a device is acknowledged only for what one of them has accepted, refused only for what both have refused, and
+// once the bus works everybody is answered (P1).
+func TestNoFalseAcknowledgementWithAQuarantine(t *testing.T) {
+	rejected := message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: "amqp:resource-limit-exceeded"}}
+	outcomes := []message.Outcome{tookIt, rejected, rejected, {Kind: message.Released}, {Kind: message.Lost}, {Kind: message.Busy}}
+	rapid.Check(t, func(rt *rapid.T) {
+		r := quarantining(t)
+		const messages = 10
+		type fate struct{ accepted, nobody, refused, refusedThere bool }
+		fates := map[packet.ID]*fate{}
+		answered := 0
+		answer := func(o message.Outcome) {
+			s := r.sent[answered]
+			answered++
+			f := fates[messageNumber(s.Message.Properties.MessageID.(string))]
+			switch {
+			case o.Kind == message.Accepted:
+				f.accepted = true
+			case o.Kind == message.Released:
+				f.nobody = f.nobody || !s.Quarantine
+			case o.Kind == message.Rejected && s.Quarantine:
+				f.refusedThere = true
+			case o.Kind == message.Rejected:
+				f.refused = true
+			}
+			r.step(OutcomeArrived{Token: s.Token, Outcome: o})
+		}
+		for id := packet.ID(1); id <= messages; id++ {
+			fates[id] = &fate{}
+			r.publish(id, 1, "q/x")
+			for answered < len(r.sent) && rapid.Bool().Draw(rt, "answer") {
+				answer(rapid.SampledFrom(outcomes).Draw(rt, "outcome"))
+			}
+			r.wait(time.Duration(rapid.IntRange(0, 50).Draw(rt, "ms")) * time.Millisecond)
+		}
+		for range 20 {
+			for answered < len(r.sent) {
+				answer(tookIt)
+			}
+			r.wait(3 * time.Second)
+		}
+		for i, p := range r.packets {
+			a := p.(*packet.Ack)
+			f := fates[a.ID]
+			switch {
+			case a.ID != packet.ID(i+1):
+				rt.Fatalf("answer %d is for %d", i+1, a.ID)
+			case a.Reason == packet.Success && f.accepted:
+			case a.Reason == packet.NoMatchingSubscribers && f.nobody:
+			case a.Reason.Failed() && f.refused && f.refusedThere:
+			default:
+				rt.Fatalf("PUBACK %d with %v, its fate was %+v", a.ID, a.Reason, *f)
+			}
+		}
+		if len(r.packets) != messages {
+			rt.Fatalf("%d of %d answered", len(r.packets), messages)
+		}
+	})
 }

@@ -210,9 +210,9 @@ func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) 
 	answer = e.unrefused(answer)
 	told := session.PublishAnswered{Token: e.token, Reason: answer.Reason}
 	if answer.Class == mapping.Refused {
-		told, out = b.refusePublish(e, answer.Failure, detail(ev.Outcome), out)
+		told, out = b.refusePublish(e, answer.Failure, e.detail(ev.Outcome), out)
 	}
-	report := Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason, Detail: detail(ev.Outcome)}
+	report := Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason, Detail: e.detail(ev.Outcome)}
 	if e.refusal != nil && answer.Class == mapping.Success {
 		told.Text = textQuarantined
 		f := b.occurred(&e.refusal.Occurrence)

@@ -167,14 +167,20 @@ rules:
     exchange: PREFIX-gone
 `
 
+// quarantineNode starts a node with these rules, whose exchange is not there.
+func quarantineNode(t *testing.T, b rig.Backend, prefix string, set ...string) (*rig.Node, *rig.Bus) {
+	t.Helper()
+	rig.Exchange(t, b, prefix+"-gone")
+	n := rig.StartWith(t, b, strings.ReplaceAll(quarantineRules, "PREFIX", prefix), append(own(t, b), set...)...)
+	rig.RemoveExchange(t, n.BusURL, prefix+"-gone") // a node does not start without it
+	return n, rig.OpenBus(t, n)
+}
+
 // What the bus refuses is stored and then acknowledged, whatever the device speaks; without the policy it is refused as before.
 func TestARefusedPublishGoesToTheQuarantine(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
 		prefix := rig.Prefix(t)
-		rig.Exchange(t, b, prefix+"-gone")
-		n := rig.StartWith(t, b, strings.ReplaceAll(quarantineRules, "PREFIX", prefix), append(own(t, b), telling(t, prefix)...)...)
-		rig.RemoveExchange(t, n.BusURL, prefix+"-gone") // a node does not start without it
-		bus := rig.OpenBus(t, n)
+		n, bus := quarantineNode(t, b, prefix, telling(t, prefix)...)
 		bus.Remove(prefix + "-events")
 		bus.Remove(prefix + "-quarantine")
 		kept, events := bus.Attach(prefix+"-quarantine"), bus.Attach(prefix+"-events")
@@ -324,4 +330,44 @@ func listed(table, client string) (ids []string) {
 		}
 	}
 	return ids
+}
+
+// Somebody removes the quarantine under a running node: it is made again, and nothing is acknowledged or settled before.
+func TestTheQuarantineIsMadeAgain(t *testing.T) {
+	rig.Each(t, func(t *testing.T, b rig.Backend) {
+		prefix := rig.Prefix(t)
+		n, bus := quarantineNode(t, b, prefix, telling(t, prefix)...)
+		bus.Remove(prefix + "-events")
+		bus.Remove(prefix + "-quarantine")
+		d, _ := rig.Dial(t, n, packet.V5, rig.Clean(prefix))
+		bus.Delete(prefix + "-quarantine")
+		if r := d.Publish(prefix+"/kept/x", []byte("up"), 1); r != packet.Success {
+			t.Errorf("PUBACK: %v", r)
+		}
+		if m := bus.Attach(prefix + "-quarantine").Take(); string(m.Data[0]) != "up" {
+			t.Errorf("in the quarantine is %q", m.Data[0])
+		}
+		d.Disconnect()
+	})
+}
+
+// A quarantine that is full is no place: the device is refused as without it.
+func TestAFullQuarantineRefusesTheDevice(t *testing.T) {
+	rig.Each(t, func(t *testing.T, b rig.Backend) {
+		prefix := rig.Prefix(t)
+		// The queue is the operator's own, so that it can be small.
+		n, bus := quarantineNode(t, b, prefix, "quarantine.address=/queues/"+prefix+"-small")
+		bus.Bounded(prefix+"-small", 1)
+		d, _ := rig.Dial(t, n, packet.V5, rig.Clean(prefix))
+		if r := d.Publish(prefix+"/kept/x", nil, 1); r != packet.Success {
+			t.Errorf("the first: %v", r)
+		}
+		if r := d.Publish(prefix+"/kept/x", nil, 2); r != packet.TopicNameInvalid {
+			t.Errorf("the second: %v", r)
+		}
+		d.Disconnect()
+		old, _ := rig.Dial(t, n, packet.V311, rig.Clean(prefix))
+		old.Send(&packet.Publish{ID: 1, QoS: 1, Topic: prefix + "/kept/x"})
+		old.ExpectClosed()
+	})
 }

@@ -114,6 +114,23 @@ func (b *Bus) Remove(name string) {
 	})
 }
 
+// Delete removes a queue now.
+func (b *Bus) Delete(name string) {
+	b.t.Helper()
+	if err := b.client.DeleteInbox(Context(b.t), name); err != nil {
+		b.t.Fatalf("removing the queue %s: %v", name, err)
+	}
+}
+
+// Bounded makes a queue that refuses what is beyond its length. It is removed with the test.
+func (b *Bus) Bounded(name string, length uint64) {
+	b.t.Helper()
+	if err := b.client.EnsureInbox(Context(b.t), amqp.Inbox{Name: name, MaxLength: length}); err != nil {
+		b.t.Fatal(err)
+	}
+	b.Remove(name)
+}
+
 // Queue is a queue of the backend's own with a consumer.
 type Queue struct {
 	t          testing.TB

@@ -1,6 +1,8 @@
 package rig
 
 import (
+	"context"
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
@@ -41,42 +43,47 @@ func RemoveExchange(t testing.TB, busURL, name string) {
 	manage(t, busURL, "DELETE", "/exchanges/"+url.PathEscape(name), nil)
 }
 
-// manage makes one request of the bus's management node, as an operator's tool does: over a connection of its own.
+// manage makes a request of the bus's management node, as an operator's tool does: over a connection of its own. It is made until it succeeds: RabbitMQ
+// ends the session when the request is there before the credit for its answer, and the library does not tell when that has been sent.
 func manage(t testing.TB, busURL, method, path string, body any) {
 	t.Helper()
-	ctx := Context(t)
+	Eventually(t, method+" "+path+" succeeds", func() error { return request(Context(t), busURL, method, path, body) })
+}
+
+func request(ctx context.Context, busURL, method, path string, body any) error {
 	conn, err := amqp.Dial(ctx, busURL, nil)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	defer func() { _ = conn.Close() }()
 	session, err := conn.NewSession(ctx, nil)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	const node, me = "/management", "$me"
 	paired, settled := map[string]any{"paired": true}, amqp.SenderSettleModeSettled
 	// The receiver first, and both of one name: that makes them a pair.
 	receiver, err := session.NewReceiver(ctx, node, &amqp.ReceiverOptions{Name: "manage", TargetAddress: me, Properties: paired, RequestedSenderSettleMode: &settled})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	sender, err := session.NewSender(ctx, node, &amqp.SenderOptions{Name: "manage", SourceAddress: me, Properties: paired, SettlementMode: &settled})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	if body == nil {
 		body = amqp.Null{}
 	}
 	reply := me
 	if err := sender.Send(ctx, &amqp.Message{Properties: &amqp.MessageProperties{MessageID: "1", To: &path, Subject: &method, ReplyTo: &reply}, Value: body}, nil); err != nil {
-		t.Fatal(err)
+		return err
 	}
 	answer, err := receiver.Receive(ctx, nil)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	if status := answer.Properties.Subject; status == nil || !strings.HasPrefix(*status, "2") {
-		t.Fatalf("%s %s: %v", method, path, answer.Value)
+		return fmt.Errorf("the bus answers %v", answer.Value)
 	}
+	return nil
 }
