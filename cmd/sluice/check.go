@@ -116,17 +116,20 @@ func checkBus(ctx context.Context, cfg *config.Config) (string, error) {
 	}
 	defer closeBus(bus)
 	info := bus.Info()
-	said := strings.TrimSpace(fmt.Sprintf("reached: %s %s", info.Product, info.Version))
-	n := len(cfg.Rules.Targets())
-	if n == 0 {
-		return said, nil
+	said := strings.TrimRight(fmt.Sprintf("reached: %s %s", info.Product, info.Version), ": ")
+	if n := len(cfg.Rules.Targets()); n > 0 {
+		ctx, cancel := context.WithTimeout(ctx, reachWait)
+		defer cancel()
+		if err := node.CheckTargets(ctx, bus, cfg); err != nil {
+			return "", err
+		}
+		said += fmt.Sprintf("\nwhat rules name is there: %d exchanges and queues", n)
 	}
-	ctx, cancel := context.WithTimeout(ctx, reachWait)
-	defer cancel()
-	if err := node.CheckTargets(ctx, bus, cfg); err != nil {
-		return "", err
+	if cfg.IsAzure() {
+		more, err := checkEntities(ctx, bus, cfg)
+		return said + "\n" + more, err
 	}
-	return said + fmt.Sprintf("\nwhat rules name is there: %d exchanges and queues", n), nil
+	return said, nil
 }
 
 func checkStore(ctx context.Context, cfg *config.Config) (string, error) {

@@ -77,6 +77,7 @@ func (k *keeper) write(t *testing.T) {
 // TestTokensUnderLoad: tokens end every few seconds while devices publish and subscribe; no link is lost. Then nobody renews them: the bus drops the links,
 // devices wait, and when there is a token again everything is acknowledged. Nothing is lost in either.
 func TestTokensUnderLoad(t *testing.T) {
+	t.Parallel()
 	o := namespace()
 	o.JWTKey = jwtKey
 	b, broker := rig.Azure(t, o, "")
@@ -119,6 +120,7 @@ func TestTokensUnderLoad(t *testing.T) {
 
 // TestServerBusy: the bus asks for another try; devices notice nothing but the time.
 func TestServerBusy(t *testing.T) {
+	t.Parallel()
 	b, broker := rig.Azure(t, namespace(), "")
 	n := start(t, b, "a")
 	app := newApplication(t, b)
@@ -142,6 +144,7 @@ func TestServerBusy(t *testing.T) {
 
 // TestIdle: the bus ends what is idle, again and again; messages cross in both directions as if it did not.
 func TestIdle(t *testing.T) {
+	t.Parallel()
 	o := namespace()
 	o.Timing = servicebus.Timing{LinkIdle: 150 * time.Millisecond}
 	b, broker := rig.Azure(t, o, "")
@@ -168,6 +171,7 @@ func TestIdle(t *testing.T) {
 
 // TestBusCloses: the bus closes connections and links while devices publish at QoS 2; it has each message once.
 func TestBusCloses(t *testing.T) {
+	t.Parallel()
 	b, broker := rig.Azure(t, namespace(), "")
 	n := start(t, b, "a")
 	app := newApplication(t, b)

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net"
 	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -144,11 +143,9 @@ func serve(t *testing.T, binary string, b rig.Backend, id, address string) *node
 // TestKilledNodes: nodes are killed (SIGKILL) while a device publishes at QoS 2. What they have sent and not heard of is sent again by the next node under
 // the same message-id, and the bus drops it: the application gets each message once.
 func TestKilledNodes(t *testing.T) {
+	t.Parallel()
 	b, broker := rig.Azure(t, namespace(), rig.Env(t, rig.EnvRedis))
-	binary := filepath.Join(t.TempDir(), "sluice")
-	if out, err := exec.Command("go", "build", "-o", binary, "sluice/cmd/sluice").CombinedOutput(); err != nil {
-		t.Fatalf("building the command: %v\n%s", err, out)
-	}
+	binary := build(t)
 	app := newApplication(t, b)
 	in := app.read("telemetry/Subscriptions/app")
 	// Answers come late, so that at each kill the bus has messages of which the node does not know.

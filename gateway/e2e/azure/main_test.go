@@ -2,7 +2,11 @@ package azure
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,7 +19,39 @@ import (
 	"sluice/gateway/e2e/rig"
 )
 
-func TestMain(m *testing.M) { rig.Main(m) }
+func TestMain(m *testing.M) {
+	rig.Main(m, func() {
+		if dir != "" {
+			_ = os.RemoveAll(dir)
+		}
+	})
+}
+
+// dir is where the command was built; empty: it was not.
+var dir string
+
+var binary = sync.OnceValues(func() (string, error) {
+	var err error
+	if dir, err = os.MkdirTemp("", "sluice-azure-"); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "sluice")
+	out, err := exec.Command("go", "build", "-o", path, "sluice/cmd/sluice").CombinedOutput()
+	if err != nil {
+		err = fmt.Errorf("building the command: %w\n%s", err, out)
+	}
+	return path, err
+})
+
+// build gives the command's path.
+func build(t *testing.T) string {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
 
 // namespace is what the tests have: devices' messages go to the topic telemetry, where an application and the nodes a and b listen; backends send to
 // the topic commands.

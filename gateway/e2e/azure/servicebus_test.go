@@ -13,6 +13,7 @@ import (
 )
 
 func TestUplink(t *testing.T) {
+	t.Parallel()
 	b, _ := rig.Azure(t, namespace(), "")
 	n := start(t, b, "a")
 	app := newApplication(t, b)
@@ -43,6 +44,7 @@ func TestUplink(t *testing.T) {
 }
 
 func TestRequestAndReply(t *testing.T) {
+	t.Parallel()
 	b, _ := rig.Azure(t, namespace(), "")
 	n := start(t, b, "a")
 	app := newApplication(t, b)
@@ -65,6 +67,7 @@ func TestRequestAndReply(t *testing.T) {
 }
 
 func TestRulesToQueues(t *testing.T) {
+	t.Parallel()
 	b, _ := rig.Azure(t, namespace(), "")
 	n := rig.StartWith(t, b, `rules:
 - topic: alarm/{site}
@@ -93,6 +96,7 @@ func TestRulesToQueues(t *testing.T) {
 
 // TestWhatIsOffered: devices are told what they do not get, and get what they are told.
 func TestWhatIsOffered(t *testing.T) {
+	t.Parallel()
 	b, _ := rig.Azure(t, namespace(), "")
 	n := start(t, b, "a")
 	d, connack := rig.Dial(t, n, packet.V5)
@@ -135,6 +139,7 @@ func TestWhatIsOffered(t *testing.T) {
 
 // TestFanOut: each node has its subscription, and hands what comes to all of its devices.
 func TestFanOut(t *testing.T) {
+	t.Parallel()
 	b, _ := rig.Azure(t, namespace(), "")
 	app := newApplication(t, b)
 	const each, count = 3, 50
@@ -169,6 +174,7 @@ func TestFanOut(t *testing.T) {
 
 // TestSessionWithoutMail: a session outlives its connection with its subscriptions; what is sent meanwhile is not for it.
 func TestSessionWithoutMail(t *testing.T) {
+	t.Parallel()
 	b, _ := rig.Azure(t, namespace(), "")
 	n := start(t, b, "a")
 	app := newApplication(t, b)
@@ -196,6 +202,7 @@ func TestSessionWithoutMail(t *testing.T) {
 }
 
 func TestRetainedAndWill(t *testing.T) {
+	t.Parallel()
 	b, _ := rig.Azure(t, namespace(), "")
 	first, second := start(t, b, "a"), start(t, b, "b")
 	d, _ := rig.Dial(t, first, packet.V5)
@@ -222,6 +229,7 @@ func hubs() servicebus.Options {
 
 // TestEventHubs: the messages of a device are on one partition, in order; devices hear what is on any.
 func TestEventHubs(t *testing.T) {
+	t.Parallel()
 	b, _ := rig.Azure(t, hubs(), "")
 	n := rig.StartWith(t, b, "rules:\n- topic: line/{line}/#\n  partition_key: line {line}\n", "bus.kind=eventhubs", "bus.azure.entity=telemetry",
 		"bus.azure.receive=telemetry/ConsumerGroups/$Default/Partitions/{0-3}")

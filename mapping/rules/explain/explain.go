@@ -213,6 +213,8 @@ func subscriber(dialect mapping.Dialect, table *rules.Table, at mapping.Address,
 		return "no device by its subscription: the message goes to the queue " + at.Queue + ", to whoever consumes from it", false
 	case at.Exchange == "":
 		return "", true
+	case !dialect.HasInboxes():
+		return "devices that subscribe to " + name + ", of the nodes that receive from " + at.Exchange + " (bus.azure.receive)", true
 	}
 	bindings := table.Bindings(dialect, name)
 	for _, b := range bindings {
