@@ -218,7 +218,11 @@ func TestRetainedAndWill(t *testing.T) {
 		p.Will = &packet.Will{Topic: "will/x", Payload: []byte("gone"), QoS: 1}
 	})
 	dying.Close()
-	if p := late.Collect(1)[0]; p.Topic != "will/x" || string(p.Payload) != "gone" {
+	p := late.Collect(1)[0]
+	for p.Topic == "state/door" { // the message itself, by way of the bus, which may take longer than a new subscription
+		p = late.Collect(1)[0]
+	}
+	if p.Topic != "will/x" || string(p.Payload) != "gone" {
 		t.Errorf("will: %s %s", p.Topic, p.Payload)
 	}
 }
