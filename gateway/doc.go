@@ -14,6 +14,7 @@
 //	lane.go         a receiver of a device: of its session (sessionlane.go, QoS 1 and 2), or of a group (sharedlane.go)
 //	nodelane.go     the receiver of the node (QoS 0), fanned out here
 //	retained.go     retained messages, to the store and to new subscriptions; retainedqueue.go: those of backends
+//	failed.go       who is told of a failure; recordbox.go: its record, for the device's error topic
 //	eventsender.go  what the backend is told; tally.go: whose messages are refused again and again
 //	quarantine.go   messages that were refused for good
 //	directory.go    which connection of this node has which session

@@ -23,6 +23,7 @@
 //	store.go       what goes on once a write is stored; send.go: packets and their size
 //	keepalive.go   all deadlines; close.go: how a connection ends, the Will
 //	packetid.go    identifiers towards the device; topicalias.go: aliases both ways; limits.go: every bound
+//	failure.go     what a device is told of a failure besides the reason code, and its error topic
 //	invariant.go   Check, for tests
 //
 // Invariants:

@@ -252,17 +252,21 @@ func outcomes(dialect mapping.Dialect, match rules.Match, version packet.Version
 			continue
 		}
 		a := mapping.Classify(message.Outcome{Kind: o.kind}, match.Outcome)
-		list = append(list, Outcome{o.name, answerText(a, version)})
+		list = append(list, Outcome{o.name, answerText(a, match.OnError, version)})
 	}
 	return list
 }
 
-func answerText(a mapping.Answer, version packet.Version) string {
+func answerText(a mapping.Answer, onError rules.OnError, version packet.Version) string {
 	switch {
 	case a.Class == mapping.Hold:
 		return "no answer yet: it is tried again, and after bus.grace the device is disconnected"
 	case version == packet.V311 && a.Class == mapping.Success:
 		return "acknowledged"
+	case a.Class == mapping.Refused && onError == rules.Quarantine:
+		return "stored in the quarantine, then acknowledged"
+	case version == packet.V311 && onError == rules.Report:
+		return "told on $sluice/errors, then acknowledged; disconnected if it does not subscribe to that"
 	case version == packet.V311:
 		return "disconnected, since MQTT 3.1.1 has no negative acknowledgement"
 	case a.Class == mapping.Success:

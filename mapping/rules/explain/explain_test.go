@@ -144,3 +144,27 @@ what it does not get
 		t.Error("a filter and a subject")
 	}
 }
+
+// What becomes of a refused message is what the rule's on_error says.
+func TestOnError(t *testing.T) {
+	for _, c := range []struct {
+		onError   string
+		v311, v50 string
+	}{
+		{"close", "disconnected, since", "refused with 0x83"},
+		{"report", "told on $sluice/errors, then acknowledged", "refused with 0x83"},
+		{"quarantine", "stored in the quarantine, then acknowledged", "stored in the quarantine, then acknowledged"},
+	} {
+		list := table(t, rules.Rule{Topic: "a", OnError: c.onError})
+		for v311, want := range map[bool]string{true: c.v311, false: c.v50} {
+			e := ask(t, list, explain.Question{Topic: "a", QoS: 1, V311: v311})
+			found := false
+			for _, o := range e.Outcomes {
+				found = found || o.Bus == "rejected" && strings.HasPrefix(o.Device, want)
+			}
+			if !found {
+				t.Errorf("%s, 3.1.1 %t: %+v; want %q", c.onError, v311, e.Outcomes, want)
+			}
+		}
+	}
+}
