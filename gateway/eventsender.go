@@ -27,6 +27,7 @@ type eventSender struct {
 	address string
 	queue   *amqp.Inbox // made when it is missing; nil: the address is somebody else's
 	prefix  string      // of the ids
+	refused bool        // the bus refused the last one; only the sender's goroutine touches it
 
 	mu       sync.Mutex
 	limiter  events.Limiter
@@ -196,10 +197,14 @@ func (s *eventSender) answered(o message.Outcome) bool {
 	answer := mapping.Classify(o, mapping.OutcomeRule{TargetsQueue: s.queue != nil})
 	switch answer.Class {
 	case mapping.Success:
+		s.refused = false
 		return true
 	case mapping.Refused:
 		s.gw.metrics.eventsLost.Inc()
-		s.gw.log.Warn("the bus refuses an event", zap.String("address", s.address), zap.Error(outcomeError(o)))
+		if !s.refused { // once is enough until it works again: there may be many
+			s.refused = true
+			s.gw.log.Warn("the bus refuses events; they are lost", zap.String("address", s.address), zap.Error(outcomeError(o)))
+		}
 		return true
 	}
 	if o.Kind == message.Released {
