@@ -23,6 +23,8 @@ const (
 	// measureMin and measureMax bound the time one figure is measured for. Below, ten-millisecond ticks of /proc show; above, nothing new comes.
 	measureMin = 1 * time.Second
 	measureMax = 30 * time.Second
+	// sendsMin is how many messages the measured part of an open run has at least, as long as it does not take more than measureMax.
+	sendsMin = 20
 	// quiet is the share of the cores that has to be idle before a scenario, or the figures are doubtful; idleLook is how long is looked.
 	quiet    = 0.9
 	idleLook = 500 * time.Millisecond

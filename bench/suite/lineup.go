@@ -127,7 +127,10 @@ func (l *Lab) openRuns(ctx context.Context, rounds int, entries []*entry, rate f
 	for range rounds {
 		for i, e := range entries {
 			m := &meter{lab: l, gateways: e.pids()}
-			span, err := e.drive.Open(ctx, rate/float64(e.drive.Fan), load.Timing{Warm: t.warm, Measure: t.measure, Mark: m.mark})
+			sends := rate / float64(e.drive.Fan)
+			// A slow fan-out sends less than one message in a short span.
+			measure := min(max(t.measure, time.Duration(sendsMin/sends*float64(time.Second))), measureMax)
+			span, err := e.drive.Open(ctx, sends, load.Timing{Warm: t.warm, Measure: measure, Mark: m.mark})
 			if err != nil {
 				return fmt.Errorf("%s, %s at %.0f messages/s: %w", t.name, e.name, rate, err)
 			}
