@@ -65,7 +65,7 @@ func (l *Lab) downlinkScenario(ctx context.Context, s Settings, share float64) (
 		section.Rows = append(section.Rows, rows...)
 	}
 	for _, sh := range fans {
-		t := trial{name: fanName(sh), window: fanWindow, warm: warm, measure: measure, contenders: l.receivers(sh, true, n)}
+		t := trial{name: fanName(sh), window: min(max(fanUnderWay/sh.devices, 2), fanWindow), warm: warm, measure: measure, contenders: l.receivers(sh, true, n)}
 		rows, err := l.run(ctx, s.Rounds, t)
 		if err != nil {
 			return nil, err

@@ -15,9 +15,10 @@ const (
 	underWay      = 1000
 	streamWindow  = 100
 	bytesUnderWay = 8 << 20
-	// fanWindow is how many messages of a fan-out are under way, each of them for every device: enough that a device's writes can be put together, less than
-	// what is dropped for a device that does not keep up.
-	fanWindow = 50
+	// fanUnderWay bounds the deliveries of a fan-out that are under way, fanWindow its messages: enough that a device's writes can be put together, less than
+	// what is dropped for a device that does not keep up, and at QoS 1 no more than a second's worth.
+	fanUnderWay = 10_000
+	fanWindow   = 50
 	// producerLinks is how many connections the bare publisher and the backend use: as many as a node does (bus.connections).
 	producerLinks = 2
 	// measureMin and measureMax bound the time one figure is measured for. Below, ten-millisecond ticks of /proc show; above, nothing new comes.
