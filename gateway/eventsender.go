@@ -38,13 +38,11 @@ type eventSender struct {
 	ended    chan struct{}
 }
 
-// eventsQueue is the queue of events as the bus is asked for it. The oldest give way: a queue that nobody reads must not fill the bus.
-func eventsQueue(name string) amqp.Inbox {
+// EventsQueue is the queue of events as the bus is asked for it, also by who reads it and comes before any node has made it. The oldest give way: a
+// queue that nobody reads must not fill the bus.
+func EventsQueue(name string) amqp.Inbox {
 	return amqp.Inbox{Name: name, MaxLength: eventsLength, DropOldest: true}
 }
-
-// EventsQueue is that queue for who reads it, who may come before any node has made it.
-func EventsQueue(name string) amqp.Inbox { return eventsQueue(name) }
 
 // destination gives the address that a setting means: it names a queue of ours, or is an address that begins with a slash. queue makes the queue.
 func (gw *Gateway) destination(setting string, queue func(name string) amqp.Inbox) (address string, made *amqp.Inbox) {
@@ -60,7 +58,7 @@ func (gw *Gateway) destination(setting string, queue func(name string) amqp.Inbo
 
 func newEventSender(gw *Gateway) *eventSender {
 	s := &eventSender{gw: gw, prefix: gw.opt.NodeID + "-" + strings.ToLower(rand.Text()[:10]) + "-", wake: make(chan struct{}, 1), ended: make(chan struct{})}
-	s.address, s.queue = gw.destination(gw.opt.EventsAddress, eventsQueue)
+	s.address, s.queue = gw.destination(gw.opt.EventsAddress, EventsQueue)
 	return s
 }
 

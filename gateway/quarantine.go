@@ -20,17 +20,15 @@ type quarantine struct {
 	queue   *amqp.Inbox // made when it is missing; nil: the address is somebody else's
 }
 
-// quarantineQueue is the queue as the bus is asked for it. It refuses what is beyond its bound: nothing in it is dropped for something newer.
-func quarantineQueue(name string) amqp.Inbox {
+// QuarantineQueue is the queue as the bus is asked for it, also by who reads it and comes before any node has made it. It refuses what is beyond its
+// bound: nothing in it is dropped for something newer.
+func QuarantineQueue(name string) amqp.Inbox {
 	return amqp.Inbox{Name: name, MaxLength: quarantineLength}
 }
 
-// QuarantineQueue is that queue for who reads it, who may come before any node has made it.
-func QuarantineQueue(name string) amqp.Inbox { return quarantineQueue(name) }
-
 func newQuarantine(gw *Gateway, setting string) *quarantine {
 	q := &quarantine{gw: gw}
-	q.address, q.queue = gw.destination(setting, quarantineQueue)
+	q.address, q.queue = gw.destination(setting, QuarantineQueue)
 	return q
 }
 

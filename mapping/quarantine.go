@@ -26,7 +26,7 @@ type Refusal struct {
 // The annotations of a message in the quarantine, in addition to its own.
 const (
 	prefixQuarantine        = "x-opt-sluice-quarantine-"
-	AnnotationQuarantineID  = prefixQuarantine + "id"              // string: names it
+	annotationQuarantineID  = prefixQuarantine + "id"              // string: names it
 	annotationQuarantinedAt = prefixQuarantine + "time"            // timestamp
 	annotationAddress       = prefixQuarantine + "address"         // string: where the message was to go, or came by
 	annotationTo            = prefixQuarantine + "to"              // string: its property to, where that is something else
@@ -56,7 +56,7 @@ func (d Dialect) Quarantine(m *message.Message, to string, r *Refusal) *message.
 	c := rewritable(m)
 	address := d.originalAddress(m)
 	texts := [...]struct{ name, value string }{
-		{AnnotationQuarantineID, r.ID}, {annotationAddress, address}, {annotationName, r.Failure.Name}, {annotationCondition, r.Failure.Condition},
+		{annotationQuarantineID, r.ID}, {annotationAddress, address}, {annotationName, r.Failure.Name}, {annotationCondition, r.Failure.Condition},
 		{annotationReason, r.Message()}, {annotationDetail, r.Detail}, {annotationRule, r.Rule}, {annotationTenantOf, r.Device.Tenant},
 		{annotationPrincipalOf, r.Device.Principal}, {annotationClientOf, r.Device.ClientID}, {annotationTopicOf, r.Topic}, {annotationTraceOf, r.Trace.String()},
 	}
@@ -109,7 +109,7 @@ func ReadQuarantined(m *message.Message) (q Quarantined, ok bool) {
 		return s
 	}
 	q = Quarantined{
-		ID: text(AnnotationQuarantineID), Address: text(annotationAddress), Name: text(annotationName), Condition: text(annotationCondition),
+		ID: text(annotationQuarantineID), Address: text(annotationAddress), Name: text(annotationName), Condition: text(annotationCondition),
 		Reason: text(annotationReason), Detail: text(annotationDetail), Rule: text(annotationRule), Tenant: text(annotationTenantOf),
 		Principal: text(annotationPrincipalOf), Client: text(annotationClientOf), Topic: text(annotationTopicOf), Trace: text(annotationTraceOf),
 	}
