@@ -229,6 +229,21 @@ func (d *Device) ExpectClosed() {
 	}
 }
 
+// AwaitClosed waits until the connection is closed, whatever comes before.
+func (d *Device) AwaitClosed() {
+	d.t.Helper()
+	for {
+		_ = d.conn.SetReadDeadline(time.Now().Add(d.timeout))
+		_, err := d.r.ReadPacket()
+		switch {
+		case isClosed(err):
+			return
+		case err != nil:
+			d.t.Fatalf("device: expected the end of the connection, got %v", err)
+		}
+	}
+}
+
 // isClosed knows the ways in which the other end goes between two packets.
 func isClosed(err error) bool {
 	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrClosedPipe) || errors.Is(err, net.ErrClosed) ||
