@@ -96,10 +96,14 @@ func (c *Client) Info() amqp.Info {
 //
 // When a link is lost, its sends in flight get Lost and those queued behind them get Busy, in this order, and the lane answers Busy until it
 // has another link. A caller that wants order kept re-sends from the first one that was not accepted. A message that cannot be encoded, or is
-// larger than the bus takes, is Rejected here.
+// larger than the bus takes, or whose address would harm it, is Rejected here.
 func (c *Client) Publish(shard uint32, m *message.Message, settled bool, done func(message.Outcome)) {
 	if c.family.hasOwnOutcomes() {
 		to, tell := m.Properties.To, done
+		if refused := c.family.Refused(to); refused != nil {
+			done(message.Outcome{Kind: message.Rejected, Error: refused})
+			return
+		}
 		done = func(o message.Outcome) { tell(c.family.Outcome(to, o)) }
 	}
 	n := len(c.publishers)

@@ -46,6 +46,9 @@ func (b *bindings) Sweep(context.Context) error { return nil }
 // Arrived implements Family: a queue gets one copy, as it was sent.
 func (b *bindings) Arrived(*message.Message) (Original, bool) { return Original{}, false }
 
+// Refused implements Family: RabbitMQ says itself what it does not take.
+func (b *bindings) Refused(string) *message.Error { return nil }
+
 // Outcome implements Family: RabbitMQ releases what is sent to a queue that is not there.
 func (b *bindings) Outcome(_ string, o message.Outcome) message.Outcome { return o }
 

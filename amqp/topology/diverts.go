@@ -39,6 +39,8 @@ const inboxRoot = "sluice.inbox."
 //
 //   - A pattern may not hold "::": 2.55 would keep a broken entry, and make no wildcard any more until it is restarted.
 //
+//   - An address with thousands of levels would be the end of the broker (maxLevels). It is refused here.
+//
 //   - An address that matches its own inbox would go round for ever, and a device that could name activemq.management would rule the broker. So
 //     topics live under a root, and patterns cannot leave it.
 //
@@ -127,8 +129,8 @@ func (d *diverts) Source(inbox string) string {
 func (d *diverts) TellsFirstAcquirer() bool { return false }
 
 // inboxSettings are the address settings of all inboxes. Without the first two, an attach to an inbox that is not there would make a queue that no
-// pattern leads to. We count deliveries ourselves.
-const inboxSettings = `{"autoCreateQueues":false,"autoCreateAddresses":false,"autoDeleteAddresses":true,"maxDeliveryAttempts":-1}`
+// pattern leads to. We count deliveries ourselves. A copy keeps the _AMQ_DUPL_ID of its original, for which Artemis would set aside room for 20,000.
+const inboxSettings = `{"autoCreateQueues":false,"autoCreateAddresses":false,"autoDeleteAddresses":true,"maxDeliveryAttempts":-1,"idCacheSize":200}`
 
 // Setup puts the address settings in place, if they are not: it takes Artemis a time that grows with the number of its queues.
 func (d *diverts) Setup(ctx context.Context) error {
@@ -216,6 +218,9 @@ func (d *diverts) Subscribe(ctx context.Context, inbox string, bindings []amqp.B
 		return err
 	}
 	for _, pattern := range patterns {
+		if deep := d.tooDeep(d.root + "." + pattern); deep != nil {
+			return fmt.Errorf("%w: pattern %.200q: %s", amqp.ErrRefused, pattern, deep.Description)
+		}
 		if strings.Contains(pattern, "::") {
 			return fmt.Errorf("%w: pattern %.200q has \"::\", which Artemis takes for a full queue name; escape it", amqp.ErrRefused, pattern)
 		}
@@ -346,6 +351,20 @@ func (d *diverts) Arrived(m *message.Message) (of Original, copied bool) {
 	}
 	m.Properties.To = address
 	return Original{ID: id, Address: address}, true
+}
+
+// Refused implements Family.
+func (d *diverts) Refused(to string) *message.Error { return d.tooDeep(to) }
+
+func (d *diverts) tooDeep(address string) *message.Error {
+	if len(address) <= maxLevels { // no need to count
+		return nil
+	}
+	address, _, _ = strings.Cut(address, "::")
+	if n := strings.Count(address, ".") + 1; n > maxLevels {
+		return &message.Error{Condition: "amqp:precondition-failed", Description: fmt.Sprintf("the address has %d levels; Artemis bears %d", n, maxLevels)}
+	}
+	return nil
 }
 
 // Outcome implements Family: an inbox that is not there is told as any other failure, by its number in the description.

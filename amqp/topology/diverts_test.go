@@ -327,6 +327,34 @@ func TestDivertsRequestsComeInBatches(t *testing.T) {
 	}
 }
 
+// An address with thousands of levels would keep Artemis from ever starting again.
+func TestDivertsRefuseDepth(t *testing.T) {
+	f := newDiverts(t, newArtemis())
+	if err := f.EnsureInbox(t.Context(), amqp.Inbox{Name: "q"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name    string
+		key     string
+		refused bool
+	}{
+		{"as deep as can be", strings.Repeat("x.", maxLevels-2) + "x", false},
+		{"one deeper", strings.Repeat("x.", maxLevels-1) + "x", true},
+		{"deep in empty levels", strings.Repeat(".", maxLevels), true},
+		{"long and flat", strings.Repeat("x", 65535), false},
+	} {
+		if r := f.Refused("mqtt." + tt.key); (r != nil) != tt.refused {
+			t.Errorf("%s: sending is refused with %v", tt.name, r)
+		}
+		if err := f.Subscribe(t.Context(), "q", []string{tt.key}); errors.Is(err, amqp.ErrRefused) != tt.refused {
+			t.Errorf("%s: subscribing: %v", tt.name, err)
+		}
+	}
+	if r := f.Refused(f.Source("q")); r != nil {
+		t.Errorf("an inbox: %v", r)
+	}
+}
+
 func TestDivertsRoots(t *testing.T) {
 	for root, ok := range map[string]bool{
 		"": true, "mqtt": true, "plant.north": true, "sluices": true,

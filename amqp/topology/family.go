@@ -53,6 +53,8 @@ type Family interface {
 	// Arrived undoes what the bus has done to a message on its way into an inbox. Where the bus puts one copy into an inbox for each pattern
 	// that matches, it says which message m is a copy of: all copies but the first are to be dropped.
 	Arrived(m *message.Message) (of Original, copied bool)
+	// Refused says why no message may be sent to this address, nil when it may.
+	Refused(to string) *message.Error
 	// Outcome is what o means for a message that was sent to this address.
 	Outcome(to string, o message.Outcome) message.Outcome
 }

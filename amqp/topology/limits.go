@@ -4,5 +4,9 @@ package topology
 // that changes something.
 const requestBatch = 200
 
+// maxLevels is how many levels an address or pattern may have on Artemis. 2.55 walks its tree of addresses recursively: one with some thousands, as a
+// topic of 65,535 bytes may have, ends its threads in StackOverflowError, and again when it reads its journal, so that it never comes up any more.
+const maxLevels = 128
+
 // maxShownPattern is the longest pattern, escaped, in bytes, that the name of its divert shows.
 const maxShownPattern = 200
