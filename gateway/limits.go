@@ -49,6 +49,9 @@ const (
 	nodeLaneCredit = 1000
 	// markerWait is how long the node lane may be behind before it is taken for possible that a marker was lost, and another is sent.
 	markerWait = 2 * time.Second
+	// lateRouting is how late a bus may be with putting into a queue what it has routed (mapping.Dialect.RoutesLate): Artemis syncs its journal in
+	// between. A SUBACK waits for it where a subscription changes its lane.
+	lateRouting = 50 * time.Millisecond
 	// nodeInboxExpires: how long the node lane's inbox outlives a node that died, in milliseconds.
 	nodeInboxExpires = 60_000
 	// nodeInboxLength: QoS 0 messages kept on the bus for a node that does not keep up; the oldest go first.

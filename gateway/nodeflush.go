@@ -14,10 +14,22 @@ import (
 // flush returns when all that the bus had put into the node's inbox before the call has been handed to the devices it is for. It sends a marker
 // behind it and waits until that comes. A marker can be lost, as anything on the node lane; then another one of the same name is sent, until ctx
 // ends. shard is the link it is sent on.
+//
+// Where a queue may get what was routed before a marker a little after it (mapping.Dialect.RoutesLate), another one follows after a pause.
 func (n *nodeLane) flush(ctx context.Context, shard uint32) error {
 	if !n.started() {
 		return nil
 	}
+	if err := n.flushOnce(ctx, shard); err != nil || !n.gw.opt.Bridge.Dialect.RoutesLate() {
+		return err
+	}
+	if !sleep(ctx, lateRouting) {
+		return amqp.ErrUnavailable
+	}
+	return n.flushOnce(ctx, shard)
+}
+
+func (n *nodeLane) flushOnce(ctx context.Context, shard uint32) error {
 	name := rand.Text() // nobody else's, also when a node of our name has left its own in the inbox
 	came := n.expectMarker(name)
 	defer n.forgetMarker(name)

@@ -49,11 +49,16 @@ func (d Dialect) HasExchanges() bool { return d.kind == kindRabbitMQ }
 // TellsUnrouted reports whether the bus tells that nobody subscribes to a topic (released). Artemis accepts such a message.
 func (d Dialect) TellsUnrouted() bool { return d.kind == kindRabbitMQ }
 
+// RoutesLate reports whether a queue may get a message a little after others that were routed to it later, from another connection. Artemis finds the
+// queues of a durable message first, and adds it when it is on the disk.
+func (d Dialect) RoutesLate() bool { return d.kind == kindArtemis }
+
 // duplicateID is the application property by which Artemis drops a message that it has already.
 const duplicateID = "_AMQ_DUPL_ID"
 
-// deduplicates is the application property that takes the message-id so that the bus drops a second copy; empty where it does not.
-func (d Dialect) deduplicates() string {
+// DuplicateID is the application property that takes the message-id so that the bus drops a second copy of the message; empty where it does not. It is
+// for QoS 2 alone: Artemis 2.55 sets aside 80 KB of memory for each address that ever saw one (id-cache-size), and every topic is an address.
+func (d Dialect) DuplicateID() string {
 	if d.kind == kindArtemis {
 		return duplicateID
 	}

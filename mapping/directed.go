@@ -19,6 +19,9 @@ func Direct(m *message.Message, d Dialect, to, filter string) {
 // HandOver is the copy of a message, as it came from the bus, for the inbox at address to: the message has been chosen for that session's
 // subscription with this filter. topic is the name that Downlink found. The copy keeps the message-id. What the bus added on the way and what AMQP
 // clients cannot write again stays behind; no device would see it.
+//
+// It goes without the property by which the bus would drop a second copy: one session may get the message for several groups, and knows itself what it
+// had.
 func HandOver(m *message.Message, d Dialect, topic, to, filter string) *message.Message {
 	c := again(m, d, topic, to)
 	d.form.setMark(c, AnnotationFor, filter)
@@ -44,7 +47,9 @@ func again(m *message.Message, d Dialect, topic, to string) *message.Message {
 		}
 	}
 	c.ApplicationProperties = maps.Clone(m.ApplicationProperties)
-	maps.DeleteFunc(c.ApplicationProperties, func(_ string, value any) bool { return !writable(value, maxNesting) })
+	maps.DeleteFunc(c.ApplicationProperties, func(name string, value any) bool {
+		return d.ofTheBus(name) || !writable(value, maxNesting)
+	})
 	d.form.setMark(&c, AnnotationTopic, topic)
 	return &c
 }

@@ -12,7 +12,7 @@
 // the same keys. Addresses are RabbitMQ's version 2, percent-encoded: /exchanges/amq.topic/a.b and /queues/q.
 //
 // That is RabbitMQ and the embedded bus; all in which another bus differs is in Dialect. On ActiveMQ Artemis the address of a/b is mqtt.a.b, ':' is
-// %3A too, application-property _AMQ_DUPL_ID is the message-id at QoS 1 and 2, and a device's _AMQ_* and JMS_AMQP_* are a Loss. On Service Bus and Event
+// %3A too, application-property _AMQ_DUPL_ID is the message-id at QoS 2, and a device's _AMQ_* and JMS_AMQP_* are a Loss. On Service Bus and Event
 // Hubs to is the name of an entity and has no place for the topic. There reply-to is the entity for replies, and x-opt-mqtt-response-topic (string) the
 // Response Topic, in both directions; on Event Hubs x-opt-partition-key is the client identifier unless a rule says otherwise.
 //

@@ -4,9 +4,11 @@ import "sluice/amqp/message"
 
 // Marker is a message of a gateway to itself: it goes to the inbox at address to, and that it has come back shows that all the inbox got before has
 // come as well. name tells markers apart.
+//
+// It is durable although it is worth nothing later: on Artemis a message that is not durable overtakes those that are, which wait for the disk.
 func Marker(d Dialect, to, name string) *message.Message {
 	m := &message.Message{
-		Header:     message.Header{Priority: message.DefaultPriority},
+		Header:     message.Header{Durable: true, Priority: message.DefaultPriority},
 		Properties: message.Properties{To: to},
 		Data:       [][]byte{{}},
 	}

@@ -133,7 +133,7 @@ func (d Dialect) Release(m *message.Message) (out *message.Message, ok bool) {
 	}
 	c := rewritable(m)
 	c.Properties.To = q.Address
-	if name := d.deduplicates(); name != "" {
+	if name := d.DuplicateID(); name != "" {
 		delete(c.ApplicationProperties, name) // the bus may have had it before, which is why it is here
 	}
 	if ms, has := markOf(m, annotationTTL).(uint64); has {

@@ -192,13 +192,13 @@ func isSymbol(s string) bool {
 // applicationProperties makes a map of User Properties and of what the rule sets, with room for more. Of a repeated key it has the first value, as on
 // RabbitMQ.
 func applicationProperties(in UplinkMessage, event naming, more int, lost *losses) map[string]any {
-	user, route, deduplicated := in.Publish.Properties.User, in.Route, in.Dialect.deduplicates()
+	user, route, deduplicated := in.Publish.Properties.User, in.Route, in.Dialect.DuplicateID()
 	size := len(user) + more
 	if route != nil {
 		size += len(route.Properties)
 	}
-	if in.Publish.QoS == 0 {
-		deduplicated = "" // it is never sent twice
+	if in.Publish.QoS < 2 {
+		deduplicated = "" // see Dialect.DuplicateID
 	}
 	if deduplicated != "" {
 		size++

@@ -53,6 +53,9 @@ func (static) TellsFirstAcquirer() bool { return false }
 // Arrived implements Family: an entity gives each message once.
 func (static) Arrived(*message.Message) (Original, bool) { return Original{}, false }
 
+// Refused implements Family: the service says itself what it does not take.
+func (static) Refused(string) *message.Error { return nil }
+
 // Outcome implements Family. A topic without subscriptions accepts, so released never means that nobody is interested: it is an answer for later.
 func (static) Outcome(_ string, o message.Outcome) message.Outcome {
 	if o.Kind == message.Released {
