@@ -69,10 +69,10 @@ func (b backend) run(t *testing.T, n *rig.Node, task backendTask) *rig.Process {
 	return program(t, rig.Env(t, b.interpreter), b.program, task)
 }
 
-// consume starts the program on a queue; the function it returns waits for count messages and the end of the program.
+// consume starts the program on a queue, by its address; the function it returns waits for count messages and the end of the program.
 func (b backend) consume(t *testing.T, n *rig.Node, queue string, count int) func() []backendReceived {
 	t.Helper()
-	p := b.run(t, n, backendTask{Address: "/queues/" + queue, Receive: count})
+	p := b.run(t, n, backendTask{Address: queue, Receive: count})
 	return func() (got []backendReceived) {
 		t.Helper()
 		for _, l := range p.Lines(`"message"`, count) {

@@ -95,7 +95,7 @@ func takeOddBodies(t *testing.T, n *rig.Node, bus *rig.Bus, qos packet.QoS) {
 	if granted := d.Subscribe(id+"/#", qos); granted != packet.ReasonCode(qos) {
 		t.Fatalf("SUBACK %v", granted)
 	}
-	send := producer(t, n, rig.Address(id+"/odd"))
+	send := producer(t, n, n.Address(id+"/odd"))
 	type seen struct {
 		Payload string
 		Text    bool
@@ -139,7 +139,7 @@ func expectDrained(t *testing.T, n *rig.Node, bus *rig.Bus, d *mqtttest.Device, 
 			t.Fatal("the session is gone")
 		}
 		last := fmt.Sprintf("%s/last/%d", id, i)
-		bus.Send(rig.Message(last, []byte("last"), qos))
+		bus.Send(bus.Message(last, []byte("last"), qos))
 		again := 0
 		for p := d.Collect(1)[0]; p.Topic != last; p = d.Collect(1)[0] {
 			if again++; qos == 2 || !p.Dup {

@@ -96,7 +96,7 @@ func TestWill(t *testing.T) {
 			}
 			d, _ := rig.Dial(t, n, v, rig.Clean(id), withWill(topic), properties)
 			leave(d) // no Will
-			bus.Send(rig.Message(topic, []byte("none yet"), 1))
+			bus.Send(bus.Message(topic, []byte("none yet"), 1))
 			d, _ = rig.Dial(t, n, v, rig.Clean(id), withWill(topic), properties)
 			d.Close()
 			want := []string{"none yet", "gone"}
@@ -145,7 +145,7 @@ func TestSubackForEachFilter(t *testing.T) {
 			}
 			// A replaced subscription has the new QoS [MQTT-3.8.4-3].
 			for name, qos := range map[string]packet.QoS{"/0": 0, "/1": 2, "/2": 2, "/4th": 1} {
-				bus.Send(rig.Message(id+name, []byte(name), 2))
+				bus.Send(bus.Message(id+name, []byte(name), 2))
 				if m := d.Collect(1)[0]; m.Topic != id+name || m.QoS != qos {
 					t.Errorf("got %s, want %s at QoS %d", mqtttest.Describe(m), id+name, qos)
 				}
@@ -178,7 +178,7 @@ func TestUnsubscribe(t *testing.T) {
 					t.Errorf("UNSUBACK has %v, want %v", got, want)
 				}
 				bus.ExpectNobody(id + "/gone")
-				bus.Send(rig.Message(id+"/kept", []byte("1"), 2))
+				bus.Send(bus.Message(id+"/kept", []byte("1"), 2))
 				if m := d.Collect(1)[0]; m.Topic != id+"/kept" || m.QoS != qos {
 					t.Errorf("got %s", mqtttest.Describe(m))
 				}

@@ -128,7 +128,7 @@ func mosquittoSubscribe(t *testing.T, n *rig.Node, version int, filters []filter
 		p := rig.Run(t, rig.Env(t, rig.EnvMosquittoSub), "-V", mosquittoVersion(version), "-p", port(n.TCP), "-i", rig.Prefix(t),
 			"-q", strconv.Itoa(int(f.qos)), "-t", f.topic, "-t", ready, "-F", mosquittoMark+"%t|%q|%x|%C|%R|%D|%E|%P|%r")
 		rig.Eventually(t, "mosquitto_sub listens to "+f.topic, func() error {
-			bus.Publish(rig.Message(ready, nil, f.qos))
+			bus.Publish(bus.Message(ready, nil, f.qos))
 			if !p.Has(ready) {
 				return fmt.Errorf("no message on %s yet", ready)
 			}

@@ -16,7 +16,7 @@ import (
 // forge nothing in either place.
 func TestMarksInProperties(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
-		n := rig.Start(t, b, append(own(t, b), "mapping.marks=properties")...)
+		n := rig.Start(t, b, append(b.OwnSessions(), "mapping.marks=properties")...)
 		prefix := rig.Prefix(t)
 		topic := prefix + "/v1.2/x"
 		bus := rig.OpenBus(t, n)
@@ -51,7 +51,7 @@ func TestMarksInProperties(t *testing.T) {
 			t.Errorf("the retained message is %+v", p)
 		}
 		late.Send(&packet.Publish{Topic: topic, QoS: 1, ID: 77, Retain: true}) // leaves nothing behind
-		bus.Send(rig.Message(prefix+"/last", nil, 1))
+		bus.Send(bus.Message(prefix+"/last", nil, 1))
 		for _, p := range d.Collect(2) { // those two; of its own it gets none [MQTT-3.8.3-3]
 			if len(p.Payload) > 0 {
 				t.Errorf("the device gets its own %+v", p)
@@ -102,7 +102,7 @@ func TestCloudEvents(t *testing.T) {
 			t.Errorf("the backend gets %+v (-want +got):\n%s", m, diff)
 		}
 
-		down := rig.Message(prefix+"/down", []byte(`{"c":22}`), 1)
+		down := bus.Message(prefix+"/down", []byte(`{"c":22}`), 1)
 		down.ApplicationProperties, down.Properties.ContentType = event, "application/json"
 		bus.Send(down)
 		got := map[string]any{}

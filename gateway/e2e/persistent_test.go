@@ -13,9 +13,9 @@ import (
 // backlog is how many messages wait for a device, or are on their way when its connection breaks.
 const backlog = 100
 
-func numbered(topic string, n int) (messages []*message.Message) {
+func numbered(bus *rig.Bus, topic string, n int) (messages []*message.Message) {
 	for i := range n {
-		messages = append(messages, rig.Message(topic, fmt.Append(nil, i), 2))
+		messages = append(messages, bus.Message(topic, fmt.Append(nil, i), 2))
 	}
 	return messages
 }
@@ -52,13 +52,13 @@ func TestMessagesWaitForTheDevice(t *testing.T) {
 				}
 				d.Subscribe(topic, qos)
 				leave(d)
-				bus.SendAll(numbered(topic, backlog))
+				bus.SendAll(numbered(bus, topic, backlog))
 				d, connack = rig.Dial(t, second, v, rig.Persistent(id))
 				if !connack.SessionPresent {
 					t.Error("the session is not present on the other node")
 				}
 				// One more is the end: what came twice would come before it.
-				bus.Send(rig.Message(topic, fmt.Append(nil, backlog), 2))
+				bus.Send(bus.Message(topic, fmt.Append(nil, backlog), 2))
 				for i, m := range d.Collect(backlog + 1) {
 					// What the old link was given in its last moments may have DUP at QoS 1: nobody knows whether it was sent.
 					if want := fmt.Sprint(i); string(m.Payload) != want || m.QoS != qos || m.Dup && qos == 2 {
@@ -143,7 +143,7 @@ func TestConnectionsBreakWhileMessagesCome(t *testing.T) {
 				topic := id + "/x"
 				d, _ := rig.Dial(t, first, v, rig.Persistent(id))
 				d.Subscribe(topic, qos)
-				bus.SendAll(numbered(topic, backlog))
+				bus.SendAll(numbered(bus, topic, backlog))
 				r := &receiver{seen: map[string]bool{}, begun: map[packet.ID]string{}}
 				nodes := []*rig.Node{second, first}
 				for i, packets := range []int{1, 7, 31, 18, 3} {
@@ -155,7 +155,7 @@ func TestConnectionsBreakWhileMessagesCome(t *testing.T) {
 					}
 				}
 				r.receive(t, d, packetsMax, backlog)
-				bus.Send(rig.Message(topic, fmt.Append(nil, backlog), 2))
+				bus.Send(bus.Message(topic, fmt.Append(nil, backlog), 2))
 				r.receive(t, d, packetsMax, backlog+1)
 				if len(r.got) != backlog+1 {
 					t.Errorf("QoS %d: got %d messages, want %d: %v", qos, len(r.got), backlog+1, r.got)

@@ -13,7 +13,7 @@ import (
 // A 3.1.1 device says with its topic what its payload is. Backends, devices and retained messages have the properties, and the topic without.
 func TestPropertyBag(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {
-		n := rig.Start(t, b, append(own(t, b), "mqtt.property_bag=on")...)
+		n := rig.Start(t, b, append(b.OwnSessions(), "mqtt.property_bag=on")...)
 		prefix := rig.Prefix(t)
 		const bag = "/?content-type=text%2Fplain&correlation-id=%00&unit=%C2%B0C"
 		bus := rig.OpenBus(t, n)

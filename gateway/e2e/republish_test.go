@@ -47,7 +47,7 @@ func republish(t *testing.T, bus *rig.Bus, nodes []*rig.Node, v packet.Version) 
 			d.ExpectAck(packet.PUBCOMP, packet.ID(i+1))
 		}
 		d.Disconnect()
-		bus.Send(rig.Message(topic, []byte("end"), 1))
+		bus.Send(bus.Message(topic, []byte("end"), 1))
 		for i := range each {
 			m := queue.Take()
 			if got, want := string(m.Data[0]), fmt.Sprintf("%d-%d", round, i); got != want {

@@ -269,8 +269,8 @@ func TestABackendRetains(t *testing.T) {
 		live.Subscribe(id+"/#", 1)
 		send := func(payload string) {
 			t.Helper()
-			m := rig.Message(id+"/a", []byte(payload), 1)
-			m.Properties.To, m.Properties.Subject, m.Properties.ContentType = "/queues/"+queue, id+"/a", "text/plain"
+			m := bus.Message(id+"/a", []byte(payload), 1)
+			m.Properties.To, m.Properties.Subject, m.Properties.ContentType = bus.InboxAddress(queue), id+"/a", "text/plain"
 			bus.Send(m)
 			if got, want := text(live.Collect(1)[0]), fmt.Sprintf("%s/a=%s retain=false qos=1", id, payload); got != want {
 				t.Errorf("to the live subscription: %s, want %s", got, want)

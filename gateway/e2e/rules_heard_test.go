@@ -82,9 +82,9 @@ func plantMessage(prefix, key, payload string) *message.Message {
 // What a rule sends to an exchange of its own is heard by devices that subscribe by topic, whatever the QoS, each message once; so is what a backend
 // sends there.
 func TestSubscriptionsHearWhatRulesSend(t *testing.T) {
-	rig.Each(t, func(t *testing.T, b rig.Backend) {
+	rig.EachWithExchanges(t, func(t *testing.T, b rig.Backend) {
 		prefix := ruleBackend(t, b)
-		n := rig.StartWith(t, b, heardRules(prefix), own(t, b)...)
+		n := rig.StartWith(t, b, heardRules(prefix), b.OwnSessions()...)
 		bus := rig.OpenBus(t, n)
 		filters := []string{prefix + "/plant/#", prefix + "/plant/hall/+", prefix + "/plant/+/temp"}
 		var heard []*mqtttest.Device
@@ -126,9 +126,9 @@ func TestSubscriptionsHearWhatRulesSend(t *testing.T) {
 
 // A message of another topic under the same key spills into the lanes. It reaches whom it is for, once, and nobody else.
 func TestKeysThatDoNotSayAllOfTheTopic(t *testing.T) {
-	rig.Each(t, func(t *testing.T, b rig.Backend) {
+	rig.EachWithExchanges(t, func(t *testing.T, b rig.Backend) {
 		prefix := ruleBackend(t, b)
-		n := rig.StartWith(t, b, heardRules(prefix), own(t, b)...)
+		n := rig.StartWith(t, b, heardRules(prefix), b.OwnSessions()...)
 		d := listener(t, n.TCP, prefix+"-both", 1, prefix+"/meter/7/volts")
 		if r := d.Subscribe(prefix+"/meter/7/amps", 0); r != 0 {
 			t.Fatal(r)
@@ -166,9 +166,9 @@ func TestKeysThatDoNotSayAllOfTheTopic(t *testing.T) {
 // Messages wait for a device that is away, are shared by groups over nodes, are retained; and a subscription that ends takes no binding along that
 // another needs.
 func TestWhatRulesSendWaitsIsSharedAndRetained(t *testing.T) {
-	rig.Each(t, func(t *testing.T, b rig.Backend) {
+	rig.EachWithExchanges(t, func(t *testing.T, b rig.Backend) {
 		prefix := ruleBackend(t, b)
-		set := append(own(t, b), "retained.queue=off")
+		set := append(b.OwnSessions(), "retained.queue=off")
 		first := rig.StartWith(t, b, heardRules(prefix), set...)
 		second := first
 		if b.Shared {
@@ -238,7 +238,7 @@ func TestWhatRulesSendSurvivesANode(t *testing.T) {
 	if err := os.WriteFile(file, []byte(heardRules(prefix)), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	flags := []string{"-c", file, "--set", "bus.url=" + rig.Env(t, rig.EnvRabbitMQ), "--set", own(t, b)[0], "--set", "retained.queue=off"}
+	flags := []string{"-c", file, "--set", "bus.url=" + rig.Env(t, rig.EnvRabbitMQ), "--set", b.OwnSessions()[0], "--set", "retained.queue=off"}
 	first := serve(t, append(flags, "--set", "node.id="+prefix+"-1")...)
 	second := serve(t, append(flags, "--set", "node.id="+prefix+"-2")...)
 	topic := prefix + "/plant/hall/temp"
@@ -268,9 +268,9 @@ func TestWhatRulesSendSurvivesANode(t *testing.T) {
 // An exchange of a rule goes away while devices publish to it at QoS 0: nobody else's messages are lost, on the same link of the bus or by the same
 // subscriber. When it is back, the subscriptions hear it again by themselves.
 func TestAnExchangeThatGoesAwayHarmsNobodyElse(t *testing.T) {
-	rig.Each(t, func(t *testing.T, b rig.Backend) {
+	rig.EachWithExchanges(t, func(t *testing.T, b rig.Backend) {
 		prefix := ruleBackend(t, b)
-		n := rig.StartWith(t, b, heardRules(prefix), own(t, b)...)
+		n := rig.StartWith(t, b, heardRules(prefix), b.OwnSessions()...)
 		// Devices share few links: with this many, some are on that of the one whose rule fails.
 		var others []*mqtttest.Device
 		for i := range 16 {
@@ -343,11 +343,11 @@ func TestANodeWithoutItsExchangeDoesNotStart(t *testing.T) {
 func TestBindingsFollowTheRules(t *testing.T) {
 	b := rig.Real(t)
 	prefix := ruleBackend(t, b)
-	before := rig.Start(t, b, own(t, b)...)
+	before := rig.Start(t, b, b.OwnSessions()...)
 	d := listener(t, before.TCP, prefix+"-d", 1, prefix+"/plant/hall/temp")
 	d.Disconnect()
 	before.Stop(t)
-	after := rig.StartWith(t, b, heardRules(prefix), own(t, b)...)
+	after := rig.StartWith(t, b, heardRules(prefix), b.OwnSessions()...)
 	bus := rig.OpenBus(t, after)
 	d = mqtttest.Dial(t, after.TCP, packet.V5)
 	if c := d.Connect(mqtttest.Persistent(prefix+"-d", 600)); !c.SessionPresent {

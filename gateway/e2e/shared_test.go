@@ -19,7 +19,7 @@ func member(t *testing.T, n *rig.Node, bus *rig.Bus, version int, filter string,
 	p := rig.Run(t, rig.Env(t, rig.EnvMosquittoSub), "-V", mosquittoVersion(version), "-p", port(n.TCP), "-i", rig.Prefix(t),
 		"-q", strconv.Itoa(int(qos)), "-t", filter, "-t", ready, "-F", mosquittoMark+"%t|%q|%x|%C|%R|%D|%E|%P|%r")
 	rig.Eventually(t, "mosquitto_sub listens to "+filter, func() error {
-		bus.Publish(rig.Message(ready, nil, 0))
+		bus.Publish(bus.Message(ready, nil, 0))
 		if !p.Has(ready) {
 			return fmt.Errorf("no message on %s yet", ready)
 		}
@@ -29,8 +29,8 @@ func member(t *testing.T, n *rig.Node, bus *rig.Bus, version int, filter string,
 }
 
 // identified are messages with a message-id of their own, as "exactly once" needs.
-func identified(t *testing.T, topic string, n int) []*message.Message {
-	messages := numbered(topic, n)
+func identified(t *testing.T, bus *rig.Bus, topic string, n int) []*message.Message {
+	messages := numbered(bus, topic, n)
 	for i, m := range messages {
 		m.Properties.MessageID = rig.Prefix(t) + "#" + strconv.Itoa(i)
 	}
@@ -52,7 +52,7 @@ func TestASharedSubscriptionSpansNodes(t *testing.T) {
 					for _, n := range []*rig.Node{first, second, second} {
 						members = append(members, member(t, n, bus, version, "$share/g/"+topic, qos))
 					}
-					bus.SendAll(identified(t, topic, messages))
+					bus.SendAll(identified(t, bus, topic, messages))
 					rig.Eventually(t, "the group has every message", func() error {
 						if n := len(comeTo(t, members, topic)); n < messages {
 							return fmt.Errorf("%d", n)
@@ -110,7 +110,7 @@ func TestALostMembersMessagesGoBackToTheGroup(t *testing.T) {
 			topic, filter := id+"/x", "$share/g/"+id+"/x"
 			lost, _ := rig.Dial(t, first, v, rig.Persistent(id+"-1"))
 			lost.Subscribe(filter, 1)
-			bus.SendAll(identified(t, topic, messages))
+			bus.SendAll(identified(t, bus, topic, messages))
 			nextPublish(lost)
 			other, _ := rig.Dial(t, second, v, rig.Clean(id+"-2"))
 			other.Subscribe(filter, 1)
@@ -142,7 +142,7 @@ func TestABegunQoS2DeliveryStaysWithItsMember(t *testing.T) {
 			topic, filter := id+"/x", "$share/g/"+id+"/x"
 			mine, _ := rig.Dial(t, first, v, rig.Persistent(id+"-1"))
 			mine.Subscribe(filter, 2)
-			bus.SendAll(identified(t, topic, 1))
+			bus.SendAll(identified(t, bus, topic, 1))
 			begun := nextPublish(mine)
 			other, _ := rig.Dial(t, second, v, rig.Clean(id+"-2"))
 			other.Subscribe(filter, 2)
@@ -158,7 +158,7 @@ func TestABegunQoS2DeliveryStaysWithItsMember(t *testing.T) {
 			back.Send(&packet.Ack{Kind: packet.PUBCOMP, ID: again.ID})
 			back.Disconnect()
 			// The group goes on.
-			bus.SendAll(identified(t, topic, 1))
+			bus.SendAll(identified(t, bus, topic, 1))
 			other.Collect(1)
 			other.Disconnect()
 			forget(t, first, bus, v, id+"-1", topic)
@@ -175,7 +175,7 @@ func TestABegunQoS2DeliveryEndsWithItsSession(t *testing.T) {
 		topic, filter := id+"/x", "$share/g/"+id+"/x"
 		mine, _ := rig.Dial(t, first, packet.V5, rig.Persistent(id+"-1"))
 		mine.Subscribe(filter, 2)
-		bus.SendAll(identified(t, topic, 1))
+		bus.SendAll(identified(t, bus, topic, 1))
 		nextPublish(mine)
 		other, _ := rig.Dial(t, second, packet.V5, rig.Clean(id+"-2"))
 		other.Subscribe(filter, 2)
@@ -201,7 +201,7 @@ func TestARefusedMessageGoesToNoOtherMember(t *testing.T) {
 				members[i], _ = rig.Dial(t, n, packet.V5, rig.Clean(fmt.Sprint(id, "-", i)))
 			}
 			members[0].Subscribe(filter, qos)
-			bus.SendAll(identified(t, topic, 1))
+			bus.SendAll(identified(t, bus, topic, 1))
 			p := nextPublish(members[0])
 			members[1].Subscribe(filter, qos)
 			kind := packet.PUBACK
@@ -234,7 +234,7 @@ func TestTheQueueOfAGroupLivesAsLongAsItsMembers(t *testing.T) {
 				d.Subscribe(filter, 1)
 				if way != "end of the connection" {
 					leave(d)
-					bus.SendAll(identified(t, topic, 3))
+					bus.SendAll(identified(t, bus, topic, 3))
 					d, _ = rig.Dial(t, second, v, options)
 					d.Collect(3)
 				}
@@ -244,7 +244,7 @@ func TestTheQueueOfAGroupLivesAsLongAsItsMembers(t *testing.T) {
 					bus.ExpectNobody(topic)
 					// A new group under the old name works.
 					d.Subscribe(filter, 1)
-					bus.SendAll(identified(t, topic, 1))
+					bus.SendAll(identified(t, bus, topic, 1))
 					d.Collect(1)
 					d.Disconnect()
 					forget(t, first, bus, v, id, topic)
@@ -272,7 +272,7 @@ func TestSharedAndOrdinarySubscriptionsOfOneSession(t *testing.T) {
 			d.Subscribe("$share/g/"+topic, qos)
 			d.Subscribe("$share/h/"+topic, qos)
 			d.Subscribe(topic, qos)
-			bus.SendAll(identified(t, topic, 2))
+			bus.SendAll(identified(t, bus, topic, 2))
 			got := map[string]int{}
 			for _, p := range d.Collect(6) {
 				got[string(p.Payload)]++

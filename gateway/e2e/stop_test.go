@@ -20,7 +20,7 @@ func TestStop(t *testing.T) {
 		wills := bus.Queue(will)
 		d, _ := rig.Dial(t, first, v, rig.Persistent(id), withWill(will))
 		d.Subscribe(topic, 1)
-		bus.Send(rig.Message(topic, []byte("in flight"), 1))
+		bus.Send(bus.Message(topic, []byte("in flight"), 1))
 		sent := mqtttest.Expect[*packet.Publish](d)
 		first.Stop(t)
 		if v == packet.V5 {
@@ -37,7 +37,7 @@ func TestStop(t *testing.T) {
 		if string(again.Payload) != "in flight" || !again.Dup || again.ID != sent.ID {
 			t.Errorf("the message in flight is now %v, want it again with DUP and identifier %d [MQTT-4.4.0-1]", again, sent.ID)
 		}
-		bus.Send(rig.Message(will, []byte("no will before this"), 1))
+		bus.Send(bus.Message(will, []byte("no will before this"), 1))
 		if m := wills.Take(); string(m.Data[0]) != "no will before this" {
 			t.Errorf("the will topic has %q", m.Data[0])
 		}

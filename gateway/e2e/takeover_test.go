@@ -54,7 +54,7 @@ func takeOver(t *testing.T, bus *rig.Bus, nodes []*rig.Node, v packet.Version) {
 		owner.ExpectClosed()
 		took = append(took, time.Since(began))
 		owner = next
-		bus.Send(rig.Message(topic, []byte{byte(i)}, 1))
+		bus.Send(bus.Message(topic, []byte{byte(i)}, 1))
 		expectAfterTakeover(t, owner, i)
 	}
 	if best := slices.Min(took); best > takeoverLimit {
@@ -96,7 +96,7 @@ func TestTakeoverWithCleanStart(t *testing.T) {
 			}
 			old.ExpectClosed()
 			d.Subscribe(id+"/new", 1)
-			bus.Send(rig.Message(id+"/new", []byte("1"), 1))
+			bus.Send(bus.Message(id+"/new", []byte("1"), 1))
 			d.Collect(1)
 			d.Disconnect()
 			bus.ExpectNobody(id + "/new")

@@ -44,6 +44,7 @@ artemis_settings() {
     <journal-min-files>2</journal-min-files>
     <journal-pool-files>2</journal-pool-files>
     <max-disk-usage>-1</max-disk-usage>
+    <id-cache-size>2000</id-cache-size>
     <jmx-management-enabled>false</jmx-management-enabled>
     <acceptors>
       <acceptor name="amqp">tcp://$HOST:$PORT_ARTEMIS?protocols=AMQP;securityDomain=activemq;amqpCredits=1000;amqpLowCredits=300</acceptor>
@@ -92,7 +93,7 @@ CONF
 	printf 'amq=%s\n' "$BUS_USER" >"$data/etc/roles.properties"
 	# The audit log would write several lines for each message.
 	printf '%s\n' 'handlers=java.util.logging.ConsoleHandler' '.level=INFO' 'org.apache.activemq.audit.level=OFF' >"$data/etc/logging.properties"
-	spawn artemis java -Xmx256m -XX:+UseSerialGC -Djava.util.logging.config.file="$data/etc/logging.properties" \
+	spawn artemis java -Xmx512m -XX:+UseSerialGC -Djava.util.logging.config.file="$data/etc/logging.properties" \
 		-Djava.security.auth.login.config="$data/etc/login.config" -cp "$(artemis_home)/*" \
 		org.apache.activemq.artemis.core.server.embedded.Main "$data"
 }

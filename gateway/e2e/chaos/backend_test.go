@@ -117,7 +117,7 @@ func (b *backend) send(device int, qos uint8) {
 	s := stream{down, device, qos}
 	b.sequence[s]++
 	id := identity{direction: down, device: device, qos: qos, sequence: b.sequence[s]}
-	m := rig.Message(b.names.topic(id), id.payload(), qos)
+	m := rig.Message(mapping.RabbitMQ, b.names.topic(id), id.payload(), qos)
 	// Each second QoS 1 message has no message-id: the gateway has to know it again by itself. At QoS 2 "once" needs one (README): without it a
 	// message whose settlement was lost cannot be told from a new one with the same content, and twice is better than never.
 	if qos == 2 || id.sequence%2 == 0 {
@@ -156,7 +156,7 @@ func (b *backend) quiet() {
 // nobody gives nil when no queue on the bus gets what is sent to a device any more.
 func (b *backend) nobody(ctx context.Context, device int) error {
 	answer := make(chan message.Outcome, 1)
-	m := rig.Message(b.names.topic(identity{direction: down, device: device, qos: 1}), []byte("is anybody there?"), 1)
+	m := rig.Message(mapping.RabbitMQ, b.names.topic(identity{direction: down, device: device, qos: 1}), []byte("is anybody there?"), 1)
 	b.client.Publish(0, m, false, func(o message.Outcome) { answer <- o })
 	select {
 	case o := <-answer:

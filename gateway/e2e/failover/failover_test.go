@@ -57,7 +57,7 @@ func join(t *testing.T, n *rig.Node, v packet.Version, id string) *mqtttest.Devi
 // expectServed sends a device a message.
 func expectServed(t *testing.T, bus *rig.Bus, d *mqtttest.Device, id string) {
 	t.Helper()
-	bus.Send(rig.Message(id, []byte(id), 2))
+	bus.Send(bus.Message(id, []byte(id), 2))
 	if got := d.Collect(1); string(got[0].Payload) != id {
 		t.Errorf("%s got %q", id, got[0].Payload)
 	}
@@ -163,7 +163,7 @@ func TestDurableKeepsWhatItAnswered(t *testing.T) {
 		d.Send(&packet.Ack{Kind: packet.PUBREL, ID: first.ID})
 		d.ExpectAck(packet.PUBCOMP, first.ID)
 		expectServed(t, bus, d, away)
-		bus.Send(rig.Message(topic, []byte("the end"), 1))
+		bus.Send(bus.Message(topic, []byte("the end"), 1))
 		for _, want := range []string{"answered before", "asked meanwhile", "the end"} {
 			if got := string(queue.Take().Data[0]); got != want {
 				t.Fatalf("the backend got %q, want %q, once", got, want)

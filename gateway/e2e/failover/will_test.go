@@ -52,7 +52,7 @@ func TestDurablePublishesAWillOnce(t *testing.T) {
 	}
 	t.Logf("the will came %.1fs after its device died, with a delay of %ds", time.Since(died).Seconds(), willDelay)
 	p.expectStored(t, "nothing left to do", "sluice:*:work", func(_ *goredis.Client, keys []string) (bool, error) { return len(keys) == 0, nil })
-	bus.Send(rig.Message(topic, []byte("the end"), 1))
+	bus.Send(bus.Message(topic, []byte("the end"), 1))
 	if got := string(queue.Take().Data[0]); got != "the end" {
 		t.Errorf("the backend got %q once more", got)
 	}

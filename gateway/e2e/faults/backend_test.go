@@ -18,8 +18,9 @@ import (
 // backend is an application on the bus. Its queues keep everything; a consumer that is attached only after a fault sees what the gateway
 // really put on the bus, each message as often as it did.
 type backend struct {
-	t      *testing.T
-	client *client.Client
+	t       *testing.T
+	dialect mapping.Dialect
+	client  *client.Client
 }
 
 func openBackend(t *testing.T, url string) *backend {
@@ -57,7 +58,7 @@ func (b *backend) queue(filters ...string) string {
 	})
 	patterns := make([]string, len(filters))
 	for i, f := range filters {
-		patterns[i] = mapping.RabbitMQ.Pattern(f)
+		patterns[i] = b.dialect.Pattern(f)
 	}
 	if err := b.client.Subscribe(rig.Context(b.t), name, amqp.Topics(patterns...)); err != nil {
 		b.t.Fatal(err)

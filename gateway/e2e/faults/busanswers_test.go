@@ -7,12 +7,13 @@ import (
 	"sluice/amqp/embedded"
 	"sluice/amqp/message"
 	"sluice/gateway/e2e/rig"
+	"sluice/mapping"
 	"sluice/mqtt/packet"
 )
 
 // embeddedAnswer is a rule for the messages to topics that begin with topic.
 func embeddedAnswer(topic string, o message.Outcome, count int) embedded.Answer {
-	return embedded.Answer{Address: rig.Address(topic), Outcome: o, Count: count}
+	return embedded.Answer{Address: mapping.RabbitMQ.ToTopic(topic), Outcome: o, Count: count}
 }
 
 // passing is a problem of the bus that passes: the device is told nothing, nothing is lost.
@@ -33,7 +34,7 @@ var detachError = &message.Error{Condition: "amqp:link:detach-forced", Descripti
 func answerAll(a embedded.Answer) func(*embedded.Faults, string) {
 	return func(f *embedded.Faults, prefix string) {
 		mine := a
-		mine.Address = rig.Address(prefix)
+		mine.Address = mapping.RabbitMQ.ToTopic(prefix)
 		f.Answer(mine)
 	}
 }

@@ -8,6 +8,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/gateway/e2e/rig"
+	"sluice/mapping"
 	"sluice/mqtt/packet"
 )
 
@@ -205,7 +206,7 @@ func (f *fleet) send() {
 			f.down[d] = append(f.down[d], sentDown{payload: payload})
 			f.awaiting++
 		})
-		f.app.client.Publish(0, rig.Message(f.topic("down", d), []byte(payload), 2), false, func(o message.Outcome) {
+		f.app.client.Publish(0, rig.Message(mapping.RabbitMQ, f.topic("down", d), []byte(payload), 2), false, func(o message.Outcome) {
 			f.locked(func() {
 				f.down[d][at].outcome = o.Kind
 				f.awaiting--

@@ -8,6 +8,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/gateway/e2e/rig"
+	"sluice/mapping"
 	"sluice/mqtt/mqtttest"
 	"sluice/mqtt/packet"
 )
@@ -18,7 +19,7 @@ func numbered(topic string, qos uint8, n, size int) []*message.Message {
 	for i := range all {
 		payload := bytes.Repeat([]byte{'x'}, size)
 		copy(payload, fmt.Sprintf("%06d ", i))
-		all[i] = rig.Message(topic, payload, qos)
+		all[i] = rig.Message(mapping.RabbitMQ, topic, payload, qos)
 	}
 	return all
 }

@@ -51,5 +51,5 @@ func Azure(t testing.TB, o servicebus.Options, sessionsURL string) (Backend, *em
 	return b, broker
 }
 
-// BusURL is where the bus is, credentials included.
+// BusURL is where the bus is, credentials included; empty where it is in the node.
 func (b Backend) BusURL() string { return b.busURL }

@@ -1,11 +1,19 @@
 package rig
 
 import (
+	"fmt"
+	"maps"
 	"net"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
 	"sluice/amqp/embedded"
+	"sluice/amqp/message"
+	"sluice/amqp/topology"
+	"sluice/gateway/config"
+	"sluice/mapping"
 	"sluice/sessionstore"
 	"sluice/sessionstore/memory"
 )
@@ -14,13 +22,25 @@ import (
 type Backend struct {
 	Name string
 	// Shared: several nodes can use it. Otherwise bus and store are inside the node and a test has one node.
-	Shared              bool
-	busURL, sessionsURL string
-	store               sessionstore.Store // nil: the one of the configuration
+	Shared bool
+	// Dialect is how the bus names addresses, and what it can tell.
+	Dialect mapping.Dialect
+	// BoundsInboxes: the bus refuses a message for a queue that is full (sessions.queue_max).
+	BoundsInboxes bool
+	// MaxLevels is how many levels a topic may have; zero is no bound.
+	MaxLevels int
+	// MaxTopic is how many bytes a topic with many characters to escape may have; zero is no bound. Artemis keeps a message's addresses in one record
+	// of its journal.
+	MaxTopic int
+
+	busURL, busKind, sessionsURL, ownSessionsURL string
+	store                                        sessionstore.Store // nil: the one of the configuration
 }
 
 // Embedded is the bus in the node's process with sessions in memory.
-func Embedded() Backend { return Backend{Name: "embedded"} }
+func Embedded() Backend {
+	return Backend{Name: "embedded", BoundsInboxes: true, busKind: config.KindRabbitMQ}
+}
 
 // InProcess is an embedded bus and sessions in memory, as Embedded, but outside of any node, so that several share them. It ends with the
 // test.
@@ -44,26 +64,87 @@ func InProcess(t testing.TB) Backend {
 			t.Errorf("closing the sessions in memory: %v", err)
 		}
 	})
-	return Backend{Name: "memory", Shared: true, busURL: "amqp://" + l.Addr().String(), store: store}
+	return Backend{Name: "memory", Shared: true, BoundsInboxes: true, busKind: config.KindRabbitMQ, busURL: "amqp://" + l.Addr().String(), store: store}
 }
 
 // Real is RabbitMQ with Redis.
 func Real(t testing.TB) Backend {
 	t.Helper()
-	return Backend{Name: "rabbitmq", Shared: true, busURL: Env(t, EnvRabbitMQ), sessionsURL: Env(t, EnvRedis)}
+	return Backend{Name: "rabbitmq", Shared: true, BoundsInboxes: true, busKind: config.KindRabbitMQ, busURL: Env(t, EnvRabbitMQ),
+		sessionsURL: Env(t, EnvRedis), ownSessionsURL: database(t, 14)}
+}
+
+// Artemis is ActiveMQ Artemis with Redis. Its sessions are in a database of their own: nodes on another bus would do their work there.
+func Artemis(t testing.TB) Backend {
+	t.Helper()
+	return Backend{Name: "artemis", Shared: true, Dialect: mapping.Artemis(topology.DefaultRoot), MaxLevels: 127, MaxTopic: 40_000, busKind: config.KindArtemis, busURL: Env(t, EnvArtemis),
+		sessionsURL: database(t, 13), ownSessionsURL: database(t, 12)}
+}
+
+// Carries reports whether the bus can take messages on this topic.
+func (b Backend) Carries(topic string) bool {
+	return b.MaxLevels == 0 || strings.Count(topic, "/") < b.MaxLevels
+}
+
+// Own takes what the bus asks for beside a message out of its application properties, and demands that it is right.
+func (b Backend) Own(t testing.TB, m *message.Message) map[string]any {
+	t.Helper()
+	properties := maps.Clone(m.ApplicationProperties)
+	name := b.Dialect.DuplicateID()
+	if id, there := properties[name]; name != "" && (there && id != m.Properties.MessageID || !there && m.Annotations[mapping.AnnotationQoS] == uint8(2)) {
+		t.Errorf("%s is %v, want the message-id %v", name, id, m.Properties.MessageID)
+	}
+	delete(properties, name)
+	return properties
+}
+
+// QueueName is what the bus calls a queue that Bus.QueueNamed has made.
+func (b Backend) QueueName(name string) string {
+	if b.Dialect.HasExchanges() {
+		return name
+	}
+	return "sluice.inbox." + name
+}
+
+// SessionsURL is where the store is; empty where it is in the node.
+func (b Backend) SessionsURL() string { return b.sessionsURL }
+
+// database is a database of Redis.
+func database(t testing.TB, number int) string {
+	t.Helper()
+	return fmt.Sprint(strings.TrimSuffix(Env(t, EnvRedis), "/"), "/", number)
+}
+
+// OwnSessions gives nodes with rules sessions apart from those of other tests' nodes, which would publish their Wills without the rules.
+func (b Backend) OwnSessions() []string {
+	if b.ownSessionsURL == "" {
+		return nil
+	}
+	return []string{"sessions.url=" + b.ownSessionsURL}
 }
 
 // Backends are all there is to test against.
 func Backends(t testing.TB) []Backend {
 	t.Helper()
-	return []Backend{Embedded(), Real(t)}
+	return []Backend{Embedded(), Real(t), Artemis(t)}
 }
 
 // Each runs test on every backend, at the same time.
 func Each(t *testing.T, test func(t *testing.T, b Backend)) {
 	t.Helper()
+	each(t, Backends(t), test)
+}
+
+// EachWithExchanges is Each for what only a bus with several exchanges can do.
+func EachWithExchanges(t *testing.T, test func(t *testing.T, b Backend)) {
+	t.Helper()
+	each(t, slices.DeleteFunc(Backends(t), func(b Backend) bool { return !b.Dialect.HasExchanges() }), test)
+}
+
+func each(t *testing.T, backends []Backend, test func(t *testing.T, b Backend)) {
+	t.Helper()
 	t.Parallel()
-	for _, b := range Backends(t) {
+	for _, b := range backends {
 		t.Run(b.Name, func(t *testing.T) {
 			t.Parallel()
 			test(t, b)

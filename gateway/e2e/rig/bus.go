@@ -1,25 +1,42 @@
 package rig
 
 import (
+	"sync"
 	"testing"
 	"time"
 
 	"sluice/amqp"
 	"sluice/amqp/client"
 	"sluice/amqp/message"
+	"sluice/amqp/topology"
 	"sluice/mapping"
 )
 
 // Bus is a backend on the bus: it publishes and sees the outcomes, and it consumes and decides them.
 type Bus struct {
-	t      testing.TB
-	client *client.Client
+	t       testing.TB
+	dialect mapping.Dialect
+	url     string
+	client  *client.Client
+	adminMu sync.Mutex
+	admin   *artemis // nil until it is needed
 }
 
 // OpenBus connects a backend to the bus of n.
 func OpenBus(t testing.TB, n *Node) *Bus {
 	t.Helper()
-	c, err := client.Open(client.Options{URLs: []string{n.BusURL}, ContainerID: Prefix(t) + "-backend", Logger: Logger(t), Connections: 1, Lanes: 1})
+	return openBus(t, n.BusURL, n.config.Dialect, n.config.BusTopology())
+}
+
+// Open is OpenBus for a bus that is outside of nodes.
+func (b Backend) Open(t testing.TB) *Bus {
+	t.Helper()
+	return openBus(t, b.busURL, b.Dialect, "")
+}
+
+func openBus(t testing.TB, url string, dialect mapping.Dialect, kind topology.Kind) *Bus {
+	t.Helper()
+	c, err := client.Open(client.Options{URLs: []string{url}, ContainerID: Prefix(t) + "-backend", Logger: Logger(t), Connections: 1, Lanes: 1, Kind: kind})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,23 +45,28 @@ func OpenBus(t testing.TB, n *Node) *Bus {
 			t.Errorf("closing the backend's connections: %v", err)
 		}
 	})
-	b := &Bus{t: t, client: c}
+	b := &Bus{t: t, dialect: dialect, url: url, client: c}
 	Eventually(t, "the backend is connected", func() error { return c.Ready(Context(t)) })
 	return b
 }
 
 // Message is a durable message for the devices that subscribe to topic, delivered at most at qos.
-func Message(topic string, payload []byte, qos uint8) *message.Message {
+func (b *Bus) Message(topic string, payload []byte, qos uint8) *message.Message {
+	return Message(b.dialect, topic, payload, qos)
+}
+
+// Message is Bus.Message for a bus of this dialect.
+func Message(dialect mapping.Dialect, topic string, payload []byte, qos uint8) *message.Message {
 	return &message.Message{
 		Header:      message.Header{Durable: true, Priority: message.DefaultPriority},
 		Annotations: map[string]any{mapping.AnnotationQoS: qos},
-		Properties:  message.Properties{To: Address(topic)},
+		Properties:  message.Properties{To: dialect.ToTopic(topic)},
 		Data:        [][]byte{payload},
 	}
 }
 
-// Address is where a backend sends what devices get on topic.
-func Address(topic string) string { return mapping.RabbitMQ.ToTopic(topic) }
+// InboxAddress is where a message is sent that is for this queue alone, and where others receive from it.
+func (b *Bus) InboxAddress(queue string) string { return b.client.InboxAddress(queue) }
 
 // Publish sends m and waits for its outcome.
 func (b *Bus) Publish(m *message.Message) message.Outcome {
@@ -92,12 +114,16 @@ func (b *Bus) SendAll(messages []*message.Message) {
 	}
 }
 
-// ExpectNobody waits until no queue on the bus gets what is sent to topic: the bus answers released. So it proves that the queues of ended
+// ExpectNobody waits until no queue on the bus gets what is sent to topic: the bus answers released, or is asked. So it proves that the queues of ended
 // sessions are gone.
 func (b *Bus) ExpectNobody(topic string) {
 	b.t.Helper()
+	if !b.dialect.TellsUnrouted() {
+		b.expectNoDivert(topic)
+		return
+	}
 	Eventually(b.t, "nothing on the bus is bound to "+topic, func() error {
-		if o := b.Publish(Message(topic, []byte("is anybody there?"), 1)); o.Kind != message.Released {
+		if o := b.Publish(b.Message(topic, []byte("is anybody there?"), 1)); o.Kind != message.Released {
 			return &message.Error{Condition: o.Kind.String(), Description: "some queue took the message"}
 		}
 		return nil
@@ -146,6 +172,16 @@ func (b *Bus) Bind(filters ...string) string {
 	return b.bind(Prefix(b.t)+"-queue", filters)
 }
 
+// Source is Bind with one filter for a consumer of any make: the address that it attaches to. On Artemis the queue is one that Sluice has no part
+// in, as an operator would make it.
+func (b *Bus) Source(filter string) string {
+	b.t.Helper()
+	if b.dialect.HasExchanges() {
+		return b.InboxAddress(b.Bind(filter))
+	}
+	return b.multicastQueue(Prefix(b.t)+"-queue", filter)
+}
+
 func (b *Bus) bind(name string, filters []string) string {
 	b.t.Helper()
 	ctx := Context(b.t)
@@ -159,7 +195,7 @@ func (b *Bus) bind(name string, filters []string) string {
 	})
 	patterns := make([]string, len(filters))
 	for i, f := range filters {
-		patterns[i] = mapping.RabbitMQ.Pattern(f)
+		patterns[i] = b.dialect.Pattern(f)
 	}
 	if err := b.client.Subscribe(ctx, name, amqp.Topics(patterns...)); err != nil {
 		b.t.Fatal(err)

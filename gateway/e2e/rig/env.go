@@ -9,6 +9,7 @@ import (
 const (
 	EnvRabbitMQ     = "SLUICE_TEST_RABBITMQ_URL"
 	EnvRabbitMQMQTT = "SLUICE_TEST_RABBITMQ_MQTT"
+	EnvArtemis      = "SLUICE_TEST_ARTEMIS_URL"
 	EnvRedis        = "SLUICE_TEST_REDIS_URL"
 	EnvMosquittoPub = "SLUICE_TEST_MOSQUITTO_PUB"
 	EnvMosquittoSub = "SLUICE_TEST_MOSQUITTO_SUB"

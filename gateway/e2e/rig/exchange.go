@@ -26,6 +26,10 @@ func RuleQueue(t testing.TB, b Backend, name string) {
 	if b.busURL == "" {
 		return
 	}
+	if !b.Dialect.HasExchanges() {
+		b.inbox(t, name)
+		return
+	}
 	path := "/queues/" + url.PathEscape(name)
 	manage(t, b.busURL, "PUT", path, map[string]any{"durable": true})
 	t.Cleanup(func() { manage(t, b.busURL, "DELETE", path, nil) })

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"cmp"
 	"context"
 	"os"
 	"path/filepath"
@@ -55,7 +56,7 @@ func start(t testing.TB, b Backend, file string, set []string) *Node {
 	id := Prefix(t) + "-node"
 	keys := append([]string{
 		"node.id=" + id, "mqtt.tcp.listen=127.0.0.1:0", "admin.listen=127.0.0.1:0", "bus.embedded.listen=127.0.0.1:0",
-		"bus.url=" + b.busURL, "bus.kind=" + config.KindRabbitMQ, "sessions.url=" + b.sessionsURL,
+		"bus.url=" + b.busURL, "bus.kind=" + cmp.Or(b.busKind, config.KindRabbitMQ), "sessions.url=" + b.sessionsURL,
 		// Tests share a bus and not always their sessions: what is to be retained must not go to another test's node.
 		"retained.queue=off", "events.address=off", "quarantine.address=off",
 	}, set...)
@@ -82,6 +83,9 @@ func start(t testing.TB, b Backend, file string, set []string) *Node {
 	}
 	return n
 }
+
+// Address is where a backend sends what devices get on topic.
+func (n *Node) Address(topic string) string { return n.config.Dialect.ToTopic(topic) }
 
 // Pair starts two nodes that share sessions and messages. On a backend that cannot be shared both are the same node, so that a test of
 // moving between nodes becomes one of coming back.

@@ -184,7 +184,13 @@ func (p *Process) Succeed() {
 // Terminate asks the process to end (SIGTERM). Wait tells when it has.
 func (p *Process) Terminate() {
 	p.t.Helper()
-	if err := syscall.Kill(-p.cmd.Process.Pid, syscall.SIGTERM); err != nil {
+	p.Signal(syscall.SIGTERM)
+}
+
+// Signal sends a signal to the process and all it has started.
+func (p *Process) Signal(s syscall.Signal) {
+	p.t.Helper()
+	if err := syscall.Kill(-p.cmd.Process.Pid, s); err != nil {
 		p.t.Fatalf("%s: %v", p.name, err)
 	}
 }

@@ -27,7 +27,7 @@ func TestRig(t *testing.T) {
 		if r := d.Subscribe(down, 1); r != packet.GrantedQoS1 {
 			t.Errorf("SUBACK: %v", r)
 		}
-		bus.Send(rig.Message(down, []byte("on"), 1))
+		bus.Send(bus.Message(down, []byte("on"), 1))
 		if got := d.Collect(1); string(got[0].Payload) != "on" || got[0].QoS != 1 {
 			t.Errorf("the device got %+v", got[0])
 		}
