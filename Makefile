@@ -31,10 +31,10 @@ test: check services-up ## everything: checks, then all tests with the race dete
 	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -p $(P) $(if $(RUN),-run '$(RUN)') ./...
 
 .PHONY: test-artemis
-test-artemis: toolchain ## the bus client against a real ActiveMQ Artemis, which it starts (needs Java 17 and Maven)
-	@$(SERVICES) up artemis
+test-artemis: toolchain services-up ## of all tests those against ActiveMQ Artemis
 	@eval "$$($(SERVICES) env)"; \
-	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -tags artemis -run '^TestArtemis$(if $(RUN),.*$(RUN))' ./amqp/client
+	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -run '^TestArtemis' ./amqp/client && \
+	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -run '/artemis' ./gateway/e2e ./gateway/e2e/faults
 
 .PHONY: check
 check: toolchain fmt-check vet imports-check ## what needs no service: toolchain, gofmt, go vet, import rules
@@ -118,7 +118,7 @@ golden: ## write the golden files anew; read the diff before committing it
 	git diff --stat -- '*/testdata/*'
 
 .PHONY: services-up
-services-up: ## start RabbitMQ, Redis and the third-party clients for the tests
+services-up: ## start RabbitMQ, Artemis, Redis and the third-party clients for the tests
 	@$(SERVICES) up
 
 .PHONY: services-down

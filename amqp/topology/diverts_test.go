@@ -346,7 +346,7 @@ func TestDivertsRefuseDepth(t *testing.T) {
 		if r := f.Refused("mqtt." + tt.key); (r != nil) != tt.refused {
 			t.Errorf("%s: sending is refused with %v", tt.name, r)
 		}
-		if err := f.Subscribe(t.Context(), "q", []string{tt.key}); errors.Is(err, amqp.ErrRefused) != tt.refused {
+		if err := f.Subscribe(t.Context(), "q", []amqp.Binding{{Pattern: tt.key}}); errors.Is(err, amqp.ErrRefused) != tt.refused {
 			t.Errorf("%s: subscribing: %v", tt.name, err)
 		}
 	}

@@ -66,7 +66,7 @@ rules:
 
 // What a device is refused is told under the trace id that the device got; when most is refused, that is told too, and what is too much is counted.
 func TestEventsOfRefusals(t *testing.T) {
-	rig.Each(t, func(t *testing.T, b rig.Backend) {
+	rig.EachWithExchanges(t, func(t *testing.T, b rig.Backend) {
 		prefix := rig.Prefix(t)
 		n, events := eventsOf(t, b, prefix, refusingRules, "limits.subscriptions=1")
 		d, _ := rig.Dial(t, n, packet.V5, rig.Clean(prefix))

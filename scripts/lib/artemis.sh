@@ -45,6 +45,7 @@ artemis_settings() {
     <journal-pool-files>2</journal-pool-files>
     <max-disk-usage>-1</max-disk-usage>
     <id-cache-size>2000</id-cache-size>
+    <address-queue-scan-period>1000</address-queue-scan-period>
     <jmx-management-enabled>false</jmx-management-enabled>
     <acceptors>
       <acceptor name="amqp">tcp://$HOST:$PORT_ARTEMIS?protocols=AMQP;securityDomain=activemq;amqpCredits=1000;amqpLowCredits=300</acceptor>

@@ -176,7 +176,7 @@ prepare_all() {
 		install_packages "to build Debian roots" debootstrap
 	fi
 	local jobs=() name job failed=0
-	for name in rabbitmq redis7; do
+	for name in rabbitmq artemis redis7; do
 		service_prepare "$name" &
 		jobs+=($!)
 	done
@@ -190,7 +190,10 @@ prepare_all() {
 
 needs_debian_root() {
 	local name
-	for name in "${SERVICES[@]}"; do [ "$(origin "$name")" != debian ] || return 0; done
+	for name in "${SERVICES[@]}"; do
+		# Artemis needs Java, and no root.
+		[ "$name" = artemis ] || [ "$(origin "$name")" != debian ] || return 0
+	done
 	return 1
 }
 
@@ -257,6 +260,7 @@ services_status() {
 
 services_env() {
 	print_env RABBITMQ_URL "$(service_url rabbitmq)"
+	print_env ARTEMIS_URL "$(service_url artemis)"
 	if ! is_external rabbitmq; then
 		print_env RABBITMQ_MQTT "$OWN_RABBITMQ_MQTT"
 		if mqtt_tls; then print_env RABBITMQ_MQTTS "$OWN_RABBITMQ_MQTTS"; fi
@@ -272,7 +276,6 @@ services_env() {
 		print_env MOSQUITTO_URL "$(service_url mosquitto)"
 		if ! is_external mosquitto && mqtt_tls; then print_env MOSQUITTO_MQTTS "$OWN_MOSQUITTO_MQTTS"; fi
 	fi
-	if service_runs artemis; then print_env ARTEMIS_URL "$(service_url artemis)"; fi
 	print_env MOSQUITTO_PUB "$(find_mosquitto pub || true)"
 	print_env MOSQUITTO_SUB "$(find_mosquitto sub || true)"
 	print_env OPENSSL "$(find_openssl || true)"

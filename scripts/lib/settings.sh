@@ -9,10 +9,10 @@ SET=
 [ "$offset" = 0 ] || SET=-$offset
 RUN=$CACHE/run$SET
 ROOTS=$CACHE/roots
-SERVICES=(rabbitmq redis redis7 redis-replicated redis-replica)
-# Started by name only: a Sentinel would fail the pair over whenever a test stops its primary, Artemis has tests of its own, and the mosquitto
+SERVICES=(rabbitmq artemis redis redis7 redis-replicated redis-replica)
+# Started by name only: a Sentinel would fail the pair over whenever a test stops its primary, and the mosquitto
 # broker is for benchmarks.
-EXTRAS=(redis-sentinel artemis mosquitto)
+EXTRAS=(redis-sentinel mosquitto)
 
 # Below 32768, because Linux hands out the ports above to outgoing connections: a test that opens thousands of them
 # would now and then hold the very port that a restarted service wants back.
