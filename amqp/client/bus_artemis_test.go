@@ -219,7 +219,7 @@ func TestArtemisSettleKinds(t *testing.T) {
 	}
 	closeReceiver(t, rcv)
 	got := drain(t, c, name, 3)
-	if !slices.Equal(texts(got), []string{"2", "3", "4"}) || got[0].Redelivered || !got[1].Redelivered {
+	if !slices.Equal(texts(got), []string{"2", "3", "4"}) || !got[0].Redelivered || !got[1].Redelivered {
 		t.Errorf("back came %v, redelivered %v and %v", texts(got), got[0].Redelivered, got[1].Redelivered)
 	}
 	if now := deadLetters(t, c); now != dead+1 {

@@ -81,7 +81,7 @@ func (r *receiver) IssueCredit(n uint32) {
 // Settle implements amqp.Receiver.
 func (r *receiver) Settle(tag uint64, o message.Outcome) {
 	if l := r.current.Load(); l != nil {
-		l.settle(tag, o)
+		l.settle(tag, r.client.family.now().Settling(o))
 	}
 }
 
@@ -302,8 +302,9 @@ func positive(v any) bool {
 // counts as a delivery attempt there.
 func (r *receiver) detach(l *link) {
 	l.quiesce()
+	back := r.client.family.now().Settling(message.Outcome{Kind: message.Released})
 	for _, tag := range slices.Sorted(maps.Keys(l.unsettled)) {
-		perform(l.receiver, &settlement{message: l.unsettled[tag], outcome: message.Outcome{Kind: message.Released}})
+		perform(l.receiver, &settlement{message: l.unsettled[tag], outcome: back})
 	}
 	if !r.source.Settled {
 		for m := l.receiver.Prefetched(); m != nil; m = l.receiver.Prefetched() {

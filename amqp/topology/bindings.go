@@ -37,6 +37,9 @@ func (b *bindings) Source(inbox string) string { return queuePath(inbox) }
 // and a lost connection alike.
 func (b *bindings) TellsFirstAcquirer() bool { return true }
 
+// Settling implements Family.
+func (b *bindings) Settling(o message.Outcome) message.Outcome { return o }
+
 // Setup implements Family: there is nothing to be made.
 func (b *bindings) Setup(context.Context) error { return nil }
 

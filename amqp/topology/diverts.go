@@ -124,9 +124,17 @@ func (d *diverts) Source(inbox string) string {
 	return inboxAddress(inbox) + "::" + inboxAddress(inbox)
 }
 
-// TellsFirstAcquirer implements Family. Artemis sets it never, and counts a delivery only after modified with delivery-failed: neither released nor a
+// TellsFirstAcquirer implements Family. Artemis sets it never, and counts a delivery only after modified with delivery-failed (see Settling): neither released nor a
 // lost connection shows in a header.
 func (d *diverts) TellsFirstAcquirer() bool { return false }
+
+// Settling implements Family: what is released comes again as if for the first time, and a device would get it without DUP [MQTT-3.3.1-1].
+func (d *diverts) Settling(o message.Outcome) message.Outcome {
+	if o.Kind == message.Released {
+		return message.Outcome{Kind: message.Modified, DeliveryFailed: true}
+	}
+	return o
+}
 
 // inboxSettings are the address settings of all inboxes. Without the first two, an attach to an inbox that is not there would make a queue that no
 // pattern leads to. We count deliveries ourselves. A copy keeps the _AMQ_DUPL_ID of its original, for which Artemis would set aside room for 20,000.

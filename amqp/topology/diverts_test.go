@@ -355,6 +355,16 @@ func TestDivertsRefuseDepth(t *testing.T) {
 	}
 }
 
+func TestDivertsSettling(t *testing.T) {
+	f := newDiverts(t, newArtemis())
+	if o := f.Settling(message.Outcome{Kind: message.Released}); o.Kind != message.Modified || !o.DeliveryFailed || o.UndeliverableHere {
+		t.Errorf("released: %+v, want modified, so that Artemis counts it", o)
+	}
+	if o := f.Settling(message.Outcome{Kind: message.Accepted}); o.Kind != message.Accepted {
+		t.Errorf("accepted: %+v", o)
+	}
+}
+
 func TestDivertsRoots(t *testing.T) {
 	for root, ok := range map[string]bool{
 		"": true, "mqtt": true, "plant.north": true, "sluices": true,

@@ -50,6 +50,8 @@ type Family interface {
 	// TellsFirstAcquirer: the bus sets header.first-acquirer on the first delivery of a message, so that a header without it is a redelivery.
 	// Elsewhere the standard's default, false, says nothing.
 	TellsFirstAcquirer() bool
+	// Settling is the outcome by which a delivery is settled so that the bus tells with the next one that there was one before.
+	Settling(o message.Outcome) message.Outcome
 	// Arrived undoes what the bus has done to a message on its way into an inbox. Where the bus puts one copy into an inbox for each pattern
 	// that matches, it says which message m is a copy of: all copies but the first are to be dropped.
 	Arrived(m *message.Message) (of Original, copied bool)

@@ -53,6 +53,9 @@ func (static) TellsFirstAcquirer() bool { return false }
 // Arrived implements Family: an entity gives each message once.
 func (static) Arrived(*message.Message) (Original, bool) { return Original{}, false }
 
+// Settling implements Family: the service counts every delivery.
+func (static) Settling(o message.Outcome) message.Outcome { return o }
+
 // Refused implements Family: the service says itself what it does not take.
 func (static) Refused(string) *message.Error { return nil }
 

@@ -296,7 +296,10 @@ func TestQuarantineCommands(t *testing.T) {
 				}
 				return nil
 			})
-			command(0, []string{"show", ids[1]}, "no room for two", "    payload: two\n", "    client: "+prefix+"\n", "code: 0x97 Quota exceeded", "    ttl: ")
+			command(0, []string{"show", ids[1]}, "no room for two", "    payload: two\n", "    client: "+prefix+"\n", "code: 0x97 Quota exceeded")
+			if b.KeepsTTL {
+				command(0, []string{"show", ids[1]}, "    ttl: ")
+			}
 			command(1, []string{"show", "nosuchid"}, "no message nosuchid among the 3")
 			command(0, []string{"replay", ids[1]}, ids[1]+" sent to "+b.Dialect.ToTopic(prefix))
 			if p := d.Collect(1)[0]; string(p.Payload) != "two" {

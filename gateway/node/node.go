@@ -133,6 +133,9 @@ func (n *Node) connect(ctx context.Context) (err error) {
 	if err := FindBus(ctx, n.cfg, n.log); err != nil {
 		return err
 	}
+	if n.cfg.BusKind == config.KindArtemis && n.cfg.SessionsQueue > 0 {
+		n.log.Info("sessions.queue_max has no effect on ActiveMQ Artemis: bound what waits for devices by its address settings for sluice.inbox.#")
+	}
 	if n.bus, err = OpenBus(n.cfg, urls, n.log); err != nil {
 		return err
 	}

@@ -27,6 +27,8 @@ type Backend struct {
 	Dialect mapping.Dialect
 	// BoundsInboxes: the bus refuses a message for a queue that is full (sessions.queue_max).
 	BoundsInboxes bool
+	// KeepsTTL: a consumer sees the ttl in the header. Artemis makes absolute-expiry-time of it.
+	KeepsTTL bool
 	// MaxLevels is how many levels a topic may have; zero is no bound.
 	MaxLevels int
 	// MaxTopic is how many bytes a topic with many characters to escape may have; zero is no bound. Artemis keeps a message's addresses in one record
@@ -39,7 +41,7 @@ type Backend struct {
 
 // Embedded is the bus in the node's process with sessions in memory.
 func Embedded() Backend {
-	return Backend{Name: "embedded", BoundsInboxes: true, busKind: config.KindRabbitMQ}
+	return Backend{Name: "embedded", BoundsInboxes: true, KeepsTTL: true, busKind: config.KindRabbitMQ}
 }
 
 // InProcess is an embedded bus and sessions in memory, as Embedded, but outside of any node, so that several share them. It ends with the
@@ -64,13 +66,13 @@ func InProcess(t testing.TB) Backend {
 			t.Errorf("closing the sessions in memory: %v", err)
 		}
 	})
-	return Backend{Name: "memory", Shared: true, BoundsInboxes: true, busKind: config.KindRabbitMQ, busURL: "amqp://" + l.Addr().String(), store: store}
+	return Backend{Name: "memory", Shared: true, BoundsInboxes: true, KeepsTTL: true, busKind: config.KindRabbitMQ, busURL: "amqp://" + l.Addr().String(), store: store}
 }
 
 // Real is RabbitMQ with Redis.
 func Real(t testing.TB) Backend {
 	t.Helper()
-	return Backend{Name: "rabbitmq", Shared: true, BoundsInboxes: true, busKind: config.KindRabbitMQ, busURL: Env(t, EnvRabbitMQ),
+	return Backend{Name: "rabbitmq", Shared: true, BoundsInboxes: true, KeepsTTL: true, busKind: config.KindRabbitMQ, busURL: Env(t, EnvRabbitMQ),
 		sessionsURL: Env(t, EnvRedis), ownSessionsURL: database(t, 14)}
 }
 
