@@ -25,13 +25,13 @@ type errorRecord struct {
 // A message that is refused for good: MQTT 5 is told in PUBACK, 3.1.1 is disconnected; both read on their error topic why, under one trace id,
 // also on another node. No other device does.
 func TestTheReasonWaitsOnTheErrorTopic(t *testing.T) {
-	rig.Each(t, func(t *testing.T, b rig.Backend) {
+	rig.EachWithExchanges(t, func(t *testing.T, b rig.Backend) {
 		prefix := rig.Prefix(t)
 		file := "rules:\n  - topic: " + prefix + "/must/#\n    require_route: true\n"
-		first := rig.StartWith(t, b, file, own(t, b)...)
+		first := rig.StartWith(t, b, file, b.OwnSessions()...)
 		second := first // sessions in memory are those of one node
 		if b.Name == rig.Real(t).Name {
-			second = rig.StartWith(t, b, file, own(t, b)...)
+			second = rig.StartWith(t, b, file, b.OwnSessions()...)
 		}
 		rig.Versions(t, func(t *testing.T, v packet.Version) {
 			id := rig.Prefix(t)
