@@ -40,6 +40,8 @@ func again(m *message.Message, d Dialect, topic, to string) *message.Message {
 	c := *m
 	c.Header.FirstAcquirer, c.Header.DeliveryCount = false, 0
 	c.Properties.To = to
+	// The login of who sent it first. RabbitMQ takes it from nobody else, and ends the AMQP session of who tries.
+	c.Properties.UserID = nil
 	c.Annotations = make(map[string]any, len(m.Annotations)+2)
 	for name, value := range m.Annotations {
 		if !ofTheBus(name) && writable(value, maxNesting) {

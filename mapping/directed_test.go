@@ -150,3 +150,19 @@ func TestARetainedCopyTellsNothingOfItself(t *testing.T) {
 		t.Errorf("as a copy (-kept +got):\n%s", d)
 	}
 }
+
+// A backend's login is not claimed by the node that sends its message on: RabbitMQ would end the session of all its publishing.
+func TestWhatIsSentOnHasNoUserID(t *testing.T) {
+	m := &message.Message{Properties: message.Properties{UserID: []byte("backend"), MessageID: "m"}, Data: [][]byte{{1}}}
+	for name, c := range map[string]*message.Message{
+		"hand-over": mapping.HandOver(m, mapping.RabbitMQ, "a", "/queues/q", "a"),
+		"retained":  mapping.Republish(m, mapping.RabbitMQ, "a", "/exchanges/amq.topic/a"),
+	} {
+		if c.Properties.UserID != nil || c.Properties.MessageID != "m" {
+			t.Errorf("%s: the copy has %+v", name, c.Properties)
+		}
+	}
+	if m.Properties.UserID == nil {
+		t.Error("the message itself was changed")
+	}
+}

@@ -88,7 +88,7 @@ var defects = []defect{
 	},
 	{
 		name: "PUBREL forgotten after a resume", file: "mqtt/session/resume.go", seeds: 200,
-		edits: []edit{{"\t\tm.sendAck(packet.PUBREL, rec.ID, packet.Success, \"\")\n", ""}},
+		edits: []edit{{"\t\tm.sendAck(packet.PUBREL, rec.ID, packet.Success, Explanation{})\n", ""}},
 	},
 	{
 		name: "credit leaks with each message", file: "mqtt/session/outbound.go", seeds: 20,
