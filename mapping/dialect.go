@@ -46,6 +46,17 @@ func (d Dialect) Exchange() string {
 // HasExchanges reports whether there are other exchanges than Exchange.
 func (d Dialect) HasExchanges() bool { return d.kind == kindRabbitMQ }
 
+// KeepsWithin reports whether addresses of queues that begin like this are all harmless, whatever a device's topic puts behind it. On Artemis the queue
+// of an address may be activemq.management or another session's inbox.
+func (d Dialect) KeepsWithin(beginning string) bool {
+	if d.kind != kindArtemis {
+		return true
+	}
+	first, _, whole := strings.Cut(beginning, ".")
+	root, _, _ := strings.Cut(d.root, ".")
+	return whole && first != "" && first != "activemq" && first != "sluice" && first != root && !strings.HasPrefix(first, "$")
+}
+
 // TellsUnrouted reports whether the bus tells that nobody subscribes to a topic (released). Artemis accepts such a message.
 func (d Dialect) TellsUnrouted() bool { return d.kind == kindRabbitMQ }
 

@@ -45,6 +45,17 @@ func TestArtemisAddresses(t *testing.T) {
 	}
 }
 
+// A part of a topic must not choose freely among the addresses of Artemis: one of them manages it.
+func TestArtemisKeepsQueuesWithin(t *testing.T) {
+	d := mapping.Artemis("plant.mqtt")
+	for beginning, want := range map[string]bool{"orders.": true, "orders.x": true, "": false, "orders": false, "act": false, "activemq.": false, "sluice.inbox.": false,
+		"plant.": false, "$sys.": false, ".": false} {
+		if d.KeepsWithin(beginning) != want || !mapping.RabbitMQ.KeepsWithin(beginning) {
+			t.Errorf("%q: want %v on Artemis, and anything on RabbitMQ", beginning, want)
+		}
+	}
+}
+
 // What crosses Artemis: addresses by its rules, the message-id where it drops duplicates by it, and no order of a device to the bus.
 func TestArtemisRoundTrip(t *testing.T) {
 	d := mapping.Artemis("mqtt")

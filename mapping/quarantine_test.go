@@ -112,7 +112,7 @@ func TestQuarantineOfABackendsMessage(t *testing.T) {
 // On Artemis a replay must not be taken for the copy of a message that the address has had.
 func TestReleaseIsNoDuplicate(t *testing.T) {
 	d := mapping.Artemis("mqtt")
-	m, _ := mapping.Uplink(mapping.UplinkMessage{Dialect: d, Publish: &packet.Publish{Topic: "a", QoS: 1}, From: device, MessageID: "m1", Received: noon})
+	m, _ := mapping.Uplink(mapping.UplinkMessage{Dialect: d, Publish: &packet.Publish{Topic: "a", QoS: 2}, From: device, MessageID: "m1", Received: noon})
 	if m.ApplicationProperties["_AMQ_DUPL_ID"] == nil {
 		t.Fatal("this test is blind")
 	}

@@ -361,8 +361,14 @@ func (d *diverts) Arrived(m *message.Message) (of Original, copied bool) {
 	return Original{ID: id, Address: address}, true
 }
 
-// Refused implements Family.
-func (d *diverts) Refused(to string) *message.Error { return d.tooDeep(to) }
+// Refused implements Family. Topics are escaped; what is left may come from a rule that puts a part of a topic into the name of a queue, and would be
+// a wildcard, or a queue of any other address.
+func (d *diverts) Refused(to string) *message.Error {
+	if !strings.HasPrefix(to, inboxRoot) && (strings.ContainsAny(to, "*#") || strings.Contains(to, "::")) {
+		return &message.Error{Condition: "amqp:precondition-failed", Description: "the address has a wildcard, or names a queue of another address"}
+	}
+	return d.tooDeep(to)
+}
 
 func (d *diverts) tooDeep(address string) *message.Error {
 	if len(address) <= maxLevels { // no need to count

@@ -350,6 +350,11 @@ func TestDivertsRefuseDepth(t *testing.T) {
 			t.Errorf("%s: subscribing: %v", tt.name, err)
 		}
 	}
+	for _, to := range []string{"orders.*", "orders.#", "orders.x::sluice.inbox.q"} {
+		if f.Refused(to) == nil {
+			t.Errorf("%s may be sent to", to)
+		}
+	}
 	if r := f.Refused(f.Source("q")); r != nil {
 		t.Errorf("an inbox: %v", r)
 	}

@@ -40,15 +40,16 @@ func TestKindOfBus(t *testing.T) {
 
 // Rules are for a kind of bus: one that it cannot carry out is refused when the kind is known, at the latest when the bus has said it.
 func TestRulesOfKindOfBus(t *testing.T) {
-	path := file(t, "rules:\n- topic: a/{x}\n  require_route: true\n- topic: b/#\n  exchange: b\n- topic: c/{x}\n  key: d.{x}\n")
+	path := file(t, "rules:\n- topic: a/{x}\n  require_route: true\n- topic: b/#\n  exchange: b\n- topic: c/{x}\n  key: d.{x}\n- topic: d/{x}\n  queue: activemq.{x}\n- topic: e/{x}\n  queue: orders.{x}\n")
 	cfg := load(t, Source{File: path, Set: []string{"bus.url=amqp://h"}})
-	if err := cfg.FoundBus("RabbitMQ"); err != nil || cfg.Rules.Len() != 3 {
+	if err := cfg.FoundBus("RabbitMQ"); err != nil || cfg.Rules.Len() != 5 {
 		t.Errorf("RabbitMQ: %d rules, %v", cfg.Rules.Len(), err)
 	}
 	_, _, early := Load(Source{File: path, Set: []string{"bus.url=amqp://h", "bus.kind=artemis"}})
 	cfg = load(t, Source{File: path, Set: []string{"bus.url=amqp://h"}})
 	for _, err := range []error{early, cfg.FoundBus("apache-activemq-artemis")} {
-		if err == nil || !strings.Contains(err.Error(), "line 2: rule 1: require_route") || !strings.Contains(err.Error(), "line 4: rule 2: exchange") || strings.Contains(err.Error(), "rule 3") {
+		if err == nil || !strings.Contains(err.Error(), "line 2: rule 1: require_route") || !strings.Contains(err.Error(), "line 4: rule 2: exchange") || strings.Contains(err.Error(), "rule 3") ||
+			!strings.Contains(err.Error(), "line 8: rule 4: queue") || strings.Contains(err.Error(), "rule 5") {
 			t.Errorf("Artemis: %v", err)
 		}
 	}

@@ -159,6 +159,10 @@ func (c *compiler) address(r *rule) {
 		if r.queue = c.text("queue", c.in.Queue); r.queue != nil && !r.queue.hasLiteral() {
 			c.fault("queue", c.in.Queue, "would have no name where a level of a topic is empty", "put text before the variable, such as q."+c.in.Queue)
 		}
+		if r.queue != nil && !r.queue.fixed && !r.dialect.KeepsWithin(r.queue.pieces[0].literal) {
+			c.fault("queue", c.in.Queue, "would let a device name any address, also those by which this bus is managed",
+				"begin it with a level of its own and a dot, such as orders."+c.in.Queue)
+		}
 	default:
 		r.exchange = c.in.Exchange
 		if r.exchange == "" {
