@@ -43,7 +43,7 @@ func TestEncodeThenDecodeIsTheSameMessage(t *testing.T) {
 		"empty data":      {Header: message.Header{Priority: 4}, Data: [][]byte{{}}},
 		"id types":        {Header: message.Header{Priority: 4}, Properties: message.Properties{MessageID: uint64(5), CorrelationID: "c"}, Data: [][]byte{{1}}},
 	} {
-		encoded, err := encodeMessage(m)
+		encoded, err := new(encoder).encode(m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -69,7 +69,7 @@ func TestEncodeClampsTTL(t *testing.T) {
 		0: 0, -time.Second: 0, 1500 * time.Microsecond: time.Millisecond,
 		60 * 24 * time.Hour: message.MaxTTL, math.MaxInt64: message.MaxTTL,
 	} {
-		m, err := encodeMessage(&message.Message{Header: message.Header{TTL: ttl}})
+		m, err := new(encoder).encode(&message.Message{Header: message.Header{TTL: ttl}})
 		if err != nil || m.Header.TTL != want {
 			t.Errorf("ttl %v: %v, %v", ttl, m.Header.TTL, err)
 		}
@@ -77,7 +77,7 @@ func TestEncodeClampsTTL(t *testing.T) {
 }
 
 func TestEncodeAlwaysHasABody(t *testing.T) {
-	m, err := encodeMessage(&message.Message{})
+	m, err := new(encoder).encode(&message.Message{})
 	if err != nil || len(m.Data) != 1 {
 		t.Errorf("%+v, %v", m, err)
 	}
@@ -149,7 +149,7 @@ func TestRedelivered(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	m, _ := encodeMessage(&message.Message{Properties: message.Properties{To: "x"}, Annotations: map[string]any{"a": uint8(1)}, Data: [][]byte{{1}}})
+	m, _ := new(encoder).encode(&message.Message{Properties: message.Properties{To: "x"}, Annotations: map[string]any{"a": uint8(1)}, Data: [][]byte{{1}}})
 	b, _ := m.MarshalBinary()
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, raw []byte) {
@@ -158,7 +158,7 @@ func FuzzDecode(f *testing.F) {
 			return
 		}
 		// What was decoded can be sent again, save for what message calls Opaque or Described.
-		if encoded, err := encodeMessage(got.message); err == nil {
+		if encoded, err := new(encoder).encode(got.message); err == nil {
 			if _, err := encoded.MarshalBinary(); err != nil {
 				t.Logf("cannot be marshalled: %v", err)
 			}

@@ -3,6 +3,7 @@ package client
 import (
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	goamqp "github.com/Azure/go-amqp"
@@ -10,30 +11,41 @@ import (
 	"sluice/amqp/message"
 )
 
-// encodeMessage gives the library's form of m. It shares byte slices with m.
+// encoder makes the library's form of messages, one after the other: each is good until the next. When Send returns, the library has written the sections
+// into a buffer of its own, so their memory is used again. It keeps the message itself (a transfer points to its Format), so that is always a new one.
 //
 // It is not a copy of fields alone: the library encodes a header's priority 0 where none was meant, lets a ttl beyond 2^32-1 ms wrap, and
 // fails for types that it does not know only while it marshals.
-func encodeMessage(m *message.Message) (*goamqp.Message, error) {
-	out := &goamqp.Message{Header: &goamqp.MessageHeader{
+type encoder struct {
+	header      goamqp.MessageHeader
+	properties  goamqp.MessageProperties
+	annotations goamqp.Annotations
+	application map[string]any
+	names       map[string]any // of annotations, as the library wants them; at most annotationNames
+}
+
+// encode shares byte slices and strings with m.
+func (e *encoder) encode(m *message.Message) (*goamqp.Message, error) {
+	e.header = goamqp.MessageHeader{
 		Durable:       m.Header.Durable,
 		Priority:      m.Header.Priority,
 		TTL:           min(max(m.Header.TTL, 0), message.MaxTTL).Truncate(time.Millisecond),
 		FirstAcquirer: m.Header.FirstAcquirer,
 		DeliveryCount: m.Header.DeliveryCount,
-	}}
-	out.Properties = encodeProperties(&m.Properties)
+	}
+	e.setProperties(&m.Properties)
+	out := &goamqp.Message{Header: &e.header, Properties: &e.properties}
 	var err error
 	if len(m.Annotations) > 0 {
-		out.Annotations = make(goamqp.Annotations, len(m.Annotations))
+		out.Annotations = emptied(&e.annotations, len(m.Annotations))
 		for k, v := range m.Annotations {
-			if out.Annotations[k], err = encodeValue(v); err != nil {
+			if out.Annotations[e.name(k)], err = encodeValue(v); err != nil {
 				return nil, fmt.Errorf("message annotation %q: %w", k, err)
 			}
 		}
 	}
 	if len(m.ApplicationProperties) > 0 {
-		out.ApplicationProperties = make(map[string]any, len(m.ApplicationProperties))
+		out.ApplicationProperties = emptied(&e.application, len(m.ApplicationProperties))
 		for k, v := range m.ApplicationProperties {
 			if out.ApplicationProperties[k], err = encodeValue(v); err != nil {
 				return nil, fmt.Errorf("application property %q: %w", k, err)
@@ -41,6 +53,34 @@ func encodeMessage(m *message.Message) (*goamqp.Message, error) {
 		}
 	}
 	return out, encodeBody(out, m)
+}
+
+// emptied gives the kept map without entries, or a new one where it takes more than is worth keeping: a map never shrinks.
+func emptied[M ~map[K]any, K comparable](kept *M, n int) M {
+	if n > keptEntries {
+		return make(M, n)
+	}
+	if *kept == nil {
+		*kept = make(M, n)
+	}
+	clear(*kept)
+	return *kept
+}
+
+// name gives an annotation's name as the interface value that the library wants. Making it allocates, and nearly all messages have the same few names.
+func (e *encoder) name(k string) any {
+	if known, ok := e.names[k]; ok {
+		return known
+	}
+	if len(e.names) >= annotationNames {
+		return k
+	}
+	if e.names == nil {
+		e.names = make(map[string]any)
+	}
+	k = strings.Clone(k) // not to keep the message it came with
+	e.names[k] = k
+	return e.names[k]
 }
 
 // encodeBody always writes a body section: a message without any is sent as nothing at all by the library, and its outcome never comes.
@@ -71,34 +111,34 @@ func encodeBody(out *goamqp.Message, m *message.Message) error {
 	return nil
 }
 
-func encodeProperties(p *message.Properties) *goamqp.MessageProperties {
-	out := &goamqp.MessageProperties{
+func (e *encoder) setProperties(p *message.Properties) {
+	e.properties = goamqp.MessageProperties{
 		MessageID:       encodeID(p.MessageID),
 		UserID:          p.UserID,
-		To:              optional(p.To),
-		Subject:         optional(p.Subject),
-		ReplyTo:         optional(p.ReplyTo),
+		To:              optional(&p.To),
+		Subject:         optional(&p.Subject),
+		ReplyTo:         optional(&p.ReplyTo),
 		CorrelationID:   encodeID(p.CorrelationID),
-		ContentType:     optional(p.ContentType),
-		ContentEncoding: optional(p.ContentEncoding),
-		GroupID:         optional(p.GroupID),
+		ContentType:     optional(&p.ContentType),
+		ContentEncoding: optional(&p.ContentEncoding),
+		GroupID:         optional(&p.GroupID),
 		GroupSequence:   p.GroupSequence,
-		ReplyToGroupID:  optional(p.ReplyToGroupID),
+		ReplyToGroupID:  optional(&p.ReplyToGroupID),
 	}
 	if !p.AbsoluteExpiry.IsZero() {
-		out.AbsoluteExpiryTime = &p.AbsoluteExpiry
+		e.properties.AbsoluteExpiryTime = &p.AbsoluteExpiry
 	}
 	if !p.CreationTime.IsZero() {
-		out.CreationTime = &p.CreationTime
+		e.properties.CreationTime = &p.CreationTime
 	}
-	return out
 }
 
-func optional(s string) *string {
-	if s == "" {
+// optional takes a pointer to the message's own field: one to a parameter would be a new string each time, also for the fields that are empty.
+func optional(s *string) *string {
+	if *s == "" {
 		return nil
 	}
-	return &s
+	return s
 }
 
 func encodeID(v any) any {

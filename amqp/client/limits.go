@@ -45,6 +45,11 @@ const (
 	// are unsettled, and those are bounded by credit.
 	maxDispositionSpan = 1 << 20
 
+	// keptEntries is the largest section of annotations or application properties whose map is kept for the next message, and annotationNames how many names of
+	// annotations are: we write some fifteen, and pass on what a backend thinks of.
+	keptEntries     = 64
+	annotationNames = 64
+
 	// sessionRotation is after how many deliveries a session is replaced. The library's loops over delivery-ids never end at 2^32-1, so that
 	// ids must never get there.
 	sessionRotation = 1 << 30

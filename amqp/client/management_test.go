@@ -59,7 +59,7 @@ func (n *node) wait(t testing.TB, want int) []request {
 // answer sends an answer to a request.
 func (r request) answer(t testing.TB, id uint32, status string) {
 	t.Helper()
-	m, err := encodeMessage(&message.Message{HasValue: true, Properties: message.Properties{CorrelationID: r.m.Properties.MessageID, Subject: status}})
+	m, err := new(encoder).encode(&message.Message{HasValue: true, Properties: message.Properties{CorrelationID: r.m.Properties.MessageID, Subject: status}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -67,6 +67,7 @@ type pumping struct {
 	sender   *goamqp.Sender
 	closed   func() <-chan struct{} // see windows.closed
 	sending  context.Context
+	encoder  encoder
 	budget   *budget
 	receipts chan receipt  // written, in order; its capacity is the window
 	dead     chan struct{} // closed when an outcome could not be had any more
@@ -168,7 +169,7 @@ func (p *pumping) linkError() error {
 
 // send writes one message. Its outcome comes here only if it was not handed to the bus; an error means that the link is gone.
 func (p *pumping) send(next publication) error {
-	m, err := encodeMessage(next.message)
+	m, err := p.encoder.encode(next.message)
 	if err != nil {
 		next.done(message.Outcome{Kind: message.Rejected, Error: ourError(condEncode, "%v", err)})
 		return nil
