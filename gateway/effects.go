@@ -189,7 +189,6 @@ func (d *device) ends(reason string) {
 
 func (d *device) report(r bridge.Report) {
 	m := d.gw.metrics
-	fields := []zap.Field{zap.String("client", d.bridge.Machine().ClientID()), zap.String("topic", r.Topic), zap.Uint8("qos", uint8(r.QoS)), zap.String("detail", r.Detail)}
 	switch r.Kind {
 	case bridge.PublishAnswered:
 		m.received(r.QoS, r.Reason)
@@ -198,10 +197,14 @@ func (d *device) report(r bridge.Report) {
 		}
 	case bridge.PublishHeld:
 		m.holds.Inc()
-		d.log.Debug("publish held: the bus has a passing problem", fields...)
+		d.logReport("publish held: the bus has a passing problem", r)
 	case bridge.PublishResumed: // the log tells of the hold; its end is seen in the answers
 	case bridge.PublishLoss:
 		m.losses.Inc()
-		d.log.Debug("metadata not carried over", fields...)
+		d.logReport("metadata not carried over", r)
 	}
+}
+
+func (d *device) logReport(text string, r bridge.Report) {
+	d.log.Debug(text, zap.String("client", d.bridge.Machine().ClientID()), zap.String("topic", r.Topic), zap.Uint8("qos", uint8(r.QoS)), zap.String("detail", r.Detail))
 }
