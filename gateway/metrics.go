@@ -42,6 +42,9 @@ type metrics struct {
 	wedged            prometheus.Gauge
 	wedgeAlarms       prometheus.Counter
 	quarantineRefused prometheus.Counter
+
+	// By QoS: deliveries, and publishes with Success. Nearly every message counts one of them, so their labels are looked for once.
+	sentAt, takenAt [len(qosLabel)]prometheus.Counter
 }
 
 func newMetrics(r *prometheus.Registry) *metrics {
@@ -59,7 +62,7 @@ func newMetrics(r *prometheus.Registry) *metrics {
 	r.MustRegister(connections)
 	wedged := prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "sluice", Name: "wedged_principals", Help: "Principals of whose messages most are refused at present."})
 	r.MustRegister(wedged)
-	return &metrics{
+	m := &metrics{
 		connections:       connections,
 		connects:          vec("connects_total", "CONNECT packets answered, by the reason code of CONNACK.", "reason"),
 		disconnects:       vec("disconnects_total", "Connections ended, by reason code, or \"Connection lost\" without one.", "reason"),
@@ -93,6 +96,11 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		quarantineRefused: counter("quarantine_refused_total", "Messages that the quarantine did not take. Anything above zero is to be looked into."),
 		devicePanics:      counter("device_panics_total", "Connections ended by a bug in their state machine. Anything above zero is to be reported."),
 	}
+	for q, label := range qosLabel {
+		m.sentAt[q] = m.deliveries.WithLabelValues(label)
+		m.takenAt[q] = m.publishes.WithLabelValues(label, packet.Success.String())
+	}
+	return m
 }
 
 // secured counts a TLS handshake.
@@ -106,8 +114,12 @@ func (m *metrics) secured(listener string, state tls.ConnectionState) {
 
 var qosLabel = [...]string{"0", "1", "2"}
 
-func (m *metrics) sent(q packet.QoS) { m.deliveries.WithLabelValues(qosLabel[q]).Inc() }
+func (m *metrics) sent(q packet.QoS) { m.sentAt[q].Inc() }
 
 func (m *metrics) received(q packet.QoS, r packet.ReasonCode) {
+	if r == packet.Success {
+		m.takenAt[q].Inc()
+		return
+	}
 	m.publishes.WithLabelValues(qosLabel[q], r.String()).Inc()
 }
