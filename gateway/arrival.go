@@ -23,13 +23,14 @@ type arrival struct {
 	holds func() error
 }
 
-// logger names the device as far as it is known before CONNECT.
+// logger names the device as far as it is known before CONNECT. It is lazy, since most devices never have a line in the log and an encoder of their own
+// takes a buffer of 1 KiB.
 func (a *arrival) logger(log *zap.Logger) *zap.Logger {
-	log = log.With(zap.String("remote", a.RemoteAddr().String()))
+	fields := []zap.Field{zap.String("remote", a.RemoteAddr().String())}
 	if a.identity.Name != "" {
-		log = log.With(zap.String("certificate", a.identity.Name))
+		fields = append(fields, zap.String("certificate", a.identity.Name))
 	}
-	return log
+	return log.WithLazy(fields...)
 }
 
 func (gw *Gateway) serve(conn net.Conn, l *Listener) {
