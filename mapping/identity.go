@@ -44,93 +44,140 @@ func identity(m *message.Message) string {
 	case []byte:
 		id = "b:" + hex.EncodeToString(v)
 	default:
-		return contentIdentity + hashText(func(w hash.Hash) { hashBare(w, m) })
+		return contentIdentity + bareHash(m)
 	}
 	if len(id) > maxIdentity {
-		return "i:" + hashText(func(w hash.Hash) { w.Write([]byte(id)) })
+		sum := sha256.Sum256([]byte(id))
+		return "i:" + hashText(sum[:])
 	}
 	return id
 }
 
 // hashText is half a SHA-256 in hex: 128 bits, beyond reach of accident and of a birthday search within one session's window.
-func hashText(write func(hash.Hash)) string {
-	w := sha256.New()
-	write(w)
-	return hex.EncodeToString(w.Sum(nil)[:16])
-}
+func hashText(sum []byte) string { return hex.EncodeToString(sum[:sha256.Size/2]) }
 
-// hashBare feeds the immutable sections. Each value is led by its type and length, so that no two messages feed the same bytes.
-func hashBare(w hash.Hash, m *message.Message) {
+// bareHash hashes the immutable sections.
+func bareHash(m *message.Message) string {
+	d := digest{hash: sha256.New(), scratch: make([]byte, 0, 64)}
 	p := &m.Properties
-	sequence := any(nil)
-	if p.GroupSequence != nil {
-		sequence = *p.GroupSequence
+	d.bytes(p.UserID)
+	d.text(p.To)
+	d.text(p.Subject)
+	d.text(p.ReplyTo)
+	d.value(p.CorrelationID, 0)
+	d.text(p.ContentType)
+	d.text(p.ContentEncoding)
+	d.time(p.AbsoluteExpiry)
+	d.time(p.CreationTime)
+	d.text(p.GroupID)
+	if p.GroupSequence == nil {
+		d.value(nil, 0)
+	} else {
+		d.value(*p.GroupSequence, 0)
 	}
-	for _, v := range []any{
-		p.UserID, p.To, p.Subject, p.ReplyTo, p.CorrelationID, p.ContentType, p.ContentEncoding,
-		p.AbsoluteExpiry, p.CreationTime, p.GroupID, sequence, p.ReplyToGroupID,
-	} {
-		hashValue(w, v, 0)
-	}
-	hashValue(w, m.ApplicationProperties, 0)
-	hashLength(w, 'D', len(m.Data))
+	d.text(p.ReplyToGroupID)
+	d.entries(m.ApplicationProperties, 0)
+	d.length('D', len(m.Data))
 	for _, data := range m.Data {
-		hashValue(w, data, 0)
+		d.bytes(data)
 	}
-	hashValue(w, m.HasValue, 0)
-	hashValue(w, m.Value, 0)
-	hashLength(w, 'S', len(m.Sequence))
+	d.value(m.HasValue, 0)
+	d.value(m.Value, 0)
+	d.length('S', len(m.Sequence))
 	for _, list := range m.Sequence {
-		hashValue(w, list, 0)
+		d.list(list, 0)
+	}
+	return hashText(d.hash.Sum(d.scratch[:0]))
+}
+
+// digest feeds values to a hash. Each is led by its type and length, so that no two messages feed the same bytes. What is fed must not change between
+// versions of the gateway: the store keeps identities.
+type digest struct {
+	hash    hash.Hash
+	scratch []byte // what is handed to an interface is on the heap: here once, not for each value
+}
+
+func (d *digest) length(tag byte, n int) {
+	d.scratch = binary.BigEndian.AppendUint64(append(d.scratch[:0], tag), uint64(n))
+	d.hash.Write(d.scratch)
+}
+
+func (d *digest) bytes(v []byte) {
+	d.length('b', len(v))
+	d.hash.Write(v)
+}
+
+// begin starts a scalar's text in scratch, behind room for its tag and length; end feeds it.
+func (d *digest) begin(text string) []byte {
+	return append(append(d.scratch[:0], make([]byte, scalarLead)...), text...)
+}
+
+func (d *digest) end(b []byte) {
+	b[0] = 't'
+	binary.BigEndian.PutUint64(b[1:], uint64(len(b)-scalarLead))
+	d.hash.Write(b)
+	d.scratch = b
+}
+
+const scalarLead = 1 + 8 // tag and length
+
+func (d *digest) text(s string) { d.end(append(d.begin("string "), s...)) }
+
+func (d *digest) time(t time.Time) { d.end(strconv.AppendInt(d.begin("time "), t.UnixMilli(), 10)) }
+
+func (d *digest) list(list []any, depth int) {
+	d.length('l', len(list))
+	for _, e := range list {
+		d.value(e, depth+1)
 	}
 }
 
-func hashLength(w hash.Hash, tag byte, n int) {
-	var b [9]byte
-	b[0] = tag
-	binary.BigEndian.PutUint64(b[1:], uint64(n))
-	w.Write(b[:])
+func (d *digest) entries(m map[string]any, depth int) {
+	d.length('m', len(m))
+	for _, key := range slices.Sorted(maps.Keys(m)) {
+		if depth < maxNesting {
+			d.text(key)
+		}
+		d.value(m[key], depth+1)
+	}
 }
 
-func hashValue(w hash.Hash, v any, depth int) {
+func (d *digest) value(v any, depth int) {
 	if depth > maxNesting {
 		return
 	}
 	switch v := v.(type) {
 	case []byte:
-		hashLength(w, 'b', len(v))
-		w.Write(v)
+		d.bytes(v)
 	case []any:
-		hashLength(w, 'l', len(v))
-		for _, e := range v {
-			hashValue(w, e, depth+1)
-		}
+		d.list(v, depth)
 	case map[string]any:
-		hashLength(w, 'm', len(v))
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			hashValue(w, key, depth+1)
-			hashValue(w, v[key], depth+1)
-		}
+		d.entries(v, depth)
 	case message.Described:
-		hashLength(w, 'd', 2)
-		hashValue(w, v.Descriptor, depth+1)
-		hashValue(w, v.Value, depth+1)
+		d.length('d', 2)
+		d.value(v.Descriptor, depth+1)
+		d.value(v.Value, depth+1)
 	default:
-		text := scalarText(v)
-		hashLength(w, 't', len(text))
-		w.Write([]byte(text))
+		d.scalar(v)
 	}
 }
 
-// scalarText tells scalars of different type or value apart.
-func scalarText(v any) string {
+// scalar tells scalars of different type or value apart: "%T %v", with the usual ones spelled out.
+func (d *digest) scalar(v any) {
 	switch v := v.(type) {
+	case nil:
+		d.end(d.begin("<nil> <nil>"))
+	case string:
+		d.text(v)
+	case bool:
+		d.end(strconv.AppendBool(d.begin("bool "), v))
 	case time.Time:
-		return "time " + strconv.FormatInt(v.UnixMilli(), 10)
+		d.time(v)
 	case float64: // by bits: NaN must equal itself
-		return "float64 " + strconv.FormatUint(math.Float64bits(v), 16)
+		d.end(strconv.AppendUint(d.begin("float64 "), math.Float64bits(v), 16))
 	case float32:
-		return "float32 " + strconv.FormatUint(uint64(math.Float32bits(v)), 16)
+		d.end(strconv.AppendUint(d.begin("float32 "), uint64(math.Float32bits(v)), 16))
+	default:
+		d.end(fmt.Appendf(d.begin(""), "%T %v", v, v))
 	}
-	return fmt.Sprintf("%T %v", v, v)
 }

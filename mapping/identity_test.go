@@ -101,3 +101,43 @@ func TestIdentityOfDeepBody(t *testing.T) {
 		t.Errorf("identity %q", id)
 	}
 }
+
+// TestIdentityStays: the store keeps identities, and nodes of another version compare them.
+func TestIdentityStays(t *testing.T) {
+	sequence := uint32(7)
+	full := backend(func(m *message.Message) {
+		m.Properties = message.Properties{UserID: []byte("u"), To: "/queues/q", Subject: "s", ReplyTo: "/queues/r", CorrelationID: someUUID, ContentType: "text/plain",
+			ContentEncoding: "gzip", AbsoluteExpiry: noon, CreationTime: noon.Add(-1e9), GroupID: "g", GroupSequence: &sequence, ReplyToGroupID: "rg"}
+		m.ApplicationProperties = map[string]any{
+			"string": "a b", "nil": nil, "bool": true, "u8": uint8(200), "u16": uint16(1), "u32": uint32(2), "u64": uint64(math.MaxUint64), "i8": int8(-1),
+			"i16": int16(-2), "i32": int32(-3), "i64": int64(math.MinInt64), "f32": float32(0.25), "f64": 0.5, "symbol": message.Symbol("sym"), "uuid": someUUID, "time": noon,
+			"bytes": []byte("xyz"), "list": []any{"a", uint8(1)}, "map": map[string]any{"k": false}, "described": message.Described{Descriptor: uint64(1), Value: "d"},
+		}
+		m.Data = [][]byte{[]byte("ab"), []byte("c")}
+	})
+	plain := backend(func(m *message.Message) { m.Properties, m.ApplicationProperties = message.Properties{}, nil })
+	long := backend(func(m *message.Message) { m.Properties.MessageID = strings.Repeat("a", 1000) })
+	for name, c := range map[string]struct {
+		m    *message.Message
+		want string
+	}{
+		"full":  {full, "h:ffe2aa142064f42a9b9b268f981aae23"},
+		"plain": {plain, "h:9262f0ddc4e854352073ab03753c7b37"},
+		"long":  {long, "i:4d87b63d5a2f6c39ca432984fa8b648f"},
+	} {
+		if got := mapping.Identity(c.m); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
+
+func BenchmarkIdentityWithoutMessageID(b *testing.B) {
+	m := backend(func(m *message.Message) {
+		m.Properties = message.Properties{To: "/exchanges/amq.topic/plant.7.line.4", ContentType: "application/json", CreationTime: noon}
+		m.ApplicationProperties = map[string]any{"a": "1", "b": int32(2)}
+	})
+	b.ReportAllocs()
+	for b.Loop() {
+		mapping.Identity(m)
+	}
+}
