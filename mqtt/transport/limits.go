@@ -6,6 +6,8 @@ const (
 	// writeChunk is the most that one Write hands to the network: the write deadline is per chunk, so a slow device that still reads
 	// makes progress and stays.
 	writeChunk = 64 << 10
+	// deadlineShare is the part of the write timeout by which a write may take longer, so that not each needs a deadline of its own.
+	deadlineShare = 8
 	// retainedBuffer is the largest write buffer that an idle connection keeps.
 	retainedBuffer = 4 << 10
 	// closeLinger is how long a connection whose sending half we closed is still read from.

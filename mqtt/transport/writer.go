@@ -22,6 +22,8 @@ type Writer struct {
 	low     int
 	onLow   func()
 
+	// deadline is the connection's write deadline; only the flusher touches it.
+	deadline time.Time
 	mu       sync.Mutex
 	pending  []byte
 	spare    []byte // the other buffer of the pair, nil while the flusher has it
@@ -32,7 +34,7 @@ type Writer struct {
 	err      error
 }
 
-// NewWriter returns a writer for conn. A write of up to 64 KiB that takes longer than timeout ends the connection. onLow is called, from
+// NewWriter returns a writer for conn. A write of up to 64 KiB that takes longer than timeout, or an eighth more, ends the connection. onLow is called, from
 // the flusher's goroutine, each time the buffer falls to low bytes or fewer after having been above it.
 func NewWriter(conn net.Conn, timeout time.Duration, low int, onLow func()) *Writer {
 	return &Writer{conn: conn, timeout: timeout, low: low, onLow: onLow}
@@ -130,11 +132,24 @@ func keepSmall(b []byte) []byte {
 	return b[:0]
 }
 
+// limit sees to it that the next write has the whole timeout at least. Setting a deadline costs a good part of a small write, so it is set further ahead
+// and then holds for many. A WebSocket takes it off after each write.
+func (w *Writer) limit(now time.Time) {
+	if _, once := w.conn.(*webSocketConn); once {
+		_ = w.conn.SetWriteDeadline(now.Add(w.timeout))
+		return
+	}
+	if w.deadline.Sub(now) < w.timeout {
+		w.deadline = now.Add(w.timeout + w.timeout/deadlineShare)
+		_ = w.conn.SetWriteDeadline(w.deadline)
+	}
+}
+
 func (w *Writer) write(buf []byte) {
 	var err error
 	for rest := buf; len(rest) > 0 && err == nil; {
 		chunk := rest[:min(len(rest), writeChunk)]
-		_ = w.conn.SetWriteDeadline(time.Now().Add(w.timeout))
+		w.limit(time.Now())
 		_, err = w.conn.Write(chunk)
 		rest = rest[len(chunk):]
 	}

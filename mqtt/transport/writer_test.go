@@ -15,10 +15,16 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// countingConn counts writes.
+// countingConn counts writes, and how often their deadline is set.
 type countingConn struct {
 	net.Conn
-	writes int
+	writes    int
+	deadlines int
+}
+
+func (c *countingConn) SetWriteDeadline(t time.Time) error {
+	c.deadlines++
+	return c.Conn.SetWriteDeadline(t)
 }
 
 func (c *countingConn) Write(b []byte) (int, error) {
@@ -68,7 +74,7 @@ func TestADeviceThatReadsNothingIsClosed(t *testing.T) {
 		if err := w.Append(publish(1000), packet.V5); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(31 * time.Second) // the bubble's clock
+		time.Sleep(34 * time.Second) // the bubble's clock: the timeout and an eighth
 		synctest.Wait()
 		if err := w.Append(publish(1), packet.V5); err != ErrClosed {
 			t.Errorf("Append gives %v after %v, want ErrClosed", err, time.Since(begin))
@@ -105,6 +111,67 @@ func TestASlowDeviceThatReadsStays(t *testing.T) {
 		}
 		_, _ = io.ReadFull(device, make([]byte, 2))
 	})
+}
+
+// TestADeadlineHoldsForManyWrites, and each of them has the whole timeout.
+func TestADeadlineHoldsForManyWrites(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		conn, device := pair(t)
+		w := NewWriter(conn, 32*time.Second, 1<<16, func() {})
+		got := make([]byte, 2)
+		for range 60 { // one a second
+			if err := w.Append(&packet.Pingresp{}, packet.V5); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(time.Second)
+			if _, err := io.ReadFull(device, got); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if conn.writes != 60 || conn.deadlines > 60/4 {
+			t.Errorf("%d writes set %d deadlines", conn.writes, conn.deadlines)
+		}
+		for _, slow := range []time.Duration{0, 3 * time.Second, time.Second} { // at any age of the deadline
+			time.Sleep(slow)
+			if err := w.Append(&packet.Pingresp{}, packet.V5); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(32*time.Second - time.Millisecond)
+			if _, err := io.ReadFull(device, got); err != nil {
+				t.Errorf("a write that took less than the timeout failed: %v", err)
+			}
+		}
+	})
+}
+
+// BenchmarkWriter sends one small packet at a time over TCP.
+func BenchmarkWriter(b *testing.B) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	device, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer device.Close()
+	conn, err := l.Accept()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer conn.Close()
+	w := NewWriter(conn, 30*time.Second, 1<<16, func() {})
+	p, got := publish(100), make([]byte, 100+6)
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := w.Append(p, packet.V5); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.ReadFull(device, got); err != nil {
+			b.Fatal(err)
+		}
+	}
 }
 
 func TestLowWaterIsTold(t *testing.T) {
