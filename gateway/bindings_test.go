@@ -23,6 +23,9 @@ type boundBus struct {
 	mu     sync.Mutex
 	bound  map[amqp.Binding]bool
 	refuse map[string]error // by exchange
+
+	requests int   // changes
+	lost     error // answers Unsubscribe, which is carried out
 }
 
 func (b *boundBus) EnsureInbox(context.Context, amqp.Inbox) error { return nil }
@@ -32,6 +35,7 @@ func (b *boundBus) Attach(amqp.Source, amqp.Handler) amqp.Receiver { return stru
 func (b *boundBus) Subscribe(_ context.Context, _ string, list []amqp.Binding) (err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.requests++
 	for _, w := range list {
 		if why := b.refuse[w.Exchange]; why != nil {
 			err = why
@@ -45,10 +49,11 @@ func (b *boundBus) Subscribe(_ context.Context, _ string, list []amqp.Binding) (
 func (b *boundBus) Unsubscribe(_ context.Context, _ string, list []amqp.Binding) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.requests++
 	for _, w := range list {
 		delete(b.bound, w)
 	}
-	return nil
+	return b.lost
 }
 
 func (b *boundBus) list() []string {
@@ -165,6 +170,62 @@ func TestTheNodeLaneCountsBindings(t *testing.T) {
 	}
 	together.Wait()
 	want("after all have gone", " meter.7.a", "meters 7")
+}
+
+// Many filters are one request, of those that are new or not needed any more; and who changes the same ones in another order does not stand in the way.
+func TestTheNodeLaneBindsTogether(t *testing.T) {
+	gw, bus := bindingGateway(t, byID)
+	ctx := t.Context()
+	var filters []string
+	for i := range 100 {
+		filters = append(filters, fmt.Sprintf("meter/%d/%d", i%10, i))
+	}
+	a, b := &device{gw: gw}, &device{gw: gw}
+	step := func(what string, requests, bound int, change func() error) {
+		t.Helper()
+		before := bus.requests
+		if err := change(); err != nil {
+			t.Fatalf("%s: %v", what, err)
+		}
+		if got := bus.requests - before; got != requests || len(bus.bound) != bound {
+			t.Errorf("%s: %d requests, %d bindings, want %d and %d", what, got, len(bus.bound), requests, bound)
+		}
+	}
+	add := func(d *device, list []string) func() error {
+		return func() error { return gw.nodes.add(ctx, d, list) }
+	}
+	remove := func(d *device, list []string) func() error {
+		return func() error { gw.nodes.remove(ctx, d, list); return nil }
+	}
+	step("half of them", 1, 50+10, add(a, filters[:50]))
+	step("all, some twice", 1, 100+10, add(b, append(slices.Clone(filters), filters[:7]...)))
+	step("what is there", 0, 100+10, add(a, filters[50:]))
+	step("still needed", 0, 100+10, remove(b, filters))
+	bus.lost = amqp.ErrUnavailable // the answer, not the request
+	step("not needed", 1, 0, remove(a, filters))
+	bus.lost = nil
+	step("again", 1, 100+10, add(a, filters))
+	step("the end", 1, 0, remove(a, filters))
+
+	var together sync.WaitGroup
+	for i := range 8 {
+		together.Go(func() {
+			d, list := &device{gw: gw}, slices.Clone(filters[:20])
+			if i%2 > 0 {
+				slices.Reverse(list)
+			}
+			for range 50 {
+				if err := gw.nodes.add(ctx, d, list); err != nil {
+					t.Error(err)
+				}
+				gw.nodes.remove(ctx, d, list)
+			}
+		})
+	}
+	together.Wait()
+	if n := len(bus.bound) + len(gw.nodes.filters) + len(gw.nodes.bindings); n != 0 {
+		t.Errorf("%d bindings and filters are left", n)
+	}
 }
 
 // What is missing is told, by all its rules; a bus that is away is not taken for one that lacks something.
