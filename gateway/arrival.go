@@ -33,15 +33,32 @@ func (a *arrival) logger(log *zap.Logger) *zap.Logger {
 	return log.WithLazy(fields...)
 }
 
+// serve sees a connection through. Its handshakes and CONNECT take a deep stack, which a goroutine keeps; so the rest is on a new one, since most connections
+// are idle most of the time.
 func (gw *Gateway) serve(conn net.Conn, l *Listener) {
 	if !gw.begin() {
 		_ = conn.Close()
 		return
 	}
-	defer gw.work.Done()
+	d := gw.admit(conn, l)
+	if d == nil {
+		gw.work.Done()
+		return
+	}
+	gw.metrics.connections.Inc()
+	r := d.begin()
+	go func() {
+		defer gw.work.Done()
+		defer gw.metrics.connections.Dec()
+		d.serve(r)
+	}()
+}
+
+// admit gives the device of a connection, or nil when the connection is not to be and is closed.
+func (gw *Gateway) admit(conn net.Conn, l *Listener) *device {
 	if why := gw.admission.ask(conn, gw.directory); why != nil {
 		gw.turnAway(conn, l, why)
-		return
+		return nil
 	}
 	if gw.isStopping() {
 		_ = conn.Close() // it came in while the handshakes were being ended
@@ -51,7 +68,7 @@ func (gw *Gateway) serve(conn net.Conn, l *Listener) {
 		gw.directory.unreserve(conn)
 		gw.handshakeFailed(conn, l, err)
 		_ = conn.Close()
-		return
+		return nil
 	}
 	d := newDevice(gw, a, l.Session)
 	gw.directory.admit(conn, d)
@@ -59,9 +76,7 @@ func (gw *Gateway) serve(conn net.Conn, l *Listener) {
 	if gw.isStopping() {
 		d.post(gw.goingDown()) // it came in while the devices were being told
 	}
-	gw.metrics.connections.Inc()
-	defer gw.metrics.connections.Dec()
-	d.serve()
+	return d
 }
 
 // shakeHands makes a connection ready for MQTT: PROXY header, TLS, WebSocket, each within the handshake's time limit.

@@ -93,31 +93,42 @@ func newDevice(gw *Gateway, a arrival, offer *session.Config) *device {
 	return d
 }
 
-// serve reads until the connection ends. It returns when the device is done.
-func (d *device) serve() {
+// begin takes the first packet. It gives what reads the others, nil when there are none to be read.
+func (d *device) begin() *packet.Reader {
 	d.post(session.ConnectionOpened{AssignedClientID: newClientID()})
-	d.read()
+	r := packet.NewReader(d.conn, min(int(d.offer.MaximumPacketSize), connectPacketMax))
+	if !d.read(r) {
+		return nil
+	}
+	return r
+}
+
+// serve reads until the connection ends. It returns when the device is done.
+func (d *device) serve(r *packet.Reader) {
+	for r != nil && d.read(r) {
+	}
+	_ = d.conn.Close()
 	d.post(session.ConnectionLost{})
 	<-d.done
 }
 
-func (d *device) read() {
-	defer d.conn.Close()
-	max := int(d.offer.MaximumPacketSize)
-	r := packet.NewReader(d.conn, min(max, connectPacketMax))
-	for d.waitReadable() {
-		p, err := r.ReadPacket()
-		if err != nil {
-			d.readFailed(err)
-			return
-		}
-		if c, ok := p.(*packet.Connect); ok {
-			r.SetVersion(c.Version)
-			r.SetMaxPacketSize(max)
-		}
-		d.post(session.PacketReceived{Packet: p})
+// read takes one packet, as soon as the device may be read from. It is false when no more are to be read.
+func (d *device) read(r *packet.Reader) bool {
+	if !d.waitReadable() {
+		d.discard()
+		return false
 	}
-	d.discard()
+	p, err := r.ReadPacket()
+	if err != nil {
+		d.readFailed(err)
+		return false
+	}
+	if c, ok := p.(*packet.Connect); ok {
+		r.SetVersion(c.Version)
+		r.SetMaxPacketSize(int(d.offer.MaximumPacketSize))
+	}
+	d.post(session.PacketReceived{Packet: p})
+	return true
 }
 
 func (d *device) readFailed(err error) {
