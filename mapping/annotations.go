@@ -1,6 +1,10 @@
 package mapping
 
-import "strings"
+import (
+	"strings"
+
+	"sluice/mapping/failure"
+)
 
 // The annotations we write. x-opt-mqtt-* hold what MQTT has and AMQP has no field for; backends may set them too. x-opt-sluice-*
 // are provenance: a gateway writes them and no device can.
@@ -26,6 +30,12 @@ const (
 	AnnotationRetainedCopy = "x-opt-sluice-retained"
 	// AnnotationMarker names a Marker.
 	AnnotationMarker = "x-opt-sluice-marker"
+
+	// The trace context that somebody on the way has added to a message (W3C Trace Context for AMQP, draft); the sender's own is among the application
+	// properties, by the same names. We read these annotations and write none: a receiver must understand every annotation whose name does not begin
+	// with x-opt- [AMQP 3.2.10].
+	AnnotationTraceparent = failure.Traceparent
+	AnnotationTracestate  = "tracestate"
 
 	annotationExchange   = "x-exchange"
 	annotationRoutingKey = "x-routing-key"

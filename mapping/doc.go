@@ -88,6 +88,7 @@
 //	  cloudEvents:*, cloudEvents_*  User Property without the prefix                         where specversion, id, source and type are there
 //	  beside a CloudEvent's         User Property                                            named as an attribute: Loss
 //	x-opt-mqtt-user-properties      User Property in this order                              contradicts application-properties: Loss (stale)
+//	traceparent, tracestate         User Property of the same name                           annotations; they go before application-properties: Loss
 //	message-id                      User Property sluice-msgid                               from a device: only on request
 //	subject                         User Property sluice-subject                             unless it is the topic
 //	creation-time                   User Property sluice-created                             unless from a device: then it is ours

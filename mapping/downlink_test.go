@@ -181,6 +181,15 @@ func propertyRows() []downlinkRow {
 			m.ApplicationProperties = map[string]any{"nul": "a\x00", "utf8": "\xff", "long": strings.Repeat("x", 65536), "k\x00": "v"}
 		}},
 		{"sluice-*", func(m *message.Message) { m.ApplicationProperties = map[string]any{"sluice-error": "x", "a": "1"} }},
+		{"traceparent, tracestate", func(m *message.Message) {
+			m.ApplicationProperties = map[string]any{"a": "1"}
+			m.Annotations["traceparent"], m.Annotations["tracestate"] = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "vendor=1"
+		}},
+		{"traceparent, tracestate / beside the sender's own", func(m *message.Message) {
+			m.ApplicationProperties = map[string]any{"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "vendor=1"}
+			m.Annotations["traceparent"], m.Annotations["tracestate"] = "00-4bf92f3577b34da6a3ce929d0e0e4736-53995c3f42cd8ad8-01", "vendor=1"
+		}},
+		{"traceparent, tracestate / of a wrong type", func(m *message.Message) { m.Annotations["traceparent"] = uint64(1) }},
 		{"x-opt-mqtt-user-properties", func(m *message.Message) {
 			m.ApplicationProperties = map[string]any{"a": "1", "b": "2", "later": int32(3)}
 			m.Annotations[mapping.AnnotationUser] = []any{"b", "2", "a", "1", "b", "3"}

@@ -2,6 +2,7 @@ package mapping
 
 import (
 	"sluice/amqp/message"
+	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/topic"
 )
@@ -20,6 +21,8 @@ type marks struct {
 	hasContentType bool
 	user           []packet.UserProperty // nil without the annotation
 	responseTopic  string
+
+	traceparent, tracestate string
 
 	publisher         Publisher
 	fromDevice        bool
@@ -91,6 +94,15 @@ func (m *marks) readMQTT(name string, value any) (known, valid bool) {
 		if !valid {
 			m.responseTopic = ""
 		}
+	case AnnotationTraceparent:
+		if m.traceparent, valid = plainText(value); valid {
+			_, valid = failure.ParseContext(m.traceparent)
+		}
+		if !valid {
+			m.traceparent = ""
+		}
+	case AnnotationTracestate:
+		m.tracestate, valid = plainText(value)
 	default:
 		return false, false
 	}

@@ -31,6 +31,8 @@ func setUser(p *packet.Publish, m *message.Message, marks *marks, opt DownlinkOp
 		lost.add(FieldAnnotation, AnnotationUser, ReasonStale)
 		u.addApplication(m.ApplicationProperties, nil, event)
 	}
+	u.addTrace(AnnotationTraceparent, marks.traceparent)
+	u.addTrace(AnnotationTracestate, marks.tracestate)
 	u.mistaken(opt.Dialect.form.Events, m, marks)
 	if !opt.Bare && !marks.retained { // a copy's are the gateway's own
 		u.addProperties(m, p.Topic, marks.fromDevice, opt.MessageID)
@@ -93,6 +95,21 @@ func (u *userProperties) addApplication(application map[string]any, given map[st
 		u.addValue(key, name, value)
 	}
 	slices.SortFunc(u.list[from:], func(a, b packet.UserProperty) int { return cmp.Compare(a.Key, b.Key) })
+}
+
+// addTrace gives the device the trace context of an annotation: it is nearer than the sender's own, of which it was made (W3C Trace Context for AMQP).
+func (u *userProperties) addTrace(name, value string) {
+	if value == "" {
+		return
+	}
+	i := slices.IndexFunc(u.list, func(p packet.UserProperty) bool { return p.Key == name })
+	switch {
+	case i < 0:
+		u.addOwn(FieldAnnotation, name, name, value)
+	case u.list[i].Value != value && mqttString(value) == "":
+		u.lost.add(FieldApplication, name, ReasonTwice)
+		u.list[i].Value = value
+	}
 }
 
 // mistaken declares what MQTT cannot tell from an attribute of the event that the User Properties make: a device that echoes it would make it one.

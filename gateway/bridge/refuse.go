@@ -110,12 +110,11 @@ func (b *Bridge) notDelivered(o failure.Occurrence, refusal *mapping.Refusal, qu
 
 // traceparent is the trace context of a message; empty: it has none.
 func traceparent(m *message.Message) string {
-	for _, at := range []map[string]any{m.ApplicationProperties, m.Annotations} {
-		if text, ok := at[failure.Traceparent].(string); ok {
-			return text
-		}
+	if text, ok := m.Annotations[failure.Traceparent].(string); ok {
+		return text // nearer than the sender's own (W3C Trace Context for AMQP)
 	}
-	return ""
+	text, _ := m.ApplicationProperties[failure.Traceparent].(string)
+	return text
 }
 
 // refused: one is done with; credit that waited for it can be given.

@@ -48,11 +48,16 @@ func traceOf(v string) (id Trace, ok bool) {
 	if len(v) < 55 || v[2] != '-' || v[35] != '-' || v[52] != '-' || v[:2] == "ff" || v[:2] == "00" && len(v) > 55 {
 		return Trace{}, false
 	}
-	for _, c := range []byte(v[3:35]) {
+	return id, lowerHex(id[:], v[3:35]) && id != Trace{}
+}
+
+// lowerHex decodes hexadecimal digits. Those in upper case are not allowed.
+func lowerHex(dst []byte, digits string) bool {
+	for _, c := range []byte(digits) {
 		if '0' > c || c > '9' && 'a' > c || c > 'f' {
-			return Trace{}, false // upper case is not allowed
+			return false
 		}
 	}
-	_, err := hex.Decode(id[:], []byte(v[3:35]))
-	return id, err == nil && id != Trace{}
+	_, err := hex.Decode(dst, []byte(digits))
+	return err == nil
 }
