@@ -15,7 +15,10 @@ import (
 // eventsOf starts a node with a queue of events of its own, and reads it.
 func eventsOf(t *testing.T, b rig.Backend, prefix, rules string, set ...string) (*rig.Node, *rig.Queue) {
 	t.Helper()
-	n := rig.StartWith(t, b, strings.ReplaceAll(rules, "PREFIX", prefix), append(append(b.OwnSessions(), "events.address="+prefix+"-events"), set...)...)
+	if b.SessionsURL() != "" {
+		set = append(set, "sessions.url="+rig.Alone(t)) // another node could do what is to be told here
+	}
+	n := rig.StartWith(t, b, strings.ReplaceAll(rules, "PREFIX", prefix), append([]string{"events.address=" + prefix + "-events"}, set...)...)
 	bus := rig.OpenBus(t, n)
 	bus.Remove(prefix + "-events")
 	return n, bus.Attach(prefix + "-events")

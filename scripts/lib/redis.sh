@@ -20,7 +20,7 @@ redis-replica_prepare() { rabbitmq_prepare; }
 redis-sentinel_prepare() { rabbitmq_prepare; }
 
 # As production should run it: append-only file, no eviction. DEBUG is for tests that make Redis slow.
-REDIS_OPTIONS=(--appendonly yes --appendfsync everysec --save '' --maxmemory-policy noeviction --enable-debug-command yes)
+REDIS_OPTIONS=(--appendonly yes --appendfsync everysec --save '' --maxmemory-policy noeviction --enable-debug-command yes --databases 128)
 # A replica that comes back is served at once.
 REPLICATION_OPTIONS=(--repl-diskless-sync-delay 0)
 

@@ -52,7 +52,9 @@ const (
 	// takeoverMax is the promise for a device that goes from one node to another, dialling included, while the store can be reached. settle is how
 	// long after an outage of the store the clients may still wait before they try it again.
 	takeoverMax = time.Second
-	settle      = 2 * time.Second
+	// crowdedMax is the same where other tests use the processors too: that there is progress, no more.
+	crowdedMax = 15 * time.Second
+	settle     = 2 * time.Second
 	// willWait bounds the Will of a dead device, its delay included. mournWait is for one whose node died too: what is left of the node's lease (10 s), then
 	// nobody may take it for dead for 20 s, from the restart of whoever watches or an outage of the store; then the grace and the Will's delay.
 	willWait  = 30 * time.Second

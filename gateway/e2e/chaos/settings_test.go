@@ -19,6 +19,7 @@ type settings struct {
 	profile    string        // CHAOS_PROFILE: durable or standard
 	failovers  int           // CHAOS_FAILOVERS: fail-overs of Redis in that time
 	restartBus bool          // CHAOS_RESTART_BUS=1: RabbitMQ is restarted, then killed. It is the run's own
+	alone      bool          // CHAOS_SECONDS is set: no other tests share the machine, so that times say something
 }
 
 // The defaults are the short run, which must fit into the time and the two cores that it shares with all other tests.
@@ -32,6 +33,7 @@ func readSettings(t *testing.T) settings {
 		seed:       uint64(number(t, "CHAOS_SEED", 0)),
 		profile:    cmp.Or(os.Getenv("CHAOS_PROFILE"), "durable"),
 		restartBus: number(t, "CHAOS_RESTART_BUS", 0) != 0,
+		alone:      os.Getenv("CHAOS_SECONDS") != "",
 	}
 	s.failovers = number(t, "CHAOS_FAILOVERS", map[string]int{"durable": 1}[s.profile])
 	if s.seed == 0 {

@@ -3,8 +3,6 @@ package faults
 import (
 	"fmt"
 	"slices"
-	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -39,7 +37,7 @@ func TestStoreFaultsUnderTraffic(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			p, url := newProxy(t, ownRedis(t), "6379")
+			p, url := newProxy(t, rig.Alone(t), "6379")
 			var fleets []*fleet
 			for range 2 {
 				n := rig.Start(t, rig.Real(t), "sessions.url="+url)
@@ -52,19 +50,11 @@ func TestStoreFaultsUnderTraffic(t *testing.T) {
 	}
 }
 
-var redisDatabases atomic.Int32
-
-// ownRedis is a database of its own in Redis. A node that is cut off from a store which others reach is dead to them, and they may take its
-// sessions over; these tests are about a store that is away for everybody. There are fewer such tests at a time than databases.
-func ownRedis(t *testing.T) string {
-	t.Helper()
-	database := redisDatabases.Add(1)%13 + 1 // of 16: 0 is everybody's, and others have the last two
-	return fmt.Sprintf("%s/%d", strings.TrimSuffix(rig.Env(t, rig.EnvRedis), "/"), database)
-}
-
+// storeAway: a node that is cut off from a store which others reach is dead to them, and they may take its sessions over; this is about a store that is
+// away for everybody.
 func storeAway(t *testing.T, v packet.Version, fail, heal func(*proxy)) {
 	b := startBus(t)
-	p, url := newProxy(t, ownRedis(t), "6379")
+	p, url := newProxy(t, rig.Alone(t), "6379")
 	n, logs := startObserved(t, "bus.url="+b.url(), "sessions.url="+url)
 	app := openBackend(t, b.url())
 	prefix := rig.Prefix(t)

@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"sluice/amqp/embedded"
@@ -73,14 +75,14 @@ func InProcess(t testing.TB) Backend {
 func Real(t testing.TB) Backend {
 	t.Helper()
 	return Backend{Name: "rabbitmq", Shared: true, BoundsInboxes: true, KeepsTTL: true, busKind: config.KindRabbitMQ, busURL: Env(t, EnvRabbitMQ),
-		sessionsURL: Env(t, EnvRedis), ownSessionsURL: database(t, 14)}
+		sessionsURL: Env(t, EnvRedis), ownSessionsURL: database(t, databaseOwn)}
 }
 
 // Artemis is ActiveMQ Artemis with Redis. Its sessions are in a database of their own: nodes on another bus would do their work there.
 func Artemis(t testing.TB) Backend {
 	t.Helper()
 	return Backend{Name: "artemis", Shared: true, Dialect: mapping.Artemis(topology.DefaultRoot), MaxLevels: 127, MaxTopic: 40_000, busKind: config.KindArtemis, busURL: Env(t, EnvArtemis),
-		sessionsURL: database(t, 13), ownSessionsURL: database(t, 12)}
+		sessionsURL: database(t, databaseArtemis), ownSessionsURL: database(t, databaseArtemisOwn)}
 }
 
 // Carries reports whether the bus can take messages on this topic.
@@ -110,6 +112,29 @@ func (b Backend) QueueName(name string) string {
 
 // SessionsURL is where the store is; empty where it is in the node.
 func (b Backend) SessionsURL() string { return b.sessionsURL }
+
+// The databases of Redis that tests share; scripts/services gives it 128. Nodes on one database do each other's work, so they must be on one bus, and
+// none of them may be cut off from it alone.
+const (
+	databaseArtemis    = 13 // 0 is that of nodes on RabbitMQ
+	databaseArtemisOwn = 12
+	databaseOwn        = 14
+	databaseThirdParty = 15
+	databaseFirst      = 16 // from here on they are given out, to one test each
+	databases          = 128
+)
+
+// ThirdPartySessions are those of gateway/e2e/thirdparty.
+func ThirdPartySessions(t testing.TB) string { return database(t, databaseThirdParty) }
+
+var given atomic.Int32
+
+// Alone gives a store that no other test of this package uses at the same time: there are fewer such tests than databases. Packages that run side by side
+// begin at different numbers, as far as there are.
+func Alone(t testing.TB) string {
+	t.Helper()
+	return database(t, databaseFirst+(os.Getpid()*31+int(given.Add(1)))%(databases-databaseFirst))
+}
 
 // database is a database of Redis.
 func database(t testing.TB, number int) string {

@@ -2,7 +2,6 @@ package thirdparty
 
 import (
 	"flag"
-	"strings"
 	"testing"
 
 	"sluice/gateway/e2e/rig"
@@ -59,7 +58,7 @@ func settings(t testing.TB, b rig.Backend) []string {
 	t.Helper()
 	set := []string{"mqtt.ws.listen=127.0.0.1:0"}
 	if b.Name == rabbitMQ {
-		set = append(set, "sessions.url="+strings.TrimSuffix(rig.Env(t, rig.EnvRedis), "/")+"/15")
+		set = append(set, "sessions.url="+rig.ThirdPartySessions(t))
 	}
 	return set
 }
