@@ -19,6 +19,7 @@ type Faults struct {
 
 	mu      sync.Mutex
 	answers []*Answer
+	decide  func(Arrival) *Answer
 	held    []heldOutcome // under a gate or for ever
 	timers  map[*time.Timer]struct{}
 	stall   bool
@@ -40,6 +41,28 @@ type Answer struct {
 	Delay time.Duration
 	Gated bool
 	Never bool
+	// Stray sends a delayed outcome also when its link has ended meanwhile, as long as the session stands: the peer has to know that it means nothing.
+	Stray bool
+	// Loss is what ends behind the message, and behind its outcome unless that is withheld.
+	Loss Loss
+}
+
+// Loss is what Answer ends.
+type Loss uint8
+
+// The losses.
+const (
+	LoseNothing    Loss = iota
+	LoseLink            // the link is detached, with an error
+	LoseSession         // its session is ended, with an error
+	LoseConnection      // the connection is closed, with an error
+	LoseTransport       // the transport is cut without a word
+)
+
+// Arrival is a message that a publisher has sent.
+type Arrival struct {
+	Address string // as Answer.Address
+	Message []byte // as it came, encoded; only for the time of the call
 }
 
 // heldOutcome is an answer that waits.
@@ -48,6 +71,7 @@ type heldOutcome struct {
 	link     *endpoint.Link
 	delivery uint32
 	state    frame.DeliveryState
+	stray    bool
 }
 
 func newFaults(b *Broker) *Faults {
@@ -64,8 +88,25 @@ func (f *Faults) Answer(a Answer) {
 	f.answers = append(f.answers, &a)
 }
 
-// next finds the rule for a message, nil for none, and counts it down.
-func (f *Faults) next(address string) *Answer {
+// Decide asks for an answer to each message that no rule of Answer fits; nil asks no more. A nil Answer leaves the message alone. The function may
+// not block, nor call the Faults.
+func (f *Faults) Decide(answer func(Arrival) *Answer) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.decide = answer
+}
+
+// next finds the answer for a message, nil for none.
+func (f *Faults) next(address string, message []byte) *Answer {
+	a, decide := f.rule(address)
+	if a == nil && decide != nil {
+		return decide(Arrival{Address: address, Message: message})
+	}
+	return a
+}
+
+// rule finds the rule for a message, nil for none, and counts it down.
+func (f *Faults) rule(address string) (*Answer, func(Arrival) *Answer) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for i, a := range f.answers {
@@ -77,9 +118,9 @@ func (f *Faults) next(address string) *Answer {
 				f.answers = slices.Delete(f.answers, i, i+1)
 			}
 		}
-		return a
+		return a, f.decide
 	}
-	return nil
+	return nil, f.decide
 }
 
 func (a *Answer) replaces() bool  { return a != nil && a.Outcome.Kind != 0 }
@@ -126,7 +167,11 @@ func (o heldOutcome) give() {
 	if o.conn.over {
 		return
 	}
-	o.conn.settle(o.link, o.delivery, o.state)
+	if o.stray && !o.link.Attached() {
+		o.conn.engine.SettleStray(o.link, o.delivery, o.state)
+	} else {
+		o.conn.settle(o.link, o.delivery, o.state)
+	}
 	o.conn.process()
 	o.conn.signal()
 }
@@ -223,7 +268,7 @@ func (f *Faults) Cut() int {
 // Clear turns all switches off, forgets all rules, and gives the outcomes behind the gate.
 func (f *Faults) Clear() {
 	f.mu.Lock()
-	f.answers = nil
+	f.answers, f.decide = nil, nil
 	f.refuse = false
 	f.mu.Unlock()
 	f.OpenGate()
@@ -266,7 +311,7 @@ func (f *Faults) pausesDelivery() bool { return f.get(&f.pause) }
 func (f *Faults) close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.closed, f.held, f.answers = true, nil, nil
+	f.closed, f.held, f.answers, f.decide = true, nil, nil, nil
 	for timer := range f.timers {
 		timer.Stop()
 	}

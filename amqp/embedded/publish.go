@@ -35,7 +35,10 @@ func (p *publisher) received(c *connection, m endpoint.MessageReceived) {
 		p.refuse(c, m, fault)
 		return
 	}
-	answer := c.broker.faults.next(address)
+	answer := c.broker.faults.next(address, m.Payload)
+	if answer != nil {
+		defer c.lose(p.link, answer.Loss)
+	}
 	if answer.replaces() {
 		c.answer(p.link, m, answer, answer.state())
 		return
@@ -129,10 +132,26 @@ func (c *connection) answer(link *endpoint.Link, m endpoint.MessageReceived, a *
 	}
 	if a.withholds() {
 		c.broker.stats.count(&c.broker.stats.withheld)
-		c.broker.faults.hold(a, heldOutcome{conn: c, link: link, delivery: m.Delivery, state: state})
+		c.broker.faults.hold(a, heldOutcome{conn: c, link: link, delivery: m.Delivery, state: state, stray: a.Stray})
 		return
 	}
 	c.settle(link, m.Delivery, state)
+}
+
+// lose ends what a test wants to have ended.
+func (c *connection) lose(link *endpoint.Link, l Loss) {
+	fault := endpoint.Errorf(endpoint.InternalError, "a test wants it so")
+	switch l {
+	case LoseNothing:
+	case LoseLink:
+		c.engine.DetachLink(link, fault)
+	case LoseSession:
+		link.Session().End(fault)
+	case LoseConnection:
+		c.engine.Close(fault)
+	case LoseTransport:
+		c.closeNow()
+	}
 }
 
 // settle answers a delivery and counts the outcome.

@@ -138,6 +138,13 @@ func (c *Connection) Settle(l *Link, delivery uint32, state frame.DeliveryState)
 	l.topUp()
 }
 
+// SettleStray sends an outcome for a delivery whose link has ended, while its session stands. No broker owes one; tests want to see what a peer makes of it.
+func (c *Connection) SettleStray(l *Link, delivery uint32, state frame.DeliveryState) {
+	if s := l.session; l.state != attached && !s.endSent && c.phase == opened {
+		s.collect(delivery, state)
+	}
+}
+
 // pendingDisposition collects neighbouring deliveries with the same plain outcome, so that a batch costs one frame.
 type pendingDisposition struct {
 	set         bool
