@@ -142,6 +142,10 @@ clean: ## remove what was built
 sim: ## simulate several nodes with faults: SEEDS=2000 of them, or SEED=17 with its whole trace
 	@SEEDS='$(SEEDS)' SEED='$(SEED)' $(GO) test -count=1 -timeout $(TIMEOUT) -run 'TestSeeds' $(if $(SEED),-v) ./gateway/sim
 
+.PHONY: falseack
+falseack: ## 100,000 publishes against a bus that does everything wrong; none is acknowledged falsely (PUBLISHES, SEED)
+	@SLUICE_FAULT_PUBLISHES='$(or $(PUBLISHES),100000)' SLUICE_FAULT_SEED='$(SEED)' $(GO) test -count=1 -v -timeout $(TIMEOUT) -run '^TestNoFalseAcknowledgement$$' ./gateway
+
 .PHONY: canary
 canary: ## plant defects in the production code and see that the simulation finds each
 	@$(GO) run ./gateway/sim/canary
