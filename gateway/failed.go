@@ -22,6 +22,9 @@ func (gw *Gateway) failed(log *zap.Logger, key sessionstore.Key, o *failure.Occu
 // note is failed without the backend.
 func (gw *Gateway) note(log *zap.Logger, key sessionstore.Key, o *failure.Occurrence) {
 	gw.metrics.failures.WithLabelValues(o.Failure.Name).Inc()
+	if !gw.refusals.takes(time.Now(), o) {
+		return
+	}
 	level := zap.WarnLevel
 	if ordinary[o.Failure] {
 		level = zap.InfoLevel

@@ -84,6 +84,7 @@ type Gateway struct {
 	events    *eventSender   // nil: off
 	admission *admission
 	tallies   *tallies
+	refusals  *refusalLog
 	// quarantine is nil when it is off.
 	quarantine *quarantine
 	// unansweredSlots bounds the claims without an answer that are looked after.
@@ -119,6 +120,7 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	gw.targets = newTargets(gw)
 	gw.upkeep = newUpkeep(gw)
 	gw.tallies = newTallies(gw)
+	gw.refusals = &refusalLog{gw: gw}
 	if err := gw.watch(ctx); err != nil {
 		gw.cancel()
 		return nil, fmt.Errorf("sessions.url: cannot watch for takeovers: %w", err)

@@ -80,6 +80,9 @@ const (
 	eventsLength = 10_000
 	// wedgePause is how often it is looked whether an alarm is over.
 	wedgePause = 5 * time.Second
+	// refusalLines is how many refused or dropped messages of QoS 0 the node logs one by one in a refusalWindow.
+	refusalLines  = 100
+	refusalWindow = 10 * time.Second
 	// endedMax bounds the sessions of which it is remembered, for the moment until their inbox is removed, that they ended with their connection.
 	endedMax = 10_000
 	// quarantineLength bounds the messages in the quarantine. One more is refused: the device is told, or the sender.

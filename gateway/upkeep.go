@@ -59,6 +59,10 @@ func (u *upkeep) start(ctx context.Context) error {
 		u.tasks.Go(func() { u.every(u.gw.ctx, targetsPause, nil, u.gw.targets.watch) })
 	}
 	u.tasks.Go(func() { u.every(u.gw.ctx, wedgePause, nil, u.gw.tallies.look) })
+	u.tasks.Go(func() {
+		u.every(u.gw.ctx, refusalWindow, nil, u.gw.refusals.look)
+		u.gw.refusals.end()
+	})
 	u.tasks.Go(u.compareEpochs)
 	return nil
 }
