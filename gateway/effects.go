@@ -62,6 +62,8 @@ func (d *device) perform(e bridge.Effect) {
 		d.failed(e)
 	case bridge.Report:
 		d.report(e)
+	case bridge.Span:
+		d.gw.opt.Spans.Tell(d.bridge.Machine().ClientID(), &e)
 	default:
 		panic(fmt.Sprintf("gateway: unknown effect %T", e))
 	}

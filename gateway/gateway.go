@@ -15,6 +15,7 @@ import (
 	"sluice/amqp"
 	"sluice/gateway/bridge"
 	"sluice/gateway/secure"
+	"sluice/gateway/tracing"
 	"sluice/mqtt/session"
 	"sluice/mqtt/transport"
 	"sluice/sessionstore"
@@ -54,6 +55,8 @@ type Options struct {
 	EventsAddress string
 	// QuarantineAddress is where messages go that were refused for good, written as EventsAddress. Empty: there is no quarantine.
 	QuarantineAddress string
+	// Spans takes the spans that Bridge.Tracing makes; nil with that. It is the caller's to close, after Shutdown.
+	Spans *tracing.Exporter
 }
 
 // Listener is where devices connect.

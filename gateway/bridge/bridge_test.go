@@ -33,6 +33,7 @@ type rig struct {
 	recalls int
 	refused []Refuse
 	granted []session.GrantCredit
+	spans   []Span
 }
 
 var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
@@ -103,6 +104,8 @@ func (r *rig) step(ev Event) {
 			r.refused = append(r.refused, e)
 		case session.GrantCredit:
 			r.granted = append(r.granted, e)
+		case Span:
+			r.spans = append(r.spans, e)
 		case session.Recall:
 			r.recalls++
 		case SendRetained:

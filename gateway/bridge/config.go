@@ -15,6 +15,8 @@ type Config struct {
 	Dialect mapping.Dialect
 	// TraceSeed is random, another one for each connection: trace ids are made from it.
 	TraceSeed [16]byte
+	// Tracing makes the bridge tell spans; nil: it tells none, and adds no trace context to messages.
+	Tracing *Tracing
 	// Rules are the mapping rules; nil: there are none.
 	Rules *rules.Table
 	// Quarantine is the address of the quarantine; empty: there is none.

@@ -33,7 +33,8 @@ func (b *Bridge) deliveryArrived(now time.Time, ev DeliveryArrived, out []Effect
 		b.tell(session.MessageUnusable{Lane: ev.Lane})
 		return append(out, SettleDelivery{Lane: ev.Lane, Tag: ev.Tag, Outcome: message.Outcome{Kind: message.Accepted}})
 	}
-	number := b.shared.add(sharedDelivery{lane: ev.Lane, tag: ev.Tag, message: ev.Message, topic: m.Publish.Topic, qos: m.Publish.QoS, identity: m.Identity})
+	number := b.shared.add(sharedDelivery{lane: ev.Lane, tag: ev.Tag, message: ev.Message, topic: m.Publish.Topic, qos: m.Publish.QoS, identity: m.Identity,
+		span: b.consumerSpan(now, &m, ev.Message)})
 	// A lane of its own, and an identity of its own: the session may have the same message by another subscription.
 	m.Identity = mapping.DirectedIdentity(m.Identity, ev.Lane)
 	// Only a gateway's word in an inbox counts for that; here it would be somebody else's.
@@ -47,7 +48,7 @@ func (b *Bridge) sessionArrived(now time.Time, ev DeliveryArrived, m *mapping.Do
 	if b.held == nil {
 		b.held = map[uint64]heldDelivery{}
 	}
-	b.held[ev.Tag] = heldDelivery{ev.Message, m.Publish.Topic, m.Publish.QoS}
+	b.held[ev.Tag] = heldDelivery{ev.Message, m.Publish.Topic, m.Publish.QoS, b.consumerSpan(now, m, ev.Message)}
 	if m.For == "" {
 		out = b.unbindStale(m.Publish.Topic, out)
 		msg.Seen = b.spilled(m.Publish.Topic) || b.sessionCopy(now, &msg)
@@ -61,12 +62,17 @@ type heldDelivery struct {
 	message *message.Message
 	topic   string
 	qos     packet.QoS
+	span    *Span // nil: none is to be told
 }
 
 func (b *Bridge) undeliverable(now time.Time, ev DeliveryArrived, condition, why string, out []Effect) []Effect {
 	b.tell(session.MessageUnusable{Lane: ev.Lane})
+	var span *Span
+	if ev.Message != nil {
+		span = b.consumerSpan(now, &mapping.DownlinkMessage{}, ev.Message)
+	}
 	return b.refuse(now, rejection{
-		lane: ev.Lane, tag: ev.Tag, message: ev.Message, failure: failure.Undeliverable, text: why,
+		lane: ev.Lane, tag: ev.Tag, message: ev.Message, failure: failure.Undeliverable, text: why, span: span,
 		outcome: message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: condition, Description: why}},
 	}, out)
 }
@@ -92,13 +98,13 @@ func (b *Bridge) settle(now time.Time, e session.Settle, out []Effect) []Effect 
 	if e.Delivery&sharedBit == 0 {
 		h := b.held[e.Delivery]
 		delete(b.held, e.Delivery)
-		r.message, r.topic, r.qos = h.message, h.topic, h.qos
+		r.message, r.topic, r.qos, r.span = h.message, h.topic, h.qos, h.span
 	} else {
 		d, ok := b.shared.take(e.Delivery)
 		if !ok {
 			return out // its lane is gone
 		}
-		r.lane, r.tag, r.message, r.topic, r.qos = d.lane, d.tag, d.message, d.topic, d.qos
+		r.lane, r.tag, r.message, r.topic, r.qos, r.span = d.lane, d.tag, d.message, d.topic, d.qos, d.span
 	}
 	switch {
 	case e.Outcome == session.SettleRejected && isRecord(r.message):
@@ -113,6 +119,7 @@ func (b *Bridge) settle(now time.Time, e session.Settle, out []Effect) []Effect 
 	default:
 		r.outcome.Kind = message.Accepted
 	}
+	out = b.ended(r.span, r.outcome.Kind, nil, out)
 	return append(out, SettleDelivery{Lane: r.lane, Tag: r.tag, Outcome: r.outcome})
 }
 

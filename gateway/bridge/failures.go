@@ -92,7 +92,7 @@ func record(o *failure.Occurrence) *packet.Publish {
 // refusePublish makes the answer to a PUBLISH that is refused for good, as the rule's policy wants it.
 func (b *Bridge) refusePublish(e *upEntry, f *failure.Failure, detail string, out []Effect) (session.PublishAnswered, []Effect) {
 	o := failure.Occurrence{
-		Failure: f, Trace: b.failures.traces.Of(traceparent(e.message)), Detail: detail,
+		Failure: f, Trace: b.traceOf(e.span, e.message), Detail: detail,
 		Topic: e.topic, QoS: e.qos, PacketID: e.id, MessageID: mapping.IDText(e.message.Properties.MessageID), Rule: e.match.Name,
 	}
 	if e.refusal != nil {

@@ -22,7 +22,7 @@ func (b *Bridge) quarantine(now time.Time, e *upEntry, answer mapping.Answer, o 
 	e.refusal = &mapping.Refusal{
 		ID: b.refusals.id(), Device: b.self, CorrelationID: mapping.IDText(e.message.Properties.CorrelationID),
 		Occurrence: failure.Occurrence{
-			Failure: answer.Failure, Trace: b.failures.traces.Of(traceparent(e.message)), At: now, Detail: detail(o), Reason: answer.Reason,
+			Failure: answer.Failure, Trace: b.traceOf(e.span, e.message), At: now, Detail: detail(o), Reason: answer.Reason,
 			Topic: e.topic, QoS: e.qos, PacketID: e.id, MessageID: mapping.IDText(e.message.Properties.MessageID), Rule: e.match.Name,
 		},
 	}

@@ -65,6 +65,7 @@ type rejection struct {
 	qos     packet.QoS
 	id      packet.ID
 	outcome message.Outcome
+	span    *Span // nil: none is to be told
 }
 
 // refuse has a message rejected, once the quarantine has its copy and its sender is told.
@@ -73,8 +74,9 @@ func (b *Bridge) refuse(now time.Time, r rejection, out []Effect) []Effect {
 		Failure: r.failure, Trace: b.failures.traces.Next(), At: now, Text: r.text, Reason: r.reason, Topic: r.topic, QoS: r.qos, PacketID: r.id,
 	}
 	if r.message != nil {
-		o.Trace, o.MessageID = b.failures.traces.Of(traceparent(r.message)), mapping.IDText(r.message.Properties.MessageID)
+		o.Trace, o.MessageID = b.traceOf(r.span, r.message), mapping.IDText(r.message.Properties.MessageID)
 	}
+	out = b.ended(r.span, r.outcome.Kind, r.failure, out)
 	settle := SettleDelivery{Lane: r.lane, Tag: r.tag, Outcome: r.outcome}
 	if r.message == nil {
 		return append(b.notDelivered(o, nil, false, out), settle)

@@ -20,6 +20,7 @@ type sharedDelivery struct {
 	message         *message.Message
 	topic, identity string
 	qos             packet.QoS
+	span            *Span // nil: none is to be told
 }
 
 // sharedBit keeps the numbers of shared lanes apart from the tags of the session lane.

@@ -31,12 +31,14 @@ type upEntry struct {
 	token     uint64
 	topic     string
 	qos       packet.QoS
+	id        packet.ID
+	sent      bool // the bus has it and has not answered
+	storing   bool // it is on its way to being retained
 	message   *message.Message
 	rule      mapping.OutcomeRule // what outcomes mean for the mapping rule that made the message
-	sent      bool                // the bus has it and has not answered
 	heldSince time.Time           // when it first met a transient outcome itself
-	id        packet.ID
 	match     rules.Match
+	span      *Span // nil: none is to be told
 
 	// A message that the bus has refused, and that goes to the quarantine: message is its copy.
 	refused *mapping.Answer // what the device is told should the quarantine refuse it too
@@ -46,7 +48,6 @@ type upEntry struct {
 	retain   *packet.Publish // nil: it is not
 	received time.Time
 	answer   *session.PublishAnswered // the bus has taken it: this follows once it is stored
-	storing  bool
 }
 
 // retained reports whether the answer waits until the message is retained.
@@ -125,7 +126,8 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 	for _, l := range losses {
 		out = append(out, Report{Kind: PublishLoss, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Detail: l.String()})
 	}
-	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, message: m, rule: rule.Outcome, id: e.Packet.ID, match: rule}
+	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, message: m, rule: rule.Outcome, id: e.Packet.ID, match: rule,
+		span: b.producerSpan(now, e.Packet, m)}
 	if e.Packet.Retain {
 		entry.retain, entry.received = e.Packet, now
 	}
@@ -146,7 +148,9 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 // refuseOwn refuses a message to a topic of the gateway itself: nobody else may speak there.
 func (b *Bridge) refuseOwn(now time.Time, e session.Publish, out []Effect) []Effect {
 	m, _ := mapping.Uplink(mapping.UplinkMessage{Dialect: b.cfg.Dialect, Publish: e.Packet, From: b.from, MessageID: e.MessageID, Received: now})
-	told, out := b.refusePublish(&upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, id: e.Packet.ID, message: m}, failure.TopicReserved, "", out)
+	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, id: e.Packet.ID, message: m, span: b.producerSpan(now, e.Packet, m)}
+	told, out := b.refusePublish(entry, failure.TopicReserved, "", out)
+	out = b.ended(entry.span, 0, failure.TopicReserved, out)
 	b.tell(told)
 	return append(out, Report{Kind: PublishAnswered, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Reason: told.Reason})
 }
@@ -209,16 +213,20 @@ func (b *Bridge) outcomeArrived(now time.Time, ev OutcomeArrived, out []Effect) 
 	}
 	answer = e.unrefused(answer)
 	told := session.PublishAnswered{Token: e.token, Reason: answer.Reason}
+	var failed *failure.Failure
 	if answer.Class == mapping.Refused {
-		told, out = b.refusePublish(e, answer.Failure, e.detail(ev.Outcome), out)
+		failed = answer.Failure
+		told, out = b.refusePublish(e, failed, e.detail(ev.Outcome), out)
 	}
 	report := Report{Kind: PublishAnswered, Topic: e.topic, QoS: e.qos, Reason: answer.Reason, Detail: e.detail(ev.Outcome)}
 	if e.refusal != nil && answer.Class == mapping.Success {
 		told.Text = textQuarantined
+		failed = e.refusal.Failure
 		f := b.occurred(&e.refusal.Occurrence)
 		f.Refusal, f.Quarantined = e.refusal, true
 		out = b.tellDevice(f, out)
 	}
+	out = b.ended(e.span, ev.Outcome.Kind, failed, out)
 	retain := e.retain != nil && answer.Class == mapping.Success
 	if retain && e.qos > 0 {
 		out = b.taken(i, told, out)
@@ -280,8 +288,9 @@ func (b *Bridge) drop(i int, why string, out []Effect) []Effect {
 	e := b.uplink.entries[i]
 	b.uplink.remove(i)
 	b.tell(session.PublishAnswered{Token: e.token, Reason: packet.Success})
+	out = b.ended(e.span, 0, failure.QoS0Dropped, out)
 	return b.failed(&failure.Occurrence{
-		Failure: failure.QoS0Dropped, Trace: b.failures.traces.Of(traceparent(e.message)), Detail: why, Topic: e.topic, Rule: e.match.Name,
+		Failure: failure.QoS0Dropped, Trace: b.traceOf(e.span, e.message), Detail: why, Topic: e.topic, Rule: e.match.Name,
 	}, out)
 }
 

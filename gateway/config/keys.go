@@ -68,6 +68,9 @@ type Config struct {
 	ConnectRate      int // new connections a second; zero: any number
 	MaxSubscriptions int
 	AdminListen      string // empty: off
+	TracesEndpoint   string // URL with its path; empty: off
+	TracesRatio      float64
+	TracesTimeout    time.Duration
 	LogLevel         string
 	LogFormat        string
 	ShutdownTimeout  time.Duration
@@ -159,6 +162,9 @@ func keys(c *Config) []key {
 		{"limits.connect_rate", 0, "New connections of this node in a second, and at once. More are refused: with 0x9F in a CONNACK on plain TCP, else by closing them. 0 is no limit.", integer(&c.ConnectRate, 0, 1<<31-1)},
 		{"limits.subscriptions", 1000, "Subscriptions of a session; one more is answered with 0x97.", integer(&c.MaxSubscriptions, 1, 1<<20)},
 		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz, /metrics, /capabilities and /api/v1/explain are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},
+		{"tracing.otlp_endpoint", "", "Where spans of messages go (docs/tracing.md): URL of an OpenTelemetry collector that takes OTLP over HTTP, such as http://localhost:4318; without a path it is /v1/traces. Empty: no spans are made.", collectorURL(&c.TracesEndpoint)},
+		{"tracing.ratio", 1, "Of the messages without a trace context, how many are traced, from 0 (none) to 1 (all). Of those that have one, its sampled flag says it.", fraction(&c.TracesRatio)},
+		{"tracing.timeout", "10s", "How long the collector may take for a batch of spans, further attempts included; then the batch is dropped. Messages wait for nothing of this.", duration(&c.TracesTimeout, 100*time.Millisecond, time.Minute)},
 		{"node.id", "", "Name of this node, unique among all nodes. Empty takes the host name with a random suffix.", nodeID(&c.NodeID)},
 		{"log.level", "info", "debug, info, warn or error.", oneOf(&c.LogLevel, "debug", "info", "warn", "error")},
 		{"log.format", "auto", "console, json, or auto: console on a terminal, JSON elsewhere.", oneOf(&c.LogFormat, "auto", "console", "json")},

@@ -252,6 +252,36 @@ func storeURL(dst *string) setter {
 	}
 }
 
+// collectorURL takes the URL of an OTLP receiver, and gives it the path of the protocol where it has none.
+func collectorURL(dst *string) setter {
+	return func(v any) error {
+		s := strings.TrimSpace(fmt.Sprint(v))
+		if s != "" {
+			if err := checkURL(s, "http", "https"); err != nil {
+				return err
+			}
+			u, _ := url.Parse(s)
+			if strings.Trim(u.Path, "/") == "" {
+				u.Path = "/v1/traces"
+			}
+			s = u.String()
+		}
+		*dst = s
+		return nil
+	}
+}
+
+func fraction(dst *float64) setter {
+	return func(v any) error {
+		f, err := strconv.ParseFloat(strings.TrimSpace(fmt.Sprint(v)), 64)
+		if err != nil || !(f >= 0 && f <= 1) {
+			return fmt.Errorf("is not a number from 0 to 1, such as 0.01")
+		}
+		*dst = f
+		return nil
+	}
+}
+
 func checkURL(s string, schemes ...string) error {
 	u, err := url.Parse(s)
 	if err != nil {

@@ -19,6 +19,7 @@ import (
 	"sluice/gateway/bridge"
 	"sluice/gateway/config"
 	"sluice/gateway/secure"
+	"sluice/gateway/tracing"
 	"sluice/sessionstore"
 )
 
@@ -31,6 +32,8 @@ const (
 	targetsWait = 5 * time.Second
 	// closeBusWait bounds the wait for outcomes still under way when the bus is closed.
 	closeBusWait = 5 * time.Second
+	// closeSpansWait bounds the wait for a collector that is to take the last spans.
+	closeSpansWait = 2 * time.Second
 	// lingerTime: see session.Config.LingerTime. Less than the shutdown timeout, so that a stop records outcomes.
 	lingerTime = 5 * time.Second
 	// orphanTime: see session.Config.OrphanTime. Much longer than a bus takes to give back what a silent node holds (39 s were seen with RabbitMQ and
@@ -55,7 +58,8 @@ type Node struct {
 	embedded *embeddedBus // nil with a real bus
 	admin    *http.Server
 	registry *prometheus.Registry
-	tls      *secure.Server // nil without TLS listeners
+	tls      *secure.Server    // nil without TLS listeners
+	spans    *tracing.Exporter // nil: off
 	serving  sync.WaitGroup
 	stop     context.CancelFunc // ends what runs beside the listeners
 
@@ -97,6 +101,10 @@ func (n *Node) start(ctx context.Context) (_ *Node, err error) {
 	}
 	start, cancel := context.WithTimeout(ctx, startWait)
 	defer cancel()
+	if err := n.trace(); err != nil {
+		closeAll(listeners, admin)
+		return nil, err
+	}
 	n.gateway, err = gateway.New(start, n.options())
 	if err != nil {
 		closeAll(listeners, admin)
@@ -148,9 +156,25 @@ func (n *Node) connect(ctx context.Context) (err error) {
 	return err
 }
 
+// trace starts the exporter of spans, if there is to be one.
+func (n *Node) trace() (err error) {
+	if n.cfg.TracesEndpoint == "" {
+		return nil
+	}
+	n.spans, err = tracing.Start(tracing.Options{
+		Endpoint: n.cfg.TracesEndpoint, Timeout: n.cfg.TracesTimeout, NodeID: n.cfg.NodeID, Logger: n.log, Registry: n.registry,
+	})
+	return err
+}
+
 func (n *Node) options() gateway.Options {
 	c := n.cfg
+	var traces *bridge.Tracing
+	if n.spans != nil {
+		traces = &bridge.Tracing{Ratio: c.TracesRatio}
+	}
 	return gateway.Options{
+		Spans:    n.spans,
 		NodeID:   c.NodeID,
 		Bus:      n.bus,
 		Store:    n.store,
@@ -162,6 +186,7 @@ func (n *Node) options() gateway.Options {
 			Rules:    c.Rules,
 			Grace:    c.BusGrace,
 			QoS0Hold: qos0Hold,
+			Tracing:  traces,
 		},
 		ConnectionsMax:    c.MaxConnections,
 		ConnectRate:       c.ConnectRate,
@@ -225,6 +250,9 @@ func (n *Node) Stop(ctx context.Context) error {
 
 // abandon closes what was opened.
 func (n *Node) abandon() {
+	ctx, cancel := context.WithTimeout(context.Background(), closeSpansWait)
+	defer cancel()
+	n.spans.Close(ctx)
 	if n.bus != nil {
 		ctx, cancel := context.WithTimeout(context.Background(), closeBusWait)
 		defer cancel()
