@@ -46,12 +46,18 @@ func givenUser(m *message.Message, marks *marks, event naming) (given map[string
 	if len(marks.user) == 0 {
 		return nil, true
 	}
-	for _, prefix := range [...]string{"", EventDashed} {
-		if event.mqtt = prefix; !event.event {
-			break
-		}
-		if given, ok = agrees(marks.user, m.ApplicationProperties, event); ok {
+	if !event.event {
+		return agrees(marks.user, m.ApplicationProperties, naming{})
+	}
+	if prefix, is := eventPrefix(marks.user); is {
+		own := naming{event: true, mqtt: prefix, amqp: event.amqp}
+		if given, ok = agrees(marks.user, m.ApplicationProperties, own); ok {
 			return given, true
+		}
+	}
+	for _, u := range marks.user {
+		if _, taken := m.ApplicationProperties[event.toAMQP(u.Key)]; taken && event.toAMQP(u.Key) != u.Key {
+			return nil, false // a device would take it for the attribute
 		}
 	}
 	return agrees(marks.user, m.ApplicationProperties, naming{})
