@@ -192,6 +192,16 @@ func TestRetainedWill(t *testing.T) {
 					t.Errorf("who had subscribed before gets %q, retain %t", m.Payload, m.Retain)
 				}
 				if keep {
+					// A Will is retained once the bus has taken it, and nobody is told when that is done.
+					rig.Eventually(t, "the Will is retained", func() error {
+						probe, _ := rig.Dial(t, second, v)
+						defer probe.Disconnect()
+						probe.Subscribe(prefix+"/#", 1)
+						if m := probe.Collect(1)[0]; m.Topic != topic {
+							return fmt.Errorf("the first retained message is that of %s", m.Topic)
+						}
+						return nil
+					})
 					expectRetainedOn(t, second, v, prefix+"/witness", topic, 1, "gone@1")
 				} else {
 					expectRetainedOn(t, second, v, prefix+"/witness", topic, 1)
