@@ -115,7 +115,7 @@ func (c *carrier) ReadBinary(_ context.Context, w binding.BinaryWriter) error {
 		if !ok {
 			continue
 		}
-		err := error(nil)
+		var err error
 		if a := version.Attribute(key); a != nil {
 			err = w.SetAttribute(a, value)
 		} else {

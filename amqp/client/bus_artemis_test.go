@@ -123,9 +123,7 @@ func TestArtemisPatterns(t *testing.T) {
 			mustAccept(t, c, m)
 		}
 		mustAccept(t, c, textMessage(to(name), "end"))
-		for _, s := range append(tt.match, "end") {
-			want = append(want, s)
-		}
+		want = append(append(want, tt.match...), "end")
 		ds := drain(t, c, name, len(want))
 		if got := texts(ds); !slices.Equal(got, want) {
 			t.Errorf("%.100q: got %.200q, want %.200q", tt.patterns, got, want)

@@ -36,14 +36,6 @@ func text(p *packet.Publish) string {
 	return fmt.Sprintf("%s=%s retain=%t qos=%d", p.Topic, p.Payload, p.Retain, p.QoS)
 }
 
-func texts(messages []*packet.Publish) (out []string) {
-	for _, p := range messages {
-		out = append(out, text(p))
-	}
-	slices.Sort(out)
-	return out
-}
-
 // What one node retains every node has, for subscriptions of any QoS; who has subscribed before gets it as any other message.
 func TestRetainedMessagesAreThereOnAnyNode(t *testing.T) {
 	rig.Each(t, func(t *testing.T, b rig.Backend) {

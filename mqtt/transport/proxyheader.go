@@ -133,7 +133,7 @@ func parseHeader2(b []byte) (netip.AddrPort, error) {
 		return netip.AddrPort{}, badHeader("command %d is not known", command)
 	}
 	var source netip.AddrPort
-	size := 0
+	var size int
 	switch family {
 	case 0x11: // TCP over IPv4
 		if size = 12; len(body) >= size {

@@ -60,16 +60,16 @@ func (n *Namespace) Publish(now time.Time, node *Node, s Submission) (queues.Res
 }
 
 // check refuses what Azure refuses in a message.
-func (node *Node) check(s Submission) *Fault {
+func (n *Node) check(s Submission) *Fault {
 	key, isText := s.PartitionKey.(string)
 	switch {
 	case s.PartitionKey != nil && !isText:
 		return fault(argumentError, "%s is a %T, not a string", PartitionKey, s.PartitionKey)
 	case utf8.RuneCountInString(key) > maxIDLength, utf8.RuneCountInString(s.GroupID) > maxIDLength:
 		return fault(argumentError, "%s and group-id have at most %d characters", PartitionKey, maxIDLength)
-	case node.sends.hub != nil:
-		if node.partition >= 0 && s.PartitionKey != nil {
-			return fault(notAllowed, "a message for one partition of hub %q cannot have a partition key as well", node.Path)
+	case n.sends.hub != nil:
+		if n.partition >= 0 && s.PartitionKey != nil {
+			return fault(notAllowed, "a message for one partition of hub %q cannot have a partition key as well", n.Path)
 		}
 		return nil
 	case s.GroupID != "" && s.PartitionKey != nil && key != s.GroupID:

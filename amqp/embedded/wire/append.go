@@ -70,11 +70,6 @@ func AppendTimestamp(dst []byte, v time.Time) []byte {
 	return binary.BigEndian.AppendUint64(append(dst, byte(CodeTimestamp)), uint64(v.UnixMilli()))
 }
 
-// AppendUUID appends a uuid.
-func AppendUUID(dst []byte, v message.UUID) []byte {
-	return append(append(dst, byte(CodeUUID)), v[:]...)
-}
-
 // AppendBinary appends a binary; nil is an empty one, not null.
 func AppendBinary(dst, v []byte) []byte {
 	return append(appendLength(dst, CodeBinary8, CodeBinary32, len(v)), v...)

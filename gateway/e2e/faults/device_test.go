@@ -215,28 +215,6 @@ func (d *device) settled(t *testing.T) {
 	})
 }
 
-// resume connects again with the same session and sends again what is not complete, in order (MQTT 5, 4.4).
-func (d *device) resume(t *testing.T, address string) *device {
-	t.Helper()
-	d.close()
-	n := connect(t, address, d.deviceOptions)
-	n.mu.Lock()
-	n.nextID, n.open, n.answers, n.holding = d.nextID, d.open, d.answers, d.holding
-	open := slices.Clone(n.open)
-	n.mu.Unlock()
-	for _, e := range open {
-		var p packet.Packet = &packet.Ack{Kind: packet.PUBREL, ID: e.publish.ID}
-		if !e.taken {
-			e.publish.Dup = true
-			p = e.publish
-		}
-		if err := n.write(p); err != nil {
-			t.Fatalf("device %s sends again: %v", d.name, err)
-		}
-	}
-	return n
-}
-
 // keepPinging sends PINGREQ all the time until the connection ends, and notes how long the answers take.
 func (d *device) keepPinging() {
 	tick := time.NewTicker(pingEvery)

@@ -33,12 +33,6 @@ func Start(t testing.TB, b Backend, set ...string) *Node {
 	return n
 }
 
-// StartUnready is Start for a node whose bus or store may be out of reach: it does not wait.
-func StartUnready(t testing.TB, b Backend, set ...string) *Node {
-	t.Helper()
-	return start(t, b, "", set)
-}
-
 // StartWith is Start with a configuration file of this content, for what cannot be set otherwise.
 func StartWith(t testing.TB, b Backend, content string, set ...string) *Node {
 	t.Helper()
