@@ -274,7 +274,7 @@ func (d *device) recovered() {
 		d.records.keep(o)
 	}
 	d.setPaused(false)
-	d.finish(bridge.Finish{Opened: d.fence.Epoch != 0})
+	d.finish(bridge.Finish{Opened: d.fence.Epoch != 0, KeepWill: true})
 }
 
 // lost tells the device that a connection with a higher epoch owns its session.
