@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"sluice/gateway/access"
 	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/sessionstore"
@@ -90,7 +91,7 @@ func (gw *Gateway) turnAway(conn net.Conn, l *Listener, why *refusal) {
 		log = gw.log.With(zap.String("listener", l.Name), zap.String("remote", conn.RemoteAddr().String()))
 	}
 	o := occurred(why.failure, why.key+" is reached")
-	gw.failed(log, sessionstore.Key{Tenant: defaultTenant, Principal: anonymous}, o)
+	gw.failed(log, sessionstore.Key{Tenant: access.DefaultTenant, Principal: access.AnonymousName}, o)
 	if l.TLS != nil || l.WebSocket != nil {
 		return
 	}

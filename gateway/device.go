@@ -12,6 +12,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"sluice/gateway/access"
 	"sluice/gateway/bridge"
 	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
@@ -32,6 +33,8 @@ type device struct {
 	writer *transport.Writer
 	offer  *session.Config // of the listener
 	holds  func() error    // see arrival
+	// principal is who the device is, never nil; not changed once the session is asked for, but by a re-authentication.
+	principal *access.Principal
 
 	// ctx ends with the device; operations on the bus end with it.
 	ctx    context.Context
@@ -77,11 +80,14 @@ func newDevice(gw *Gateway, a arrival, offer *session.Config) *device {
 	cfg := gw.opt.Bridge
 	cfg.Session, cfg.TraceSeed = *offer, traceSeed()
 	d := &device{
-		gw:     gw,
-		conn:   a.Conn,
-		log:    a.logger(gw.log),
-		offer:  offer,
-		holds:  a.holds,
+		gw:    gw,
+		conn:  a.Conn,
+		log:   a.logger(gw.log),
+		offer: offer,
+		holds: a.holds,
+
+		principal: access.Anonymous(),
+
 		bridge: bridge.New(cfg),
 		quiet:  make(chan struct{}),
 		done:   make(chan struct{}),

@@ -12,6 +12,7 @@ import (
 
 	"sluice/amqp"
 	"sluice/amqp/message"
+	"sluice/gateway/access"
 	"sluice/gateway/bridge"
 	"sluice/gateway/events"
 	"sluice/mapping"
@@ -252,7 +253,7 @@ func about(t events.Type, key sessionstore.Key) events.Event {
 // accountOf is whose share of the events it is. Nobody vouches for an anonymous device's identifier, but it is all there is to tell them apart.
 func accountOf(key sessionstore.Key) events.Account {
 	a := events.Account{Tenant: key.Tenant, Principal: key.Principal}
-	if key.Principal == anonymous {
+	if key.Principal == access.AnonymousName {
 		a.Client = key.ClientID
 	}
 	return a

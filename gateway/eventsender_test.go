@@ -10,6 +10,7 @@ import (
 
 	"sluice/amqp"
 	"sluice/amqp/message"
+	"sluice/gateway/access"
 	"sluice/gateway/events"
 	"sluice/sessionstore"
 )
@@ -63,7 +64,7 @@ func TestEventsWaitForTheBusAndAreBounded(t *testing.T) {
 		for range rounds {
 			for c := range clients {
 				for range each {
-					n.tell(sessionstore.Key{Tenant: defaultTenant, Principal: anonymous, ClientID: fmt.Sprint(c)}, events.Event{Type: events.PublishRefused})
+					n.tell(sessionstore.Key{Tenant: access.DefaultTenant, Principal: access.AnonymousName, ClientID: fmt.Sprint(c)}, events.Event{Type: events.PublishRefused})
 				}
 			}
 			synctest.Wait()
@@ -105,7 +106,7 @@ func TestEventsAreSentBeforeANodeStops(t *testing.T) {
 		synctest.Wait()
 		const told = 30
 		for range told {
-			n.tell(sessionstore.Key{Tenant: defaultTenant, Principal: "p"}, events.Event{Type: events.PublishRefused})
+			n.tell(sessionstore.Key{Tenant: access.DefaultTenant, Principal: "p"}, events.Event{Type: events.PublishRefused})
 		}
 		n.stop(b.t.Context())
 		if got := uint64(len(r.one)) + r.more; got != told || r.more == 0 {

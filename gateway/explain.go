@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"sluice/gateway/access"
 	"sluice/mapping/rules/explain"
 )
 
@@ -37,7 +38,7 @@ func answerExplained(w http.ResponseWriter, e any, err error) {
 }
 
 func explainQuestion(values url.Values) (q explain.Question, err error) {
-	q = explain.Question{Tenant: defaultTenant, Principal: anonymous}
+	q = explain.Question{Tenant: access.DefaultTenant, Principal: access.AnonymousName}
 	for name := range values {
 		value := values.Get(name)
 		switch name {

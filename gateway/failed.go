@@ -84,7 +84,7 @@ func (d *device) key() sessionstore.Key {
 	if d.fence.Epoch != 0 {
 		return d.fence.Key
 	}
-	return sessionstore.Key{Tenant: defaultTenant, Principal: anonymous, ClientID: d.bridge.Machine().ClientID()}
+	return sessionstore.Key{Tenant: d.principal.Tenant, Principal: d.principal.Name, ClientID: d.bridge.Machine().ClientID()}
 }
 
 // failed carries out bridge.Failed.

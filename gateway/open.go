@@ -34,16 +34,10 @@ func newClientID() string {
 	return "sluice-" + lowerBase32.EncodeToString(b[:])[:26]
 }
 
-// anonymous is the principal of every device until there is authentication. Credentials that are sent are not looked at, so they name
-// nobody.
-const (
-	defaultTenant = "default"
-	anonymous     = "anonymous"
-)
-
 // open answers session.OpenSession: it makes this connection the owner of the session.
 func (d *device) open(e session.OpenSession) {
-	key := sessionstore.Key{Tenant: defaultTenant, Principal: anonymous, ClientID: e.ClientID}
+	who := d.principal
+	key := sessionstore.Key{Tenant: who.Tenant, Principal: who.Name, ClientID: e.ClientID}
 	d.displace(key)
 	will, err := storedWill(e.Connect.Will)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"sluice/amqp"
 	"sluice/amqp/message"
+	"sluice/gateway/access"
 	"sluice/mapping"
 	"sluice/mqtt/packet"
 	"sluice/sessionstore"
@@ -114,7 +115,7 @@ func (q *retainedQueue) take(ctx context.Context, d amqp.Delivery) message.Outco
 	if err := q.publish(ctx, d, &p); err != nil {
 		return outcomeOf(err)
 	}
-	return outcomeOf(q.gw.putRetained(ctx, defaultTenant, r))
+	return outcomeOf(q.gw.putRetained(ctx, access.DefaultTenant, r))
 }
 
 func (q *retainedQueue) publish(ctx context.Context, d amqp.Delivery, p *packet.Publish) error {

@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sluice/gateway/access"
 	"sluice/mqtt/packet"
 	"sluice/sessionstore"
 )
@@ -29,7 +30,7 @@ func TestAClaimWithoutAnAnswerLeavesNoOwner(t *testing.T) {
 	inBubble(t, func(b *bubble) {
 		store := &mute{Store: b.store, silent: true}
 		n := b.start("n", store)
-		key := sessionstore.Key{Tenant: defaultTenant, Principal: anonymous, ClientID: "d"}
+		key := sessionstore.Key{Tenant: access.DefaultTenant, Principal: access.AnonymousName, ClientID: "d"}
 		if _, connack := n.connect("d", packet.V5); connack.Reason != packet.ServerUnavailable {
 			b.t.Fatalf("CONNACK %v", connack.Reason)
 		}
