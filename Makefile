@@ -1,4 +1,4 @@
-# `make` lists the targets. GO, P (packages tested side by side), FUZZTIME and RUN may be set on the command line.
+# `make` lists the targets. GO, P (packages without services tested side by side), FUZZTIME and RUN may be set on the command line.
 
 SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
@@ -9,6 +9,11 @@ P        ?= 2
 FUZZTIME ?= 10s
 TIMEOUT  ?= 30m
 RUN      ?=
+TESTFLAGS = -race -shuffle=on -timeout $(TIMEOUT) $(if $(RUN),-run '$(RUN)')
+
+# Packages that share the services, and machines of two cores with them. They have them one after the other: an outage that one makes,
+# or the load of its devices, is nothing that another one asked for.
+SHARING  := ./amqp/client ./bench/suite ./gateway/e2e/... ./sessionstore/redis
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
@@ -28,7 +33,12 @@ build: ## build bin/sluice, static
 .PHONY: test
 test: check services-up ## everything: checks, then all tests with the race detector, against real services
 	@eval "$$($(SERVICES) env)"; \
-	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -p $(P) $(if $(RUN),-run '$(RUN)') ./...
+	sharing=$$($(GO) list $(SHARING)); \
+	others=$$($(GO) list ./... | grep -vxF "$$sharing"); \
+	failed=0; \
+	$(GO) test $(TESTFLAGS) -p $(P) $$others || failed=1; \
+	$(GO) test $(TESTFLAGS) -p 1 $$sharing || failed=1; \
+	exit $$failed
 
 .PHONY: test-artemis
 test-artemis: toolchain services-up ## of all tests those against ActiveMQ Artemis
