@@ -7,15 +7,17 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"sluice/gateway/reload"
 )
 
 // readCertificate reads a certificate chain and its key, PEM. The keys are the configuration's names for the files.
 func readCertificate(certKey, certFile, keyKey, keyFile string, now time.Time) (*tls.Certificate, error) {
-	certPEM, err := readFile(certKey, certFile, fileMax)
+	certPEM, err := reload.ReadFile(certKey, certFile, fileMax)
 	if err != nil {
 		return nil, err
 	}
-	keyPEM, err := readFile(keyKey, keyFile, fileMax)
+	keyPEM, err := reload.ReadFile(keyKey, keyFile, fileMax)
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +47,7 @@ func encrypted(keyPEM []byte) bool {
 
 // readAuthorities reads certificates of CAs, PEM.
 func readAuthorities(key, file string) ([]*x509.Certificate, error) {
-	content, err := readFile(key, file, fileMax)
+	content, err := reload.ReadFile(key, file, fileMax)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"sluice/gateway/reload"
 )
 
 // ClientFiles say how this node meets the bus or the session store over TLS, PEM. All may be empty.
@@ -36,23 +38,23 @@ func Client(f ClientFiles, log *zap.Logger) (*tls.Config, error) {
 	if f.Cert == "" {
 		return c, nil
 	}
-	own := source[*tls.Certificate]{name: f.Key, files: []string{f.Cert, f.PrivateKey}, read: func(now time.Time) (*tls.Certificate, error) {
+	own := reload.Source[*tls.Certificate]{Name: f.Key, Files: []string{f.Cert, f.PrivateKey}, Read: func(now time.Time) (*tls.Certificate, error) {
 		return readCertificate(f.Key+".cert", f.Cert, f.Key+".key", f.PrivateKey, now)
 	}}
-	if err := own.open(time.Now()); err != nil {
+	if err := own.Open(time.Now()); err != nil {
 		return nil, err
 	}
 	var mu sync.Mutex // connections are few, and made side by side
 	c.GetClientCertificate = func(r *tls.CertificateRequestInfo) (*tls.Certificate, error) {
 		mu.Lock()
 		defer mu.Unlock()
-		if news, err := own.look(time.Now()); news && err != nil {
+		if news, err := own.Look(time.Now()); news && err != nil {
 			log.Error("a file that has changed cannot be used; what was there before stays in use", zap.String("what", f.Key), zap.Error(err))
 		}
-		if err := r.SupportsCertificate(own.value); err != nil {
+		if err := r.SupportsCertificate(own.Value); err != nil {
 			return nil, fmt.Errorf("%s.cert: the other side does not take the certificate in %q: %w", f.Key, f.Cert, err)
 		}
-		return own.value, nil
+		return own.Value, nil
 	}
 	return c, nil
 }

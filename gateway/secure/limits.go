@@ -3,8 +3,6 @@ package secure
 import "time"
 
 const (
-	// reloadPause is how often files are looked at. A revocation is in force everywhere within this time after the file has reached the node.
-	reloadPause = 2 * time.Second
 	// fileMax bounds a file with certificates, a key or secrets, crlMax one with revocations (some 1.5 million of them): what is named by
 	// mistake must not fill the memory.
 	fileMax = 1 << 20

@@ -2,7 +2,6 @@ package secure
 
 import (
 	"crypto/tls"
-	"errors"
 	"net"
 	"os"
 	"slices"
@@ -15,6 +14,7 @@ import (
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
 
+	"sluice/gateway/reload"
 	"sluice/gateway/secure/securetest"
 )
 
@@ -32,7 +32,7 @@ func TestACertificateIsReplacedUnderConnections(t *testing.T) {
 		node := s.Listen(Listener{Protocol: ProtocolMQTT})
 		running(t, s)
 		later := func() {
-			time.Sleep(2 * reloadPause)
+			time.Sleep(2 * reload.Pause)
 			synctest.Wait()
 		}
 		serial := func() string {
@@ -186,37 +186,4 @@ func TestFaultsOfFiles(t *testing.T) {
 			}
 		})
 	}
-}
-
-// TestLook: an error is news once, and files that are good again are taken although nothing else has changed.
-func TestLook(t *testing.T) {
-	file := securetest.File(t, []byte("1"))
-	fail := errors.New("not now")
-	var failing error
-	s := source[string]{files: []string{file}, read: func(time.Time) (string, error) {
-		b, err := os.ReadFile(file)
-		return string(b), errors.Join(err, failing)
-	}}
-	if err := s.open(time.Now()); err != nil || s.value != "1" {
-		t.Fatal(s.value, err)
-	}
-	step := func(what string, wantNews bool, wantErr error, want string) {
-		t.Helper()
-		news, err := s.look(time.Now())
-		if news != wantNews || !errors.Is(err, wantErr) || s.value != want {
-			t.Errorf("%s: news %v, error %v, value %q", what, news, err, s.value)
-		}
-	}
-	step("nothing has changed", false, nil, "1")
-	securetest.Write(t, file, []byte("2"))
-	failing = fail
-	step("a change that fails", true, fail, "1")
-	step("it still fails", false, fail, "1")
-	failing = nil
-	step("mended", true, nil, "2")
-	step("nothing has changed since", false, nil, "2")
-	if err := os.Remove(file); err != nil {
-		t.Fatal(err)
-	}
-	step("gone", true, os.ErrNotExist, "2")
 }

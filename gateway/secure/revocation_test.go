@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sluice/gateway/reload"
 	"sluice/gateway/secure/securetest"
 )
 
@@ -37,7 +38,7 @@ func TestARevokedCertificateDoesNotComeBackByTicket(t *testing.T) {
 			t.Fatalf("resumed %v with %d certificates", m.server.DidResume, len(m.server.PeerCertificates))
 		}
 		securetest.Write(t, files.ClientCRL[0], ca.CRL(due, meter))
-		time.Sleep(reloadPause)
+		time.Sleep(reload.Pause)
 		synctest.Wait()
 		refused(t, two, client, RefusedRevoked)
 		refused(t, two, device(ca, version, meter), RefusedRevoked)
@@ -80,7 +81,7 @@ func TestAnAuthorityThatIsNotTrustedAnyMore(t *testing.T) {
 		client := device(ca, version, ca.Issue("meter-1"))
 		welcome(t, node, client)
 		securetest.Write(t, files.ClientCA, next.PEM)
-		time.Sleep(reloadPause)
+		time.Sleep(reload.Pause)
 		synctest.Wait()
 		refused(t, node, client, FailedOther) // it has no certificate of the CAs that are wanted now, and shows none
 		welcome(t, node, device(ca, version, next.Issue("meter-1")))
@@ -202,7 +203,7 @@ func TestHolds(t *testing.T) {
 		}
 		expect := func(what string, wantAsked int, gone ...string) {
 			t.Helper()
-			time.Sleep(reloadPause)
+			time.Sleep(reload.Pause)
 			synctest.Wait()
 			for name, state := range states {
 				if err := s.Holds(state); (err != nil) != slices.Contains(gone, name) {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"sluice/gateway/reload"
 )
 
 // ClientCertificates says what a listener makes of devices' certificates.
@@ -58,9 +60,9 @@ type Server struct {
 	log     *zap.Logger
 	metrics *Metrics
 
-	certificate source[*tls.Certificate]
-	trust       source[*trust]
-	secrets     source[[][]byte]
+	certificate reload.Source[*tls.Certificate]
+	trust       reload.Source[*trust]
+	secrets     reload.Source[[][]byte]
 	period      int64 // of the newest ticket key
 
 	inForce   atomic.Pointer[trust]
@@ -77,14 +79,14 @@ type listener struct {
 // Open reads the files for the first time. Its errors name the configuration key, the file, and the way to mend it.
 func Open(files ServerFiles, log *zap.Logger, metrics *Metrics) (*Server, error) {
 	s := &Server{log: log, metrics: metrics}
-	s.certificate = source[*tls.Certificate]{name: nameCertificate, files: []string{files.Cert, files.Key}, read: func(now time.Time) (*tls.Certificate, error) {
+	s.certificate = reload.Source[*tls.Certificate]{Name: nameCertificate, Files: []string{files.Cert, files.Key}, Read: func(now time.Time) (*tls.Certificate, error) {
 		return readCertificate("mqtt.tls.cert", files.Cert, "mqtt.tls.key", files.Key, now)
 	}}
-	s.trust = source[*trust]{name: nameTrust}
+	s.trust = reload.Source[*trust]{Name: nameTrust}
 	if files.ClientCA != "" {
-		s.trust.files = append([]string{files.ClientCA}, files.ClientCRL...)
+		s.trust.Files = append([]string{files.ClientCA}, files.ClientCRL...)
 	}
-	s.trust.read = func(time.Time) (*trust, error) {
+	s.trust.Read = func(time.Time) (*trust, error) {
 		if files.ClientCA == "" {
 			return &trust{}, nil
 		}
@@ -92,18 +94,18 @@ func Open(files ServerFiles, log *zap.Logger, metrics *Metrics) (*Server, error)
 	}
 	own := make([]byte, secretMin)
 	_, _ = rand.Read(own) // never fails (crypto/rand)
-	s.secrets = source[[][]byte]{name: nameSecrets}
+	s.secrets = reload.Source[[][]byte]{Name: nameSecrets}
 	if files.TicketSecret != "" {
-		s.secrets.files = []string{files.TicketSecret}
+		s.secrets.Files = []string{files.TicketSecret}
 	}
-	s.secrets.read = func(time.Time) ([][]byte, error) {
+	s.secrets.Read = func(time.Time) ([][]byte, error) {
 		if files.TicketSecret == "" {
 			return [][]byte{own}, nil
 		}
 		return readSecrets("mqtt.tls.ticket_secret", files.TicketSecret)
 	}
 	now := time.Now()
-	for _, open := range []func(time.Time) error{s.certificate.open, s.trust.open, s.secrets.open} {
+	for _, open := range []func(time.Time) error{s.certificate.Open, s.trust.Open, s.secrets.Open} {
 		if err := open(now); err != nil {
 			return nil, err
 		}
@@ -124,7 +126,7 @@ func (s *Server) Listen(l Listener) *tls.Config {
 }
 
 // Expires is when the node's certificate ends.
-func (s *Server) Expires() time.Time { return s.certificate.value.Leaf.NotAfter }
+func (s *Server) Expires() time.Time { return s.certificate.Value.Leaf.NotAfter }
 
 // OnDistrust has f called, by Run, whenever CAs or revocation lists were replaced, so that connections may be held against Holds. It must not be
 // called once Run was.
@@ -145,7 +147,7 @@ func (s *Server) Holds(state tls.ConnectionState) error {
 
 // Run looks after files and ticket keys until ctx ends.
 func (s *Server) Run(ctx context.Context) {
-	tick := time.NewTicker(reloadPause)
+	tick := time.NewTicker(reload.Pause)
 	defer tick.Stop()
 	for {
 		select {
@@ -171,28 +173,28 @@ func (s *Server) look(now time.Time) {
 }
 
 // follow takes what is new of a source and tells about it.
-func follow[T any](s *Server, src *source[T], now time.Time) (changed bool) {
-	news, err := src.look(now)
+func follow[T any](s *Server, src *reload.Source[T], now time.Time) (changed bool) {
+	news, err := src.Look(now)
 	if !news {
 		return false
 	}
-	s.metrics.reloaded(src.name, err)
+	s.metrics.reloaded(src.Name, err)
 	if err != nil {
-		s.log.Error("a file that has changed cannot be used; what was there before stays in use", zap.String("what", src.name), zap.Error(err))
+		s.log.Error("a file that has changed cannot be used; what was there before stays in use", zap.String("what", src.Name), zap.Error(err))
 		return false
 	}
-	s.log.Info("a changed file is in use", zap.String("what", src.name), zap.Strings("files", src.files))
+	s.log.Info("a changed file is in use", zap.String("what", src.Name), zap.Strings("files", src.Files))
 	return true
 }
 
 // renew gives the listeners configurations of what is there now. Connections that exist keep what they have.
 func (s *Server) renew(now time.Time) {
 	s.period = period(now)
-	s.inForce.Store(s.trust.value)
+	s.inForce.Store(s.trust.Value)
 	for _, l := range s.listeners {
 		l.current.Store(s.configure(l.Listener))
 	}
-	due := s.trust.value.due()
+	due := s.trust.Value.due()
 	if !due.IsZero() && now.After(due) {
 		s.log.Warn("a list of mqtt.tls.client_crl is out of date: the devices of its CA are refused; put a newer one there", zap.Time("since", due))
 	}
@@ -200,16 +202,16 @@ func (s *Server) renew(now time.Time) {
 }
 
 func (s *Server) configure(l Listener) *tls.Config {
-	trust := s.trust.value
+	trust := s.trust.Value
 	c := policy()
-	c.Certificates = []tls.Certificate{*s.certificate.value}
+	c.Certificates = []tls.Certificate{*s.certificate.Value}
 	c.NextProtos = []string{l.Protocol}
 	c.ClientAuth = l.ClientCertificates.auth()
 	c.ClientCAs = trust.pool
 	if l.ClientCertificates != Off {
 		c.VerifyConnection = func(state tls.ConnectionState) error { return trust.admit(state, l.Naming, time.Now()) }
 	}
-	c.SetSessionTicketKeys(ticketKeys(s.secrets.value, s.period))
+	c.SetSessionTicketKeys(ticketKeys(s.secrets.Value, s.period))
 	return c
 }
 

@@ -7,6 +7,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"time"
+
+	"sluice/gateway/reload"
 )
 
 // ticketUse keeps these keys apart from any others that may one day be made of the same secret.
@@ -40,7 +42,7 @@ func ticketKey(secret []byte, p int64) (key [32]byte) {
 
 // readSecrets reads the cluster's secrets, one a line: the first one makes tickets, the others accept them.
 func readSecrets(key, file string) ([][]byte, error) {
-	content, err := readFile(key, file, fileMax)
+	content, err := reload.ReadFile(key, file, fileMax)
 	if err != nil {
 		return nil, err
 	}

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"sluice/gateway/reload"
 	"sluice/gateway/secure/securetest"
 )
 
@@ -162,7 +163,7 @@ func TestASecretIsReplacedWithoutALossOfTickets(t *testing.T) {
 		welcome(t, node, client)
 		for _, content := range []string{string(secret) + next, next + "\n" + string(secret), "# the old one is gone\n\n" + next} {
 			securetest.Write(t, files.TicketSecret, []byte(content))
-			time.Sleep(reloadPause)
+			time.Sleep(reload.Pause)
 			synctest.Wait()
 			if !welcome(t, node, client).server.DidResume {
 				t.Errorf("not resumed with %q", content)

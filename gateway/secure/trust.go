@@ -5,6 +5,8 @@ import (
 	"encoding/pem"
 	"fmt"
 	"time"
+
+	"sluice/gateway/reload"
 )
 
 // trust says which certificates of devices are good.
@@ -58,7 +60,7 @@ func readTrust(caKey, caFile, crlKey string, crlFiles []string) (*trust, error) 
 		t.known[string(a.Raw)] = true
 	}
 	for _, file := range crlFiles {
-		content, err := readFile(crlKey, file, crlMax)
+		content, err := reload.ReadFile(crlKey, file, crlMax)
 		if err != nil {
 			return nil, err
 		}

@@ -1,4 +1,4 @@
-package secure
+package reload
 
 import (
 	"errors"
@@ -9,38 +9,39 @@ import (
 	"time"
 )
 
-// source is a value that is made of files, and made again when they change. One goroutine at a time uses it.
-type source[T any] struct {
-	name  string // for logs and metrics
-	files []string
-	read  func(time.Time) (T, error)
+// Source is a value that is made of files, and made again when they change. One goroutine at a time uses it.
+type Source[T any] struct {
+	Name  string // for logs and metrics
+	Files []string
+	Read  func(time.Time) (T, error)
 
-	value T
+	// Value is the newest that was good, once Open has succeeded.
+	Value T
 	seen  []stamp
-	err   error // of the last attempt; value is older then
+	err   error // of the last attempt; Value is older then
 }
 
-// open reads the value for the first time.
-func (s *source[T]) open(now time.Time) (err error) {
-	s.seen = stamps(s.files)
-	s.value, err = s.read(now)
+// Open reads the value for the first time.
+func (s *Source[T]) Open(now time.Time) (err error) {
+	s.seen = stamps(s.Files)
+	s.Value, err = s.Read(now)
 	return err
 }
 
-// look reads the value again if a file has changed, or the last attempt failed: a file may have been seen half written, or before its fellow. After an
+// Look reads the value again if a file has changed, or the last attempt failed: a file may have been seen half written, or before its fellow. After an
 // error the old value stays. news tells whether there is a new value, or an error that was not there before.
-func (s *source[T]) look(now time.Time) (news bool, err error) {
-	seen := stamps(s.files) // before reading: what changes meanwhile is seen the next time
+func (s *Source[T]) Look(now time.Time) (news bool, err error) {
+	seen := stamps(s.Files) // before reading: what changes meanwhile is seen the next time
 	if s.err == nil && same(seen, s.seen) {
 		return false, nil
 	}
-	value, err := s.read(now)
+	value, err := s.Read(now)
 	before := s.err
 	s.seen, s.err = seen, err
 	if err != nil {
 		return before == nil || before.Error() != err.Error(), err
 	}
-	s.value = value
+	s.Value = value
 	return true, nil
 }
 
@@ -70,8 +71,8 @@ func same(a, b []stamp) bool {
 	return true
 }
 
-// readFile reads a file of at most max bytes. The error names the configuration key and the file.
-func readFile(key, file string, max int64) ([]byte, error) {
+// ReadFile reads a file of at most max bytes. The error names the configuration key and the file.
+func ReadFile(key, file string, max int64) ([]byte, error) {
 	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("%s: cannot open %q: %w; name a file that this process may read", key, file, cause(err))
