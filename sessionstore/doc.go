@@ -1,6 +1,6 @@
 // Package sessionstore is the contract for what must outlive a node: session records with owner and epoch, subscriptions, inbound QoS 2
-// records and outbound in-flight records, wills, retained messages, groups of shared subscriptions, and what is left to do when a session, a
-// group or a node is gone.
+// records and outbound in-flight records, wills, retained messages, groups of shared subscriptions, what is left to do when a session, a
+// group or a node is gone, and who may not come back: client identifiers bound to principals, and revocations.
 //
 // Invariants: a session has one owner, and who is not it changes nothing. What is left to do is a piece of work, which one worker has at a
 // time and which stays until it is finished. A Will is in one place: with its session, aside, or work. A topic has one

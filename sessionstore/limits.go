@@ -46,6 +46,11 @@ const (
 	// beside its sessions.
 	MaxRetainedMessages = 1_000_000
 	MaxRetainedBytes    = 1 << 30
+
+	// MaxRevocations bounds the revocations that are not over, MaxRevocationText each text in one, in bytes: every node holds them all, and reads
+	// them all when one changes, at some 200 bytes each a few milliseconds of the store.
+	MaxRevocations    = 10_000
+	MaxRevocationText = 1024
 )
 
 // The waits, unless a store is opened with others (Times).

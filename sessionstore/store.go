@@ -18,8 +18,8 @@ import (
 //     together or not at all.
 //   - A write that was applied although its answer was lost is safe to repeat: every Op says what shall be, not what to add.
 //   - What Claim returned or a done(nil) confirmed is there for the next Claim, on any node.
-//   - Keys of one session share a Redis Cluster slot. So do those of one tenant's retained messages, and those
-//     of one group.
+//   - Keys of one session share a Redis Cluster slot. So do those of one tenant's retained messages, those
+//     of one group, those of one tenant's bindings, and all revocations.
 //   - For a device time is the caller's: whether a session it claims has ended is decided by the now of the call, to the millisecond. What is
 //     due, and who is dead, is decided by the store's own clock. Nodes whose clocks differ by seconds see a session end by as much earlier
 //     or later, nothing else.
@@ -81,6 +81,8 @@ type Store interface {
 
 	RetainedStore
 	GroupStore
+	BindingStore
+	RevocationStore
 
 	// Ready reports why the store cannot be used right now, nil when it can.
 	Ready(ctx context.Context) error
@@ -97,6 +99,6 @@ var (
 	ErrNotReplicated = fmt.Errorf("%w: too few replicas confirm", ErrUnavailable)
 	// ErrFull: the store or the session holds as much as it may; nothing was changed.
 	ErrFull = errors.New("sessionstore: full")
-	// ErrNotFound: no such session, or the group is over.
+	// ErrNotFound: no such session or binding, or the group is over.
 	ErrNotFound = errors.New("sessionstore: not found")
 )

@@ -12,7 +12,7 @@ import (
 // Options of a Store; the zero value is usable.
 type Options struct {
 	// MaxSessions bounds the sessions kept, DefaultMaxSessions when zero. Beyond it ended sessions go first, then a Claim that would create
-	// one gets ErrFull.
+	// one gets ErrFull. As many client identifiers, and as many credentials, may be bound.
 	MaxSessions int
 	// Times are the waits of leases and work.
 	Times sessionstore.Times
@@ -29,18 +29,23 @@ type Store struct {
 	quota sessionstore.RetainedQuota
 	now   func() time.Time
 
-	mu        sync.Mutex
-	closed    bool
-	epoch     uint64 // the greatest given out, over all keys and groups: a key whose session was removed cannot get an old one again
-	sessions  map[sessionstore.Key]*session
-	work      map[workID]*piece
-	aside     map[asideID]aside
-	retained  map[string]*retained // by tenant
-	groups    map[sessionstore.Group]*group
-	nodes     map[string]*node
-	observers map[string]*sessionstore.Absence
-	watches   map[*watch]struct{}
-	running   sync.WaitGroup // one per watch
+	mu       sync.Mutex
+	closed   bool
+	epoch    uint64 // the greatest given out, over all keys and groups: a key whose session was removed cannot get an old one again
+	sessions map[sessionstore.Key]*session
+	work     map[workID]*piece
+	aside    map[asideID]aside
+	retained map[string]*retained // by tenant
+	groups   map[sessionstore.Group]*group
+	clients  map[clientID]bound
+	// credentials may have entries that are over; at most max, as clients.
+	credentials    map[credential]holder
+	revoked        map[string]sessionstore.Revocation // by ID
+	revokedVersion uint64                             // an epoch; zero before the first change
+	nodes          map[string]*node
+	observers      map[string]*sessionstore.Absence
+	watches        map[*watch]struct{}
+	running        sync.WaitGroup // one per watch
 }
 
 var _ sessionstore.Store = (*Store)(nil)
@@ -55,14 +60,17 @@ func New(opts Options) *Store {
 	}
 	return &Store{
 		max: opts.MaxSessions, times: opts.Times.OrDefault(), quota: opts.Retained.OrDefault(), now: opts.Now,
-		sessions:  make(map[sessionstore.Key]*session),
-		work:      make(map[workID]*piece),
-		aside:     make(map[asideID]aside),
-		retained:  make(map[string]*retained),
-		groups:    make(map[sessionstore.Group]*group),
-		nodes:     make(map[string]*node),
-		observers: make(map[string]*sessionstore.Absence),
-		watches:   make(map[*watch]struct{}),
+		sessions:    make(map[sessionstore.Key]*session),
+		work:        make(map[workID]*piece),
+		aside:       make(map[asideID]aside),
+		retained:    make(map[string]*retained),
+		groups:      make(map[sessionstore.Group]*group),
+		clients:     make(map[clientID]bound),
+		credentials: make(map[credential]holder),
+		revoked:     make(map[string]sessionstore.Revocation),
+		nodes:       make(map[string]*node),
+		observers:   make(map[string]*sessionstore.Absence),
+		watches:     make(map[*watch]struct{}),
 	}
 }
 
@@ -246,6 +254,9 @@ func (s *Store) Close() error {
 	clear(s.work)
 	clear(s.retained)
 	clear(s.groups)
+	clear(s.clients)
+	clear(s.credentials)
+	clear(s.revoked)
 	for w := range s.watches {
 		w.end()
 	}

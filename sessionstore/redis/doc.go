@@ -26,7 +26,11 @@
 //	sluice:{group:<group>}:left              hash: session key -> which Joins came too late; gone soon after
 //	sluice:{group:<group>}:taken, order      hash: identity -> who; sorted set: identity -> number, the oldest first
 //	sluice:{group:<group>}:work              hash: incarnation ':g' -> a piece of work
-//	sluice:{...}:sent:<store>:<lane>         in either slot: number of the last step of that lane; gone soon after
+//	sluice:{clients:<tenant>}:id:<id>        hash: v, principal, assigned, generation of a client identifier; gone when it is bound no longer
+//	sluice:{clients:<tenant>}:credential:... hash: v, bound: generation and client identifier; the same
+//	sluice:{revocations}:list                hash: version, and 'r:' id -> record
+//	sluice:{revocations}:ends                sorted set: id -> when it is over, in ms
+//	sluice:{...}:sent:<store>:<lane>         in each of these slots: number of the last step of that lane; gone soon after
 //
 // Elsewhere there are only hints, and who lives:
 //
@@ -54,7 +58,7 @@
 // younger ones changes nothing. Connections given up are reset, so that little is left on its way. What remains: a copy of a Claim that
 // arrives after another node's Claim took the session takes it back for nobody; the live owner is told, its device connects again.
 //
-// Retained messages and groups have no owner whose numbers a record could keep, and what was removed keeps nothing. There each attempt gets
+// Retained messages, groups, bindings and revocations have no owner whose numbers a record could keep, and what was removed keeps nothing. There each attempt gets
 // a number when it is sent, rising within a lane, and the slot keeps the last of each lane for ten minutes (late in scripts/lib.lua): as a
 // lane repeats a step before it sends anything younger, a lower number can only be a late copy.
 //
@@ -90,6 +94,11 @@
 // All of a tenant is in one slot, since a put checks the quota and changes message, indexes and counts in one step. No step takes time that
 // grows with the number of topics but for its logarithm: pages come from the sorted set, large messages in parts, expired ones are removed
 // a few at a time.
+//
+// # Bindings and revocations
+//
+// A credential is bound to one generation of a client identifier's binding, so that it ends with it although its key is not known then. Redis' own key expiry ends bindings: nothing
+// is left to do after one. The list of revocations is read as a whole, when its version has changed; what is over goes with the next change.
 //
 // # Time
 //

@@ -193,8 +193,8 @@ func (l *lane) settle(c *call, reply any, err error) (retry bool, wait error) {
 		}
 		return true, nil
 	case full:
-		if first := c.steps[0]; first.script == claimScript || first.script == retainScript && !first.doubtful {
-			// The device is told; what is stored matters more than one session or one retained message more.
+		if first := c.steps[0]; first.script == claimScript || first.script == bindScript || first.script == retainScript && !first.doubtful {
+			// The device is told; what is stored matters more than one session, one binding or one retained message more.
 			first.finish(nil, fmt.Errorf("%w: redis: %w", sessionstore.ErrFull, err))
 			return false, nil
 		}

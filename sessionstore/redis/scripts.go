@@ -63,4 +63,8 @@ var (
 	groupLeaveScript  = newScript("groupleave")
 	groupDueScript    = newScript("groupdue")
 	groupTakeScript   = newScript("grouptake")
+
+	bindScript   = newScript("bind")
+	unbindScript = newScript("unbind")
+	revokeScript = newScript("revoke")
 )
