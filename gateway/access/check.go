@@ -26,7 +26,7 @@ func (p *Principal) Check(reason string) error {
 	c.count("values of claims", values, ClaimValuesMax)
 	c.count("templates of client identifiers", len(p.ClientIDs), ClientIDsMax)
 	c.names("a template of client identifiers", p.ClientIDs)
-	c.size += len(p.Credential)
+	c.text("the name of the credential", p.Credential)
 	if c.err == nil && c.size > SizeMax {
 		c.refuse("its texts have %d bytes together; at most %d are possible", c.size, SizeMax)
 	}

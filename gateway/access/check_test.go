@@ -3,6 +3,7 @@ package access
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,7 +26,9 @@ func TestAPrincipalIsBounded(t *testing.T) {
 		want  string // part of the detail; empty: it is good
 	}{
 		{"good", func(*Principal) {}, ""},
-		{"full", func(p *Principal) { p.Groups, p.Claims = many(GroupsMax), map[string][]string{"c": many(ClaimValuesMax)} }, ""},
+		{"full", func(p *Principal) {
+			p.Groups, p.Claims = many(GroupsMax), map[string][]string{"c": many(ClaimValuesMax)}
+		}, ""},
 		{"no tenant", func(p *Principal) { p.Tenant = "" }, "the tenant is empty"},
 		{"no name", func(p *Principal) { p.Name = "" }, "the principal is empty"},
 		{"long", func(p *Principal) { p.Name = long }, "the principal has 513 bytes"},
@@ -37,7 +40,8 @@ func TestAPrincipalIsBounded(t *testing.T) {
 		{"values", func(p *Principal) { p.Claims = map[string][]string{"c": many(ClaimValuesMax + 1)} }, "257 values"},
 		{"long value", func(p *Principal) { p.Claims = map[string][]string{"c": {long}} }, "a value of the claim c"},
 		{"templates", func(p *Principal) { p.ClientIDs = many(ClientIDsMax + 1) }, "33 templates"},
-		{"all together", func(p *Principal) { p.Credential = strings.Repeat("x", SizeMax) }, "bytes together"},
+		{"credential", func(p *Principal) { p.Credential = long }, "the name of the credential has 513"},
+		{"all together", func(p *Principal) { p.Groups = slices.Repeat([]string{strings.Repeat("x", NameMax)}, 17) }, "bytes together"},
 	} {
 		p := Anonymous()
 		c.spoil(p)
