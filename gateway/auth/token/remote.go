@@ -50,11 +50,11 @@ func checkRedirect(r *http.Request, via []*http.Request) error {
 	if len(via) > redirectsMax {
 		return errors.New("there are too many redirects")
 	}
-	return CheckURL(r.URL)
+	return checkURL(r.URL)
 }
 
-// CheckURL refuses a URL whose answer others could change on the way.
-func CheckURL(u *url.URL) error {
+// checkURL refuses a URL whose answer others could change on the way.
+func checkURL(u *url.URL) error {
 	ip := net.ParseIP(u.Hostname())
 	loopback := u.Hostname() == "localhost" || ip != nil && ip.IsLoopback()
 	if u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !loopback) {

@@ -212,7 +212,7 @@ func TestRedirects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := CheckURL(u); (err == nil) != ok {
+		if err := checkURL(u); (err == nil) != ok {
 			t.Errorf("%q: %v", s, err)
 		}
 	}
