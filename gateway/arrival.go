@@ -17,7 +17,7 @@ import (
 // arrival is a connection that is ready for MQTT. Its RemoteAddr is the device's, also behind a load balancer that says so.
 type arrival struct {
 	net.Conn
-	// identity is whom the device's certificate names, verified; empty without one. Nothing follows from it until there is authentication.
+	// identity is whom the device's certificate names, verified; empty without one.
 	identity secure.Identity
 	// holds says why the connection may not stay although it was let in; nil: it may.
 	holds func() error
@@ -70,7 +70,7 @@ func (gw *Gateway) admit(conn net.Conn, l *Listener) *device {
 		_ = conn.Close()
 		return nil
 	}
-	d := newDevice(gw, a, l.Session)
+	d := newDevice(gw, a, l)
 	gw.directory.admit(conn, d)
 	d.recheck() // what was changed during the handshake has not seen this connection
 	if gw.isStopping() {
@@ -133,7 +133,8 @@ func (gw *Gateway) handshakeFailed(conn net.Conn, l *Listener, err error) {
 	gw.log.Log(level, "a connection did not come about", zap.String("remote", remote.String()), zap.String("listener", l.Name), zap.Error(err))
 }
 
-// Recheck closes the connections whose certificates do not do any more. It is for when Listener.Holds has begun to say something else.
+// Recheck closes the connections whose certificates or credentials do not do any more. It is for when Listener.Holds, or an authenticator that is an
+// auth.Holder, has begun to say something else.
 func (gw *Gateway) Recheck() {
 	for _, d := range gw.directory.connections() {
 		d.recheck()
@@ -141,11 +142,15 @@ func (gw *Gateway) Recheck() {
 }
 
 func (d *device) recheck() {
-	if d.holds == nil {
-		return
+	if d.holds != nil {
+		if err := d.holds(); err != nil {
+			d.log.Info("a connection is closed: its certificate does not do any more", zap.Error(err))
+			d.post(bridge.CloseFor(failure.Certificate))
+			return
+		}
 	}
-	if err := d.holds(); err != nil {
-		d.log.Info("a connection is closed: its certificate does not do any more", zap.Error(err))
-		d.post(bridge.CloseFor(failure.Certificate))
+	if err := d.listener.Auth.Holds(d.principal.Load()); err != nil {
+		d.log.Info("a connection is closed: its credential does not do any more", zap.Error(err))
+		d.post(bridge.CloseFor(failure.CredentialGone))
 	}
 }

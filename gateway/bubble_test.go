@@ -16,6 +16,7 @@ import (
 	"sluice/amqp"
 	"sluice/amqp/client"
 	"sluice/amqp/embedded"
+	"sluice/gateway/auth"
 	"sluice/gateway/bridge"
 	"sluice/mqtt/mqtttest"
 	"sluice/mqtt/packet"
@@ -34,12 +35,14 @@ type bubble struct {
 	// change is applied to the options of each node that is started; nil: nothing.
 	change func(*Options)
 	broker *embedded.Broker
+	// auth says who devices are, on all nodes: all are anonymous until a test has it otherwise.
+	auth *auth.Chain
 }
 
 // inBubble runs a test in one.
 func inBubble(t *testing.T, run func(b *bubble)) {
 	synctest.Test(t, func(t *testing.T) {
-		b := &bubble{t: t, bus: newPipes(), store: memory.New(memory.Options{})}
+		b := &bubble{t: t, bus: newPipes(), store: memory.New(memory.Options{}), auth: openToAll()}
 		broker := embedded.New(embedded.Options{})
 		b.broker = broker
 		served := make(chan error, 1)
@@ -109,7 +112,7 @@ func (b *bubble) start(id string, store sessionstore.Store) *bubbleNode {
 		b.t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- n.Serve(Listener{Listener: n.devices}) }()
+	go func() { served <- n.Serve(Listener{Listener: n.devices, Name: "devices", Auth: b.auth}) }()
 	b.t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()

@@ -8,12 +8,14 @@ import (
 	"net"
 	"runtime/debug"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.uber.org/zap"
 
 	"sluice/gateway/access"
 	"sluice/gateway/bridge"
+	"sluice/gateway/secure"
 	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
@@ -27,14 +29,16 @@ import (
 // idle device handles it, and all that come meanwhile, on the spot: one goroutine at a time, in order, and none for a device with nothing to do
 // besides its reader.
 type device struct {
-	gw     *Gateway
-	conn   net.Conn
-	log    *zap.Logger
-	writer *transport.Writer
-	offer  *session.Config // of the listener
-	holds  func() error    // see arrival
-	// principal is who the device is, never nil; not changed once the session is asked for, but by a re-authentication.
-	principal *access.Principal
+	gw       *Gateway
+	conn     net.Conn
+	log      *zap.Logger
+	writer   *transport.Writer
+	listener *Listener
+	holds    func() error // see arrival
+	// certificate is whom the device's certificate names.
+	certificate secure.Identity
+	// principal is who the device is, never nil; set before the session is claimed, and again by a re-authentication.
+	principal atomic.Pointer[access.Principal]
 
 	// ctx ends with the device; operations on the bus end with it.
 	ctx    context.Context
@@ -76,22 +80,23 @@ type device struct {
 	nodeFilters filterSet // what the node lane brings this device
 }
 
-func newDevice(gw *Gateway, a arrival, offer *session.Config) *device {
+func newDevice(gw *Gateway, a arrival, l *Listener) *device {
 	cfg := gw.opt.Bridge
-	cfg.Session, cfg.TraceSeed = *offer, traceSeed()
+	cfg.Session, cfg.TraceSeed = *l.Session, traceSeed()
 	d := &device{
-		gw:    gw,
-		conn:  a.Conn,
-		log:   a.logger(gw.log),
-		offer: offer,
-		holds: a.holds,
+		gw:       gw,
+		conn:     a.Conn,
+		log:      a.logger(gw.log),
+		listener: l,
+		holds:    a.holds,
 
-		principal: access.Anonymous(),
+		certificate: a.identity,
 
 		bridge: bridge.New(cfg),
 		quiet:  make(chan struct{}),
 		done:   make(chan struct{}),
 	}
+	d.principal.Store(nobody)
 	d.wake.L = &d.mu
 	d.records.d = d
 	d.ctx, d.cancel = context.WithCancel(gw.ctx)
@@ -102,7 +107,7 @@ func newDevice(gw *Gateway, a arrival, offer *session.Config) *device {
 // begin takes the first packet. It gives what reads the others, nil when there are none to be read.
 func (d *device) begin() *packet.Reader {
 	d.post(session.ConnectionOpened{AssignedClientID: newClientID()})
-	r := packet.NewReader(d.conn, min(int(d.offer.MaximumPacketSize), connectPacketMax))
+	r := packet.NewReader(d.conn, min(int(d.listener.Session.MaximumPacketSize), connectPacketMax))
 	if !d.read(r) {
 		return nil
 	}
@@ -131,7 +136,7 @@ func (d *device) read(r *packet.Reader) bool {
 	}
 	if c, ok := p.(*packet.Connect); ok {
 		r.SetVersion(c.Version)
-		r.SetMaxPacketSize(int(d.offer.MaximumPacketSize))
+		r.SetMaxPacketSize(int(d.listener.Session.MaximumPacketSize))
 	}
 	d.post(session.PacketReceived{Packet: p})
 	return true

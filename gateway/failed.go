@@ -84,7 +84,8 @@ func (d *device) key() sessionstore.Key {
 	if d.fence.Epoch != 0 {
 		return d.fence.Key
 	}
-	return sessionstore.Key{Tenant: d.principal.Tenant, Principal: d.principal.Name, ClientID: d.bridge.Machine().ClientID()}
+	who := d.principal.Load()
+	return sessionstore.Key{Tenant: who.Tenant, Principal: who.Name, ClientID: d.bridge.Machine().ClientID()}
 }
 
 // failed carries out bridge.Failed.

@@ -9,6 +9,8 @@ import (
 	"sluice/amqp"
 	"sluice/amqp/embedded"
 	"sluice/amqp/message"
+	"sluice/gateway/access"
+	"sluice/gateway/auth"
 	"sluice/mapping"
 	"sluice/mapping/failure"
 	"sluice/mapping/rules"
@@ -49,6 +51,10 @@ func connections() []provocation {
 			c.connect("other")
 			return c, nil
 		}},
+		refusedAs(failure.BadCredentials, &access.Refused{Reason: "wrong-password", Detail: "secret"}),
+		refusedAs(failure.NotAuthorized, access.ErrNotMine),
+		refusedAs(failure.TooManyAttempts, &access.Refused{Reason: auth.ReasonSlowed}),
+		refusedAs(failure.AuthUnavailable, errors.New("secret")),
 		{failure: failure.TooManySessions, provoke: func(w *failing) (*caller, *caller) {
 			w.store.set(func(s *faultyStore) { s.claim = sessionstore.ErrFull })
 			c := w.dial()
@@ -179,6 +185,16 @@ func endings() []provocation {
 			w.node.directory.connections()[0].holds = func() error { return errors.New("revoked") }
 			w.node.Recheck()
 			w.pass(time.Second)
+			return c, w.back()
+		}},
+		{failure: failure.CredentialGone, provoke: func(w *failing) (*caller, *caller) {
+			j := &judge{}
+			w.auth.Methods = []auth.Method{{Name: "judge", Authenticator: j}}
+			c := w.device()
+			j.set(func() { j.gone = errors.New("secret") })
+			w.node.Recheck()
+			w.pass(time.Second)
+			j.set(func() { j.gone = nil })
 			return c, w.back()
 		}},
 		{failure: failure.Internal, provoke: func(w *failing) (*caller, *caller) {

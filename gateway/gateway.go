@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/amqp"
+	"sluice/gateway/auth"
 	"sluice/gateway/bridge"
 	"sluice/gateway/secure"
 	"sluice/gateway/tracing"
@@ -66,6 +67,8 @@ type Listener struct {
 	Proxies transport.Proxies // load balancers that say where a device is; empty: none
 	TLS     *tls.Config       // nil: plain TCP
 	Naming  secure.Naming     // what in the certificates of devices names them
+	// Auth says who a device is. Without methods it lets nobody in.
+	Auth *auth.Chain
 	// Holds says why a connection may not stay although it was let in; nil: all may. See Gateway.Recheck.
 	Holds     func(tls.ConnectionState) error
 	WebSocket *transport.WebSocket // nil: none
@@ -164,6 +167,9 @@ func (gw *Gateway) watch(ctx context.Context) error {
 func (gw *Gateway) Serve(l Listener) error {
 	if l.Session == nil {
 		l.Session = &gw.opt.Bridge.Session
+	}
+	if l.Auth == nil {
+		l.Auth = &auth.Chain{}
 	}
 	gw.mu.Lock()
 	if gw.stopping {

@@ -36,7 +36,7 @@ func BenchmarkIdleConnection(b *testing.B) {
 		b.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- gw.Serve(Listener{Listener: l}) }()
+	go func() { served <- gw.Serve(Listener{Listener: l, Auth: openToAll()}) }()
 	defer func() {
 		if err := gw.Shutdown(context.Background()); err != nil {
 			b.Error(err)

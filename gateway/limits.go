@@ -21,6 +21,8 @@ const (
 	takeoverWait = 500 * time.Millisecond
 	// recallWait bounds a look at the records of a session: about as long as it is worth waiting for what they may say (mqtt/session, recall).
 	recallWait = time.Second
+	// authWait bounds finding out who a device is, the delay of an answer to those who have failed before included; after it CONNECT is answered with 0x88.
+	authWait = 10 * time.Second
 	// claimWait bounds a Claim; after it CONNECT is answered with 0x88.
 	claimWait = 10 * time.Second
 	// A Claim without an answer is looked after (unanswered.go) by unansweredLooks looks that the store answers, unansweredPause apart: what was on its

@@ -34,15 +34,19 @@ func newClientID() string {
 	return "sluice-" + lowerBase32.EncodeToString(b[:])[:26]
 }
 
-// open answers session.OpenSession: it makes this connection the owner of the session.
+// open answers session.OpenSession: it finds out who the device is, and makes this connection the owner of the session.
 func (d *device) open(e session.OpenSession) {
-	who := d.principal
+	who, refused := d.identify(&e)
+	if refused != nil {
+		d.post(*refused)
+		return
+	}
 	key := sessionstore.Key{Tenant: who.Tenant, Principal: who.Name, ClientID: e.ClientID}
 	d.displace(key)
 	will, err := storedWill(e.Connect.Will)
 	if err != nil {
 		d.log.Error("a bug: a will cannot be written", zap.Error(err))
-		d.post(bridge.RefuseSession(failure.Internal))
+		d.post(bridge.RefuseSession(failure.Internal, ""))
 		return
 	}
 	ctx, cancel := context.WithTimeout(d.ctx, claimWait)
@@ -55,7 +59,7 @@ func (d *device) open(e session.OpenSession) {
 			d.gw.unanswered(d, key)
 		}
 		d.log.Warn("session not opened", zap.String("client", e.ClientID), zap.Error(err))
-		d.post(bridge.RefuseSession(claimFailures(err)))
+		d.post(bridge.RefuseSession(claimFailures(err), ""))
 		return
 	}
 	s := &answer.Session
@@ -82,7 +86,7 @@ func (d *device) open(e session.OpenSession) {
 
 // restrict takes from a session what this bus cannot bring: it comes from a time when the store was used with another bus.
 func (d *device) restrict(s session.State) session.State {
-	if !d.offer.NoInbox {
+	if !d.listener.Session.NoInbox {
 		return s
 	}
 	s.Subscriptions = slices.DeleteFunc(s.Subscriptions, func(sub session.Subscription) bool { return topic.IsShared(sub.Filter) })
@@ -114,7 +118,7 @@ func claimFailures(err error) *failure.Failure {
 }
 
 // offersNoSession: where sessions end with their connection, one that the device has from elsewhere is not resumed only to end with this one.
-func (d *device) offersNoSession() bool { return d.offer.SessionExpiryMax == 0 }
+func (d *device) offersNoSession() bool { return d.listener.Session.SessionExpiryMax == 0 }
 
 // claimed is bridge.Opened with what the shell needs to know of the session.
 type claimed struct {

@@ -27,18 +27,18 @@ func CloseFor(f *failure.Failure) session.CloseRequested {
 	return session.CloseRequested{Reason: f.Reason(), Text: f.Sentence, Cause: f.Name}
 }
 
-// RefuseSession answers session.OpenSession with a failure.
-func RefuseSession(f *failure.Failure) session.SessionRefused {
+// RefuseSession answers session.OpenSession with a failure. The detail is for the operator; the device does not get it.
+func RefuseSession(f *failure.Failure, detail string) session.SessionRefused {
 	reason, ok := f.In(packet.CONNACK)
 	if !ok {
 		reason = packet.ServerUnavailable
 	}
-	return session.SessionRefused{Reason: reason, Text: f.Sentence, Cause: f.Name}
+	return session.SessionRefused{Reason: reason, Text: f.Sentence, Cause: f.Name, Detail: detail}
 }
 
 // explain is session.Config.Explain: it finds the row of a failure that the machine is about to tell.
 func (b *Bridge) explain(f session.Failure) session.Explanation {
-	o := failure.Occurrence{Trace: b.failures.traces.Next(), Reason: f.Reason, Topic: f.Filter, PacketID: f.ID}
+	o := failure.Occurrence{Trace: b.failures.traces.Next(), Reason: f.Reason, Detail: f.Detail, Topic: f.Filter, PacketID: f.ID}
 	switch named := failure.Named(f.Cause); {
 	case named != nil:
 		o.Failure = named

@@ -57,7 +57,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestFormsOfValues(t *testing.T) {
-	c := load(t, Source{File: file(t, "mqtt:\n  tcp:\n    listen: off\n  tls:\n    listen: 0.0.0.0:8883\n    cert: c.pem\n    key: k.pem\nbus:\n  url:\n    - amqp://a:5672\n    - amqps://b\n"+
+	c := load(t, Source{File: file(t, "auth:\n  methods: [anonymous]\nmqtt:\n  tcp:\n    listen: off\n  tls:\n    listen: 0.0.0.0:8883\n    cert: c.pem\n    key: k.pem\nbus:\n  url:\n    - amqp://a:5672\n    - amqps://b\n"+
 		"  grace: 1m\nadmin:\n  listen: \"off\"\n")})
 	if c.TCPListen != "" || c.AdminListen != "" || len(c.BusURLs) != 2 || c.BusGrace != time.Minute {
 		t.Errorf("got %+v", c)
@@ -68,10 +68,10 @@ func TestFormsOfValues(t *testing.T) {
 }
 
 func TestListenersAndTheirProfiles(t *testing.T) {
-	c := load(t, Source{Set: []string{"mqtt.ws.listen=:8083", "mqtt.ws.profile=ephemeral", "mqtt.ws.path=/", "mqtt.ws.origins=*.example.com, https://a.example", "profile=durable", "sessions.url=redis://h"}})
+	c := load(t, Source{Set: []string{"auth.methods=anonymous", "mqtt.ws.listen=:8083", "mqtt.ws.profile=ephemeral", "mqtt.ws.path=/", "mqtt.ws.origins=*.example.com, https://a.example", "profile=durable", "sessions.url=redis://h"}})
 	want := []Listener{
-		{Key: "mqtt.tcp.listen", Name: "MQTT over TCP", Address: "127.0.0.1:1883", Profile: Durable},
-		{Key: "mqtt.ws.listen", Name: "MQTT over WebSocket", Address: ":8083", Profile: Ephemeral, WebSocket: true},
+		{Key: "mqtt.tcp.listen", Name: "MQTT over TCP", Address: "127.0.0.1:1883", Profile: Durable, Auth: []string{"anonymous"}},
+		{Key: "mqtt.ws.listen", Name: "MQTT over WebSocket", Address: ":8083", Profile: Ephemeral, WebSocket: true, Auth: []string{"anonymous"}},
 	}
 	if diff := cmp.Diff(want, c.Listeners()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -91,7 +91,7 @@ func TestListenersAndTheirProfiles(t *testing.T) {
 func TestKeysOfTLS(t *testing.T) {
 	c := load(t, Source{
 		File: file(t, "mqtt:\n  tls:\n    client_certificates: off\n    client_crl: [a.crl, b.crl]\n    client_ca: ca.pem\n    proxies: [10.1.2.3/8, 'fd00::1']\n"),
-		Set: []string{"mqtt.tls.listen=:1", "mqtt.wss.listen=:2", "mqtt.tls.cert=c", "mqtt.tls.key=k", "mqtt.wss.client_certificates=required",
+		Set: []string{"auth.methods=anonymous", "mqtt.tls.listen=:1", "mqtt.wss.listen=:2", "mqtt.tls.cert=c", "mqtt.tls.key=k", "mqtt.wss.client_certificates=required",
 			"bus.url=amqp://a,amqps://b", "bus.tls.server_name=b", "sessions.url=rediss+sentinel://h/n", "sessions.tls.ca=ca"},
 	})
 	if c.TLS.ClientIdentity != "cn" || !slices.Equal(c.TLS.ClientCRL, []string{"a.crl", "b.crl"}) || c.BusTLS.ServerName != "b" || c.SessionsTLS.CA != "ca" {

@@ -16,6 +16,7 @@ func (c *Config) crossChecks() []string {
 		fault("mqtt.tcp.listen, mqtt.tls.listen, mqtt.ws.listen and mqtt.wss.listen are all off: no device could connect; set one of them to host:port")
 	}
 	c.tlsFaults(fault)
+	c.authFaults(fault)
 	if c.EmbeddedUser == "" && len(c.BusURLs) == 0 && !loopback(c.EmbeddedListen) {
 		fault("bus.embedded.listen is %s, which others can reach, and bus.embedded.user is empty; set bus.embedded.user and bus.embedded.password, or listen on 127.0.0.1", c.EmbeddedListen)
 	}

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"sluice/amqp/topology"
@@ -78,6 +79,8 @@ type Config struct {
 	ServerReference  string
 	Rules            *rules.Table // mapping rules, for Dialect; nil: none
 
+	Auth Auth
+
 	written writtenRules
 }
 
@@ -91,6 +94,11 @@ type key struct {
 
 // keys is the table of all keys, bound to c.
 func keys(c *Config) []key {
+	return slices.Concat(coreKeys(c), authKeys(c))
+}
+
+// coreKeys are those of the gateway itself.
+func coreKeys(c *Config) []key {
 	return []key{
 		{"mqtt.tcp.listen", "127.0.0.1:1883", "Where devices connect over plain TCP: host:port, port 0 takes a free one, off for none.", address(&c.TCPListen, offAllowed)},
 		{"mqtt.tls.listen", "off", "Where devices connect over TLS (1.2 or 1.3): host:port, or off. Needs mqtt.tls.cert and mqtt.tls.key.", address(&c.TLSListen, offAllowed)},

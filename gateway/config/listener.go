@@ -22,6 +22,7 @@ type Listener struct {
 	Proxies   []netip.Prefix // load balancers that send PROXY headers
 	// ClientCertificates is "off", "optional" or "required"; empty without TLS.
 	ClientCertificates string
+	Auth               []string // methods, in order; never empty once loaded
 }
 
 // Listeners are those that are on.
@@ -35,6 +36,7 @@ func (c *Config) Listeners() []Listener {
 			ClientCertificates: c.WSSClients},
 	} {
 		if l.Address != "" {
+			l.Auth = c.Auth.of(l)
 			on = append(on, l)
 		}
 	}

@@ -20,6 +20,7 @@ const (
 	DeliveryPoisonous     Type = "sluice.delivery.poisonous"     // a message was given up after it was sent again and again
 	QuotaExceeded         Type = "sluice.quota.exceeded"         // a limit of the gateway or of the bus was met; Event.Of says by what kind of thing
 	ConnectionRefused     Type = "sluice.connection.refused"     // CONNACK with a failure
+	AuthenticationFailed  Type = "sluice.authentication.failed"  // a device has not shown who it is, or that could not be found out
 	ConnectionEnded       Type = "sluice.connection.ended"       // other than by a normal DISCONNECT
 	SessionTakenOver      Type = "sluice.session.taken-over"     // another connection of the same client has the session
 	SessionEnded          Type = "sluice.session.ended"          // the session is gone with all it had
@@ -95,6 +96,8 @@ func typeOf(o *failure.Occurrence) Type {
 		return DeliveryUndeliverable
 	case failure.WillRefused:
 		return WillRefused
+	case failure.BadCredentials, failure.NotAuthorized, failure.TooManyAttempts, failure.AuthUnavailable:
+		return AuthenticationFailed
 	}
 	if o.Code() == packet.QuotaExceeded && o.Failure.About != failure.Delivery {
 		return QuotaExceeded // a device that refuses a message for its own quota says nothing about ours

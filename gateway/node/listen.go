@@ -19,6 +19,9 @@ func (n *Node) listen() (listeners []gateway.Listener, admin net.Listener, err e
 	if n.tls, err = OpenTLS(n.cfg, n.log, n.registry); err != nil {
 		return nil, nil, err
 	}
+	if err = n.openAuth(); err != nil {
+		return nil, nil, err
+	}
 	for _, c := range n.cfg.Listeners() {
 		l, err := n.open(c)
 		if err != nil {
@@ -39,7 +42,7 @@ func (n *Node) listen() (listeners []gateway.Listener, admin net.Listener, err e
 // open opens one port for devices and notes its address.
 func (n *Node) open(c config.Listener) (l gateway.Listener, err error) {
 	offered := offer(n.cfg, c.Profile)
-	l = gateway.Listener{Name: c.Key, Session: &offered, Proxies: c.Proxies, Naming: secure.Naming(n.cfg.TLS.ClientIdentity)}
+	l = gateway.Listener{Name: c.Key, Session: &offered, Proxies: c.Proxies, Auth: n.chain(c), Naming: secure.Naming(n.cfg.TLS.ClientIdentity)}
 	if c.TLS {
 		l.TLS, l.Holds = n.tls.Listen(secureListener(n.cfg, c)), n.tls.Holds
 	}

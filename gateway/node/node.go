@@ -16,6 +16,7 @@ import (
 	"sluice/amqp"
 	"sluice/amqp/client"
 	"sluice/gateway"
+	"sluice/gateway/auth"
 	"sluice/gateway/bridge"
 	"sluice/gateway/config"
 	"sluice/gateway/secure"
@@ -62,6 +63,9 @@ type Node struct {
 	spans    *tracing.Exporter // nil: off
 	serving  sync.WaitGroup
 	stop     context.CancelFunc // ends what runs beside the listeners
+
+	auth      map[string]authenticator // the methods in use, by name
+	authBrake *auth.Brake
 
 	// The addresses listened on, chosen ports filled in; empty where off.
 	TCP, TLS, WS, WSS, Admin, EmbeddedBus string
@@ -211,9 +215,11 @@ func (n *Node) serve(listeners []gateway.Listener, admin net.Listener) {
 			}
 		})
 	}
+	n.tellOpen()
+	ctx, cancel := context.WithCancel(context.Background())
+	n.stop = cancel
+	n.runAuth(ctx)
 	if n.tls != nil {
-		ctx, cancel := context.WithCancel(context.Background())
-		n.stop = cancel
 		n.tls.OnDistrust(n.gateway.Recheck)
 		n.serving.Go(func() { n.tls.Run(ctx) })
 	}

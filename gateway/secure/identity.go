@@ -27,6 +27,7 @@ const (
 type Identity struct {
 	Name   string // never empty, UTF-8 without control characters
 	Naming Naming
+	Serial string // of the certificate, hexadecimal; unique among those of its CA
 }
 
 // IdentityOf gives the identity of a connection whose handshake is over, full or resumed; false where the device has shown no certificate.
@@ -34,8 +35,9 @@ func IdentityOf(state tls.ConnectionState, naming Naming) (Identity, bool) {
 	if len(state.VerifiedChains) == 0 {
 		return Identity{}, false
 	}
-	name, err := naming.of(state.PeerCertificates[0])
-	return Identity{name, naming}, err == nil
+	leaf := state.PeerCertificates[0]
+	name, err := naming.of(leaf)
+	return Identity{name, naming, leaf.SerialNumber.Text(16)}, err == nil
 }
 
 // of gives the one name of a kind. None, or several, is an error: guessing which one is meant is guessing who somebody is.

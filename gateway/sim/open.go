@@ -59,7 +59,7 @@ func (sh *shell) claim(e session.OpenSession) {
 	sh.n.store.claim(req, late, func(answer sessionstore.Claimed, err error) {
 		if err != nil {
 			sh.w.log("claim   %s %s: %v", sh.n.id, e.ClientID, err)
-			sh.post(bridge.RefuseSession(failure.StoreUnavailable))
+			sh.post(bridge.RefuseSession(failure.StoreUnavailable, ""))
 			return
 		}
 		sh.w.log("claim   %s %s: epoch %d, incarnation %d, present %t", sh.n.id, e.ClientID, answer.Session.Epoch, answer.Session.Incarnation, answer.Present)

@@ -19,6 +19,18 @@ var (
 		"amqp:resource-limit-exceeded", "More connections come than the server takes in a second; try again later.")
 )
 
+// CONNECT is refused because of who the device is, or is not.
+var (
+	BadCredentials = row("bad-user-name-or-password", Connect, in(packet.BadUserNameOrPassword, packet.CONNACK), ReturnCode,
+		"amqp:unauthorized-access", "The user name or password is not right.")
+	NotAuthorized = row("not-authorized", Connect, in(packet.NotAuthorized, packet.CONNACK), ReturnCode,
+		"amqp:unauthorized-access", "This device has not shown who it is.")
+	TooManyAttempts = row("too-many-failed-attempts", Connect, in(packet.ConnectionRateExceeded, packet.CONNACK), ReturnCode,
+		"amqp:resource-limit-exceeded", "Too many attempts with this user name, or from this address, have failed; try again later.")
+	AuthUnavailable = row("authentication-unavailable", Connect, in(packet.ServerUnavailable, packet.CONNACK), ReturnCode,
+		"sluice:authentication-unavailable", "Who this device is cannot be found out at present; connect again.")
+)
+
 // CONNECT is refused by a limit of the session store.
 var TooManySessions = row("too-many-sessions", Connect, in(packet.QuotaExceeded, packet.CONNACK), ReturnCode,
 	"amqp:resource-limit-exceeded", "The server keeps as many sessions as it may; try again later.")
@@ -72,6 +84,8 @@ var (
 		"amqp:resource-deleted", "A shared subscription has begun anew; connect again.")
 	Certificate = row("certificate-not-accepted", Connection, in(packet.NotAuthorized, packet.DISCONNECT), Closed,
 		"amqp:unauthorized-access", "The certificate of this device is not accepted any more.")
+	CredentialGone = row("credential-not-accepted", Connection, in(packet.NotAuthorized, packet.DISCONNECT), Closed,
+		"amqp:unauthorized-access", "What this device has authenticated with is not accepted any more.")
 	Internal = row("internal-error", Connection, ends(packet.ImplementationSpecificError), Closed,
 		"amqp:internal-error", "The server failed; this is a fault of the server.")
 )

@@ -106,7 +106,7 @@ func (m *Machine) authSucceeded(ev AuthSucceeded) {
 // authFailed: a failed re-authentication ends the connection too [MQTT-4.12.0-4, MQTT-4.12.1-2].
 func (m *Machine) authFailed(ev AuthFailed) {
 	if m.auth.answered() {
-		m.closeFor(closing{Failure: Failure{Reason: ev.Reason, Text: ev.Text, Cause: ev.Cause}})
+		m.closeFor(closing{Failure: Failure{Reason: ev.Reason, Text: ev.Text, Cause: ev.Cause, Detail: ev.Detail}})
 	}
 }
 

@@ -243,5 +243,5 @@ func (m *Machine) sessionRefused(ev SessionRefused) {
 		return
 	}
 	m.ending.opening = false
-	m.closeFor(closing{Failure: Failure{Reason: ev.Reason, Text: ev.Text, Cause: ev.Cause}, serverReference: ev.ServerReference})
+	m.closeFor(closing{Failure: Failure{Reason: ev.Reason, Text: ev.Text, Cause: ev.Cause, Detail: ev.Detail}, serverReference: ev.ServerReference})
 }

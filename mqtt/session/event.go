@@ -32,6 +32,7 @@ type (
 		Reason packet.ReasonCode // legal in CONNACK
 		Text   string            // safe for the device
 		Cause  string            // for Failure.Cause
+		Detail string            // for Failure.Detail
 		// ServerReference names another server for 0x9C and 0x9D (MQTT 5, 4.11); empty names none.
 		ServerReference string
 	}
@@ -102,6 +103,7 @@ type (
 		Reason packet.ReasonCode // legal in CONNACK and, for a re-authentication, in DISCONNECT
 		Text   string            // safe for the device
 		Cause  string            // for Failure.Cause
+		Detail string            // for Failure.Detail
 	}
 	// DeadlineReached: the time of the last SetDeadline has come. Early or late calls do no harm.
 	DeadlineReached struct{}

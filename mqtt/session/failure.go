@@ -23,6 +23,7 @@ type Failure struct {
 	Clause string // the rule that was broken, for what the machine finds itself; may be empty
 	Text   string // for the device
 	Cause  string // as the event named it: CloseRequested, SessionRefused, AuthFailed, Subscribed; empty: the machine found it
+	Detail string // for the operator, never for the device
 	Filter string // of a subscription
 	ID     packet.ID
 }
