@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"sluice/bench/crowd"
 	"sluice/bench/report"
 	"sluice/bench/suite"
 )
@@ -36,6 +37,7 @@ How to repeat it, as root on Debian 12 or with Docker: ` + "`make bench`" + ` (a
 
 type options struct {
 	budget    time.Duration
+	hold      time.Duration
 	full      bool
 	rounds    int
 	scenarios string
@@ -48,11 +50,15 @@ type options struct {
 }
 
 func main() {
+	if crowd.Asked() {
+		os.Exit(crowd.Serve(os.Stdin, os.Stdout))
+	}
 	var o options
-	flag.DurationVar(&o.budget, "time", 10*time.Minute, "about how long all scenarios together may take")
+	flag.DurationVar(&o.budget, "time", 25*time.Minute, "about how long all scenarios together may take, but for hold")
+	flag.DurationVar(&o.hold, "hold", 10*time.Minute, "how long connections are held in the scenario hold, twice")
 	flag.BoolVar(&o.full, "full", false, "measure the whole grid; it takes what it takes")
 	flag.IntVar(&o.rounds, "rounds", 2, "how often the contenders of a case take turns")
-	flag.StringVar(&o.scenarios, "scenarios", "", "names, separated by spaces: "+strings.Join(suite.Names(), " ")+"; empty: all")
+	flag.StringVar(&o.scenarios, "scenarios", "", "names, separated by spaces: "+strings.Join(suite.Names(), " ")+"; empty: all but hold")
 	flag.StringVar(&o.results, "results", "dist/bench", "folder for the results of each scenario")
 	flag.StringVar(&o.docs, "docs", "docs", "folder of performance.md; empty: only print")
 	flag.BoolVar(&o.fresh, "fresh", false, "measure again what is in -results already")
@@ -69,8 +75,8 @@ func main() {
 }
 
 func run(ctx context.Context, o options) error {
-	if o.budget <= 0 || o.rounds <= 0 {
-		return errors.New("-time and -rounds must be more than zero")
+	if o.budget <= 0 || o.rounds <= 0 || o.hold <= 0 {
+		return errors.New("-time, -rounds and -hold must be more than zero")
 	}
 	names, err := suite.Choose(strings.Fields(o.scenarios))
 	if err != nil {
@@ -115,6 +121,7 @@ func measure(ctx context.Context, o options, names []string) (err error) {
 	if o.full {
 		settings = suite.Grid(o.budget, o.rounds)
 	}
+	settings.Hold = o.hold
 	return lab.Run(ctx, settings, names, o.results, command(o), o.fresh)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -77,6 +78,11 @@ type ProducerOptions struct {
 	QoS     byte // 0: settled and not durable
 	Size    int
 	Address func(stream int) string
+}
+
+// TopicAddress is where a backend sends what is published on topic, in the way of RabbitMQ's plugin and of Sluice's defaults.
+func TopicAddress(topic string) string {
+	return "/exchanges/amq.topic/" + strings.ReplaceAll(topic, "/", ".")
 }
 
 // Producer sends to the bus, pipelined: the bare go-amqp publisher, and the backend whose messages devices get.

@@ -19,7 +19,9 @@ type Options struct {
 	TLS                *tls.Config // nil: plain TCP
 	Username, Password string      // both empty: none
 	ClientID           string
-	Persistent         bool // resume the session, and keep it for an hour
+	Persistent         bool          // resume the session, and keep it for an hour
+	KeepAlive          time.Duration // whole seconds; 0: none. Who gives one has to send pings: Fleet.Pings
+	Source             net.IP        // the address to connect from; nil: the system's choice
 }
 
 // Device is one MQTT 5 client. It is dialled and subscribed in turn; Start gives it a goroutine that reads, from then on it may be sent to.
@@ -37,6 +39,7 @@ type Device struct {
 	ended  chan struct{} // nil before Start
 
 	answered atomic.Int64 // PUBLISH packets with a positive final answer
+	pinged   atomic.Bool  // a PINGREQ waits for its PINGRESP
 
 	mu       sync.Mutex
 	out      []byte
@@ -58,6 +61,9 @@ func Dial(ctx context.Context, o Options) (*Device, error) {
 	ctx, cancel := context.WithTimeout(ctx, answerWait)
 	defer cancel()
 	dialer := &net.Dialer{}
+	if o.Source != nil {
+		dialer.LocalAddr, dialer.Control = &net.TCPAddr{IP: o.Source}, shareSourcePorts
+	}
 	conn, err := dialer.DialContext(ctx, "tcp", o.Address)
 	if err != nil {
 		return nil, err
@@ -80,7 +86,7 @@ func Dial(ctx context.Context, o Options) (*Device, error) {
 }
 
 func (d *Device) connect(o Options) error {
-	p := &packet.Connect{Version: packet.V5, CleanStart: !o.Persistent, ClientID: o.ClientID}
+	p := &packet.Connect{Version: packet.V5, CleanStart: !o.Persistent, ClientID: o.ClientID, KeepAlive: uint16(o.KeepAlive / time.Second)}
 	if o.Persistent {
 		p.Properties.SetSessionExpiry(3600)
 	}
@@ -182,7 +188,6 @@ func (d *Device) Start(books *Arrivals, track int) {
 
 func (d *Device) read() {
 	defer close(d.ended)
-	d.in.grow(readBufferBusy)
 	var p packet.Publish
 	for {
 		h, body, err := d.in.next()
@@ -208,7 +213,7 @@ func (d *Device) handle(h packet.Header, body []byte, p *packet.Publish) error {
 	case packet.PUBACK, packet.PUBREC, packet.PUBREL, packet.PUBCOMP:
 		return d.acknowledged(h, body)
 	case packet.PINGRESP:
-		return nil
+		return d.ponged()
 	case packet.DISCONNECT:
 		decoded, err := packet.Decode(h, body, packet.V5)
 		if err != nil {

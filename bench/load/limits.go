@@ -21,7 +21,7 @@ const (
 	gapsMax = 10_000
 	// readBuffer is the first size of a device's buffer: idle devices are many. It grows to the largest packet.
 	readBuffer = 512
-	// readBufferBusy is its size once messages come: many packets with one system call.
+	// readBufferBusy is how far it grows while more comes than fits: many packets with one system call.
 	readBufferBusy = 16 << 10
 	// histogramMax is the longest latency told apart; a longer one counts as this. Three digits are kept.
 	histogramMax    = 60 * time.Second
@@ -33,6 +33,10 @@ const (
 	producerWindow = 1000
 	// sendWorkers is how many goroutines write for all streams of a closed run: as many as the machine of the published figures has cores.
 	sendWorkers = 2
+	// pingPause is the shortest pause between two looks at whose turn it is to ping.
+	pingPause = 2 * time.Millisecond
+	// sourceDevices is how many devices connect from one address.
+	sourceDevices = 5000
 	// dialsAtOnce bounds the connections being opened at a time: below any listener's backlog.
 	dialsAtOnce = 64
 )

@@ -56,6 +56,9 @@ func (s *stream) fill(size int) error {
 	}
 	n, err := s.conn.Read(s.buf[s.w:])
 	s.w += n
+	if s.w == len(s.buf) && s.w < readBufferBusy {
+		s.grow(2 * s.w) // there is more than fits
+	}
 	if n > 0 {
 		return nil
 	}

@@ -84,7 +84,7 @@ func (l *Lab) bare(s shape) func(context.Context) (*setup, error) {
 
 func (l *Lab) producer(ctx context.Context, s shape, topic func(i int) string, books *load.Arrivals, undo *unwind) (load.Sender, error) {
 	p, err := load.OpenProducer(ctx, load.ProducerOptions{
-		URL: l.busURL, Links: min(producerLinks, s.devices), QoS: s.qos, Size: s.size, Address: func(i int) string { return address(topic(i)) },
+		URL: l.busURL, Links: min(producerLinks, s.devices), QoS: s.qos, Size: s.size, Address: func(i int) string { return load.TopicAddress(topic(i)) },
 	}, books)
 	if err != nil {
 		return nil, err
@@ -95,7 +95,7 @@ func (l *Lab) producer(ctx context.Context, s shape, topic func(i int) string, b
 
 func (l *Lab) toConsumer(ctx context.Context, s shape, open func(name string, books *load.Arrivals, undo *unwind) (load.Sender, error)) (_ *setup, err error) {
 	name := l.name()
-	queue, remove, err := l.queue(ctx, name)
+	queue, remove, err := l.queue(ctx, name, name)
 	if err != nil {
 		return nil, err
 	}

@@ -193,11 +193,11 @@ func (l *Lab) say(format string, args ...any) {
 // name is one that nothing else uses; it is a topic level, a client id and the name of a queue.
 func (l *Lab) name() string { return fmt.Sprintf("%s-%d", l.prefix, l.names.Add(1)) }
 
-// queue makes a queue that gets what is published below topic. The function removes it.
-func (l *Lab) queue(ctx context.Context, topic string) (address string, remove func() error, err error) {
+// queue makes a queue with a name, from Lab.name, that gets what is published below topic. The function removes it.
+func (l *Lab) queue(ctx context.Context, name, topic string) (address string, remove func() error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, topologyWait)
 	defer cancel()
-	name := topic + "-queue"
+	name += "-queue"
 	if err := l.topology.EnsureInbox(ctx, amqp.Inbox{Name: name, Expires: uint64(time.Hour / time.Millisecond)}); err != nil {
 		return "", nil, err
 	}
@@ -206,15 +206,10 @@ func (l *Lab) queue(ctx context.Context, topic string) (address string, remove f
 		defer cancel()
 		return l.topology.DeleteInbox(ctx, name)
 	}
-	if err := l.topology.Subscribe(ctx, name, amqp.Topics(topic+".#")); err != nil {
+	if err := l.topology.Subscribe(ctx, name, amqp.Topics(strings.ReplaceAll(topic, "/", ".")+".#")); err != nil {
 		return "", nil, errors.Join(err, remove())
 	}
 	return "/queues/" + name, remove, nil
-}
-
-// address is where a backend sends what is published on topic, in the way of RabbitMQ's plugin and of Sluice's defaults.
-func address(topic string) string {
-	return "/exchanges/amq.topic/" + strings.ReplaceAll(topic, "/", ".")
 }
 
 // await polls until f returns nil.

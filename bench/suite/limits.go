@@ -8,6 +8,11 @@ const (
 	stopWait  = 30 * time.Second
 	// pollPause is the pause between two looks at something that has no event.
 	pollPause = 20 * time.Millisecond
+	// stormLook is the pause between two looks whether nodes are calm; calm is who uses no more than stormIdle of the processor meanwhile.
+	stormLook = 300 * time.Millisecond
+	stormIdle = 30 * time.Millisecond
+	// tidyMax bounds the wait for a bus that is busy with what a scenario left behind.
+	tidyMax = 5 * time.Minute
 	// topologyWait bounds the making and removing of a queue.
 	topologyWait = 30 * time.Second
 	// underWay bounds the messages that a closed run keeps between sender and receiver, streamWindow those of one stream, bytesUnderWay their bytes:

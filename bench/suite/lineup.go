@@ -47,12 +47,7 @@ type entry struct {
 	row     report.Row
 }
 
-func (e *entry) pids() (pids []int) {
-	for _, n := range e.nodes {
-		pids = append(pids, n.pid())
-	}
-	return pids
-}
+func (e *entry) pids() []int { return pids(e.nodes) }
 
 func (e *entry) rate() float64 {
 	total := 0.0

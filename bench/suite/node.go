@@ -22,8 +22,9 @@ type node struct {
 	ended chan struct{}
 }
 
-// startNode runs a node as a process of its own on the bus and the store, and waits until it is ready.
-func (l *Lab) startNode(ctx context.Context) (*node, error) {
+// startNode runs a node as a process of its own on the bus and the store, with these settings (key=value) beside the usual ones, and waits until it is
+// ready.
+func (l *Lab) startNode(ctx context.Context, settings ...string) (*node, error) {
 	name := l.name() + "-node"
 	log, err := os.Create(l.file(name + ".log"))
 	if err != nil {
@@ -32,6 +33,9 @@ func (l *Lab) startNode(ctx context.Context) (*node, error) {
 	cmd := exec.Command(l.binary, "serve", "--set", "node.id="+name, "--set", "bus.url="+l.busURL, "--set", "sessions.url="+l.storeURL,
 		"--set", "mqtt.tcp.listen=127.0.0.1:0", "--set", "mqtt.tls.listen=127.0.0.1:0", "--set", "mqtt.tls.cert="+l.certFile, "--set", "mqtt.tls.key="+l.keyFile,
 		"--set", "admin.listen=127.0.0.1:0", "--set", "log.format=json", "--set", "retained.queue=off")
+	for _, setting := range settings {
+		cmd.Args = append(cmd.Args, "--set", setting)
+	}
 	cmd.Stdout, cmd.Stderr = log, log
 	// Should this process be killed, its nodes go with it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -96,6 +100,31 @@ func (n *node) findAddresses() error {
 }
 
 func (n *node) pid() int { return n.cmd.Process.Pid }
+
+// startNodes starts so many with the same settings. stop ends them.
+func (l *Lab) startNodes(ctx context.Context, n int, settings ...string) (nodes []*node, stop func(), err error) {
+	stop = func() {
+		for _, n := range nodes {
+			n.stop()
+		}
+	}
+	for range n {
+		one, err := l.startNode(ctx, settings...)
+		if err != nil {
+			stop()
+			return nil, nil, err
+		}
+		nodes = append(nodes, one)
+	}
+	return nodes, stop, nil
+}
+
+func pids(nodes []*node) (found []int) {
+	for _, n := range nodes {
+		found = append(found, n.pid())
+	}
+	return found
+}
 
 // stop ends the node in order.
 func (n *node) stop() {

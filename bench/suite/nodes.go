@@ -10,7 +10,7 @@ import (
 
 func nodesName(n int) string { return count(n, "node") }
 
-func (l *Lab) nodesScenario(ctx context.Context, s Settings, share float64) (_ *report.Section, err error) {
+func (l *Lab) nodesScenario(ctx context.Context, s Settings, share float64) (*report.Section, error) {
 	section := &report.Section{
 		Title: "Nodes",
 		Text: []string{
@@ -19,19 +19,11 @@ func (l *Lab) nodesScenario(ctx context.Context, s Settings, share float64) (_ *
 		},
 		Columns: messagesColumns,
 	}
-	nodes := make([]*node, 0, slices.Max(s.Nodes))
-	defer func() {
-		for _, n := range nodes {
-			n.stop()
-		}
-	}()
-	for range slices.Max(s.Nodes) {
-		n, err := l.startNode(ctx)
-		if err != nil {
-			return nil, err
-		}
-		nodes = append(nodes, n)
+	nodes, stop, err := l.startNodes(ctx, slices.Max(s.Nodes))
+	if err != nil {
+		return nil, err
 	}
+	defer stop()
 	most := s.Active
 	warm, measure := s.pace(share, 2*len(s.Nodes)*s.Rounds*2)
 	for _, up := range []bool{true, false} {

@@ -24,16 +24,21 @@ type Settings struct {
 	Active      int   // devices that send or receive while others idle
 	Nodes       []int
 	Recovery    int // devices of the node that is killed
+	Storm       storm
+	Held        []holding
+	// Hold is how long connections are held.
+	Hold time.Duration
 
 	warm, measure time.Duration // of one figure; zero: from the budget
 	calm          time.Duration // how long memory has to stay as it is before it is read
 }
 
-// Selection finishes in about ten minutes on two cores; the whole grid does not.
+// Selection finishes in about the budget on two cores, if that is not less than 25 minutes; the whole grid does not.
 func Selection(budget time.Duration, rounds int) Settings {
 	return Settings{
 		Budget: budget, Rounds: rounds, Connections: []int{1, 10, 100, 1000}, Payloads: []int{16, 1024, 64 << 10}, Fan: []int{1000},
-		Idle: []int{2000}, Growth: []int{100, 1000, 5000}, Filters: []int{100, 1000, 10_000}, Active: 50, Nodes: []int{1, 2, 4}, Recovery: 5000, calm: time.Second,
+		Idle: []int{1000, 5000, 15_000}, Growth: []int{100, 1000, 5000, 15_000}, Filters: []int{100, 1000, 10_000, 100_000}, Active: 50, Nodes: []int{1, 2, 4},
+		Recovery: 5000, Storm: storm{2000, 6}, Held: []holding{{15_000, 1}, {60_000, 4}}, Hold: 10 * time.Minute, calm: time.Second,
 	}
 }
 
@@ -43,17 +48,15 @@ func Grid(budget time.Duration, rounds int) Settings {
 	s.Full = true
 	s.Payloads = []int{16, 128, 1024, 64 << 10}
 	s.Fan = []int{10, 100, 1000}
-	s.Idle = []int{1000, 5000, 15_000}
-	s.Growth = []int{100, 1000, 5000, 15_000}
-	s.Filters = []int{100, 1000, 10_000, 100_000}
 	return s
 }
 
 // Tiny is for tests: it shows that all works and that nothing is lost, and its figures mean nothing.
 func Tiny() Settings {
 	return Settings{
-		Rounds: 1, Connections: []int{3}, Payloads: []int{2000}, Fan: []int{5}, Idle: []int{5}, Growth: []int{2, 4}, Filters: []int{2, 6}, Active: 3,
-		Nodes: []int{1, 2}, Recovery: 8, warm: 20 * time.Millisecond, measure: 100 * time.Millisecond,
+		Rounds: 1, Connections: []int{3}, Payloads: []int{2000}, Fan: []int{5}, Idle: []int{3, 5}, Growth: []int{2, 4}, Filters: []int{2, 6}, Active: 3,
+		Nodes: []int{1, 2}, Recovery: 8, Storm: storm{12, 2}, Held: []holding{{6, 1}, {8, 2}}, Hold: 300 * time.Millisecond,
+		warm: 20 * time.Millisecond, measure: 100 * time.Millisecond,
 	}
 }
 
@@ -61,6 +64,9 @@ func Tiny() Settings {
 func (s Settings) key() string {
 	return fmt.Sprintf("budget %v, full %v, rounds %d", s.Budget, s.Full, s.Rounds)
 }
+
+// holdWarm is how long connections are under load before memory is looked at.
+func (s Settings) holdWarm() time.Duration { return min(holdWarm, s.Hold/5) }
 
 // pace divides a share of the budget among so many measured spans.
 func (s Settings) pace(share float64, spans int) (warm, measure time.Duration) {

@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"sluice/bench/crowd"
 	"sluice/bench/load"
 	"sluice/bench/report"
 )
@@ -21,6 +22,9 @@ import (
 var binary string
 
 func TestMain(m *testing.M) {
+	if crowd.Asked() {
+		os.Exit(crowd.Serve(os.Stdin, os.Stdout))
+	}
 	folder, err := os.MkdirTemp("", "sluice-bench-test-")
 	if err != nil {
 		panic(err)
@@ -52,11 +56,7 @@ func openLab(t *testing.T) *Lab {
 
 // Every scenario runs in small, against the real services, and every message of every contender arrives. The figures mean nothing here.
 func TestScenarios(t *testing.T) {
-	l, results := openLab(t), t.TempDir()
-	names, err := Choose(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
+	l, results, names := openLab(t), t.TempDir(), Names()
 	if err := l.Run(t.Context(), Tiny(), names, results, "go test", false); err != nil {
 		t.Fatal(err)
 	}
