@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -134,13 +135,21 @@ func command(o options) string {
 	return line
 }
 
-// writePage takes every scenario that has results: those of an earlier run stay on the page.
+// writePage takes every scenario that has results. What has none in this folder stays on the page as it is.
 func writePage(o options) error {
+	old, err := report.LoadPage(o.docs)
+	if err != nil {
+		return err
+	}
 	var sections []*report.Section
 	for _, name := range suite.Names() {
 		s, err := report.Load(o.results, name)
 		if errors.Is(err, fs.ErrNotExist) {
-			fmt.Printf("no results of %s: it is not on the page\n", name)
+			if i := slices.IndexFunc(old, func(s *report.Section) bool { return s.Name == name }); i >= 0 {
+				sections = append(sections, old[i])
+			} else {
+				fmt.Printf("no results of %s: it is not on the page\n", name)
+			}
 			continue
 		}
 		if err != nil {

@@ -28,7 +28,7 @@ type Job struct {
 	// Rate is messages a second in each direction, at QoS 1, Size their payloads in bytes.
 	Rate float64
 	Size int
-	// KeepAlive is that of CONNECT. Each connection is pinged twice in it, whether messages pass or not.
+	// KeepAlive is that of CONNECT. Each device pings twice in it, whether messages pass or not.
 	KeepAlive time.Duration
 	// Warm and Hold are how long the load goes on: what was sent in Warm is checked, but its latency is not measured.
 	Warm, Hold time.Duration
@@ -38,10 +38,7 @@ type Job struct {
 func UpPrefix(name string) string { return name + "/up" }
 
 // Connected is said when all devices are connected and subscribed.
-type Connected struct {
-	// Connect and Subscribe are how long it took.
-	Connect, Subscribe time.Duration
-}
+type Connected struct{ Took time.Duration }
 
 // Flow is what became of the messages of one direction.
 type Flow struct {
@@ -74,35 +71,32 @@ func gather(ctx context.Context, j Job) (m *members, said Connected, err error) 
 		}
 	}()
 	began := time.Now()
-	m.fleet, err = load.DialFleet(ctx, j.Devices, func(i int) load.Options {
+	down := func(i int) string { return fmt.Sprintf("%s/down/%d", j.Name, i) }
+	// Each one is started as soon as it is there: it has its keep alive to keep while the others still come.
+	m.fleet, err = load.Muster(ctx, j.Devices, func(i int) load.Options {
 		return load.Options{
 			Address: j.Server, Username: j.Username, Password: j.Password, ClientID: fmt.Sprintf("%s-%d", j.Name, i), KeepAlive: j.KeepAlive,
 			Source: load.Loopback(j.First + i),
 		}
-	})
-	if err != nil {
-		return m, said, err
-	}
-	said.Connect, began = time.Since(began), time.Now()
-	down := func(i int) string { return fmt.Sprintf("%s/down/%d", j.Name, i) }
-	err = m.fleet.Each(func(i int, d *load.Device) error {
+	}, func(i int, d *load.Device) error {
 		qos := packet.QoS(0)
 		if i%j.OneIn == 0 {
 			qos = 1
 		}
-		return d.Subscribe(qos, down(i))
+		if err := d.Subscribe(qos, down(i)); err != nil {
+			return err
+		}
+		d.Start(m.down.Arrivals, i)
+		return nil
 	})
 	if err != nil {
 		return m, said, err
 	}
-	said.Subscribe = time.Since(began)
+	said.Took = time.Since(began)
 	if m.consumer, err = load.Consume(ctx, j.Bus, j.Queue, m.up.Arrivals); err != nil {
 		return m, said, err
 	}
 	m.up.Sender = m.fleet.Publishers(1, j.Size, func(i int) string { return fmt.Sprintf("%s/%d", UpPrefix(j.Name), i) })
-	for i, d := range m.fleet {
-		d.Start(m.down.Arrivals, i)
-	}
 	producer, err := load.OpenProducer(ctx, load.ProducerOptions{
 		URL: j.Bus, Links: 1, QoS: 1, Size: j.Size, Address: func(i int) string { return load.TopicAddress(down(i)) },
 	}, m.down.Arrivals)
@@ -116,14 +110,7 @@ func gather(ctx context.Context, j Job) (m *members, said Connected, err error) 
 func (m *members) hold(ctx context.Context, j Job) (r Result, err error) {
 	ctx, fail := context.WithCancelCause(ctx)
 	defer fail(nil)
-	pinging, stop := context.WithCancel(ctx)
-	defer stop()
-	var pings, loads sync.WaitGroup
-	pings.Go(func() {
-		if err := m.fleet.Pings(pinging, j.KeepAlive/2); err != nil {
-			fail(err)
-		}
-	})
+	var loads sync.WaitGroup
 	spans := make([]load.Span, 2)
 	for i, d := range []*load.Drive{m.up, m.down} {
 		loads.Go(func() {
@@ -135,8 +122,6 @@ func (m *members) hold(ctx context.Context, j Job) (r Result, err error) {
 		})
 	}
 	loads.Wait()
-	stop()
-	pings.Wait()
 	if err := context.Cause(ctx); err != nil {
 		return r, err
 	}

@@ -20,7 +20,7 @@ type Options struct {
 	Username, Password string      // both empty: none
 	ClientID           string
 	Persistent         bool          // resume the session, and keep it for an hour
-	KeepAlive          time.Duration // whole seconds; 0: none. Who gives one has to send pings: Fleet.Pings
+	KeepAlive          time.Duration // whole seconds; 0: none. A started device sends pings, twice in it
 	Source             net.IP        // the address to connect from; nil: the system's choice
 }
 
@@ -41,7 +41,11 @@ type Device struct {
 	answered atomic.Int64 // PUBLISH packets with a positive final answer
 	pinged   atomic.Bool  // a PINGREQ waits for its PINGRESP
 
+	keepAlive time.Duration
+
 	mu       sync.Mutex
+	pinger   *time.Timer // nil: sends no pings by itself
+	silent   bool
 	out      []byte
 	publish  packet.Publish // used again for each
 	pending  []pending
@@ -77,7 +81,7 @@ func Dial(ctx context.Context, o Options) (*Device, error) {
 		}
 		conn, resumed = secured, secured.ConnectionState().DidResume
 	}
-	d := &Device{in: stream{conn: conn, buf: make([]byte, readBuffer)}, window: deviceWindow, TLSResumed: resumed, fail: func(error) {}}
+	d := &Device{in: stream{conn: conn, buf: make([]byte, readBuffer)}, window: deviceWindow, keepAlive: o.KeepAlive, TLSResumed: resumed, fail: func(error) {}}
 	if err := d.connect(o); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("CONNECT at %s: %w", o.Address, err)
@@ -184,6 +188,7 @@ func (d *Device) prepare(topic string, qos packet.QoS, size int) {
 func (d *Device) Start(books *Arrivals, track int) {
 	d.books, d.track, d.fail, d.ended = books, track, books.fail, make(chan struct{})
 	go d.read()
+	d.keepPinging()
 }
 
 func (d *Device) read() {
@@ -305,6 +310,10 @@ func (d *Device) pumpLocked() error {
 func (d *Device) flush() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	return d.flushLocked()
+}
+
+func (d *Device) flushLocked() error {
 	if len(d.out) == 0 {
 		return nil
 	}
@@ -328,6 +337,7 @@ func (d *Device) Drop() { d.close(nil) }
 
 func (d *Device) close(bye *packet.Disconnect) {
 	if !d.closed.Swap(true) {
+		d.silence()
 		// Who writes just now, and is not read from, holds the lock until then.
 		_ = d.in.conn.SetWriteDeadline(time.Now().Add(time.Second))
 		d.mu.Lock()

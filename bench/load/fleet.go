@@ -16,13 +16,20 @@ type Fleet []*Device
 
 // DialFleet connects n devices, a bounded number at a time. options gives those of each.
 func DialFleet(ctx context.Context, n int, options func(i int) Options) (Fleet, error) {
+	return Muster(ctx, n, options, func(int, *Device) error { return nil })
+}
+
+// Muster is DialFleet that calls ready with each device as soon as it is connected.
+func Muster(ctx context.Context, n int, options func(i int) Options, ready func(i int, d *Device) error) (Fleet, error) {
 	if err := enoughFiles(n); err != nil {
 		return nil, err
 	}
 	f := make(Fleet, n)
 	err := each(n, func(i int) (err error) {
-		f[i], err = Dial(ctx, options(i))
-		return err
+		if f[i], err = Dial(ctx, options(i)); err != nil {
+			return err
+		}
+		return ready(i, f[i])
 	})
 	if err != nil {
 		f.Close()

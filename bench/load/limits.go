@@ -33,8 +33,6 @@ const (
 	producerWindow = 1000
 	// sendWorkers is how many goroutines write for all streams of a closed run: as many as the machine of the published figures has cores.
 	sendWorkers = 2
-	// pingPause is the shortest pause between two looks at whose turn it is to ping.
-	pingPause = 2 * time.Millisecond
 	// sourceDevices is how many devices connect from one address.
 	sourceDevices = 5000
 	// dialsAtOnce bounds the connections being opened at a time: below any listener's backlog.

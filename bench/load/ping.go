@@ -9,29 +9,73 @@ import (
 	"sluice/mqtt/packet"
 )
 
-// Pings sends a PINGREQ on every connection, one after the other, so that each has one in the time every, until ctx ends. The PINGRESP must be there
-// when it is the connection's turn again. The devices are started.
-func (f Fleet) Pings(ctx context.Context, every time.Duration) error {
-	turn := time.NewTicker(max(every/time.Duration(len(f)), pingPause))
-	defer turn.Stop()
-	for began, sent := time.Now(), 0; ; {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-turn.C:
-		}
-		// A tick may come late or stand for many: what counts is how many are due by now.
-		for due := int(float64(time.Since(began)) / float64(every) * float64(len(f))); sent < due; sent++ {
-			i := sent % len(f)
-			if err := f[i].ping(); err != nil {
-				return fmt.Errorf("device %d: %w", i, err)
-			}
-		}
+// keepPinging sends a PINGREQ twice in each keep alive until silence, whether or not other packets go. The answer to one must be there when the next is due.
+func (d *Device) keepPinging() {
+	if d.keepAlive == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.pinger = time.AfterFunc(d.keepAlive/2, d.pingTurn)
+}
+
+func (d *Device) pingTurn() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.silent {
+		return
+	}
+	err := errors.New("a PINGREQ has no answer after half the keep alive")
+	if !d.pinged.Load() {
+		err = d.pingLocked()
+	}
+	if err != nil {
+		d.fail(fmt.Errorf("device %d: %w", d.track, err))
+		return
+	}
+	d.pinger.Reset(d.keepAlive / 2)
+}
+
+// silence ends the pings of keepPinging.
+func (d *Device) silence() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.silent = true
+	if d.pinger != nil {
+		d.pinger.Stop()
 	}
 }
 
-// Answer waits until every PINGREQ has its PINGRESP: then every connection is there, and its server serves it.
-func (f Fleet) Answer(ctx context.Context) error {
+func (d *Device) pingLocked() (err error) {
+	d.pinged.Store(true)
+	if d.out, err = packet.Append(d.out, &packet.Pingreq{}, packet.V5); err != nil {
+		return err
+	}
+	return d.flushLocked()
+}
+
+func (d *Device) ponged() error {
+	if !d.pinged.Swap(false) {
+		return errors.New("a PINGRESP that nobody asked for")
+	}
+	return nil
+}
+
+// PingAll pings every connection of devices that are started and waits for all answers: then every connection is there, and its server serves it. The
+// devices send no more pings by themselves.
+func (f Fleet) PingAll(ctx context.Context) error {
+	for i, d := range f {
+		d.silence()
+		d.mu.Lock()
+		var err error
+		if !d.pinged.Load() { // else the answer to the last one is awaited
+			err = d.pingLocked()
+		}
+		d.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("device %d: %w", i, err)
+		}
+	}
 	for end := time.Now().Add(answerWait); ; {
 		missing := 0
 		for _, d := range f {
@@ -51,38 +95,4 @@ func (f Fleet) Answer(ctx context.Context) error {
 		case <-time.After(pollPause):
 		}
 	}
-}
-
-// PingAll pings every connection once and waits for all answers.
-func (f Fleet) PingAll(ctx context.Context) error {
-	if err := f.Answer(ctx); err != nil {
-		return err
-	}
-	for i, d := range f {
-		if err := d.ping(); err != nil {
-			return fmt.Errorf("device %d: %w", i, err)
-		}
-	}
-	return f.Answer(ctx)
-}
-
-func (d *Device) ping() error {
-	if d.pinged.Swap(true) {
-		return errors.New("the PINGREQ before has no answer yet")
-	}
-	d.mu.Lock()
-	var err error
-	d.out, err = packet.Append(d.out, &packet.Pingreq{}, packet.V5)
-	d.mu.Unlock()
-	if err != nil {
-		return err
-	}
-	return d.flush()
-}
-
-func (d *Device) ponged() error {
-	if !d.pinged.Swap(false) {
-		return errors.New("a PINGRESP that nobody asked for")
-	}
-	return nil
 }

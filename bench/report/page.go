@@ -14,11 +14,12 @@ import (
 const (
 	pageFile = "performance.md"
 	dataFile = "performance.json"
-	plotsDir = "performance" // plots, and notes written by people: NAME.notes.md
+	plotsDir = "performance" // plots, and what people write: NAME.notes.md and whyFile
+	whyFile  = "short.notes.md"
 )
 
 // WritePage writes docs/performance.md, docs/performance.json and docs/performance/*.svg from the sections. What people have to say about a scenario
-// stands in docs/performance/NAME.notes.md and is put behind its table.
+// stands in docs/performance/NAME.notes.md and is put behind its table; why a goal is not reached stands in docs/performance/short.notes.md.
 func WritePage(docs, intro string, sections []*Section) error {
 	plots := filepath.Join(docs, plotsDir)
 	if err := os.MkdirAll(plots, 0o755); err != nil {
@@ -26,7 +27,11 @@ func WritePage(docs, intro string, sections []*Section) error {
 	}
 	var b strings.Builder
 	b.WriteString("# Performance\n\n" + intro + "\n")
-	writeTargets(&b, sections)
+	why, err := readReasons(filepath.Join(plots, whyFile))
+	if err != nil {
+		return err
+	}
+	writeTargets(&b, sections, why)
 	for _, s := range sections {
 		notes, err := os.ReadFile(filepath.Join(plots, s.Name+".notes.md"))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -49,15 +54,57 @@ func WritePage(docs, intro string, sections []*Section) error {
 	return os.WriteFile(filepath.Join(docs, pageFile), []byte(b.String()), 0o644)
 }
 
-func writeTargets(b *strings.Builder, sections []*Section) {
-	b.WriteString("\n## What it must reach\n\n| what | wanted | measured | |\n|---|---|---|---|\n")
+// LoadPage gives the sections that the page in docs was made of. Without the page there are none.
+func LoadPage(docs string) (sections []*Section, err error) {
+	file := filepath.Join(docs, dataFile)
+	content, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(content, &sections); err != nil {
+		return nil, fmt.Errorf("%s: %w; remove it", file, err)
+	}
+	return sections, nil
+}
+
+// readReasons reads why goals are not reached: "## KEY" and below it a few sentences.
+func readReasons(file string) (map[string]string, error) {
+	content, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	why, key := map[string]string{}, ""
+	for line := range strings.Lines(string(content)) {
+		line = strings.TrimSpace(line)
+		if name, ok := strings.CutPrefix(line, "## "); ok {
+			key = strings.TrimSpace(name)
+			continue
+		}
+		if key != "" && line != "" {
+			why[key] = strings.TrimSpace(why[key] + " " + line)
+		}
+	}
+	return why, nil
+}
+
+// notKnown is the reason of what nobody has looked into.
+const notKnown = "not known yet"
+
+func writeTargets(b *strings.Builder, sections []*Section, why map[string]string) {
+	b.WriteString("\n## What it must reach\n\n| what | goal | measured | | why it is short |\n|---|---|---|---|---|\n")
 	for _, s := range sections {
 		for _, t := range s.Targets {
-			held := "**short**"
-			if t.Held {
-				held = "held"
+			held, reason := "**short**", why[t.Key]
+			if reason == "" {
+				reason = notKnown
 			}
-			fmt.Fprintf(b, "| %s | %s | %s | %s |\n", t.What, t.Want, t.Got, held)
+			if t.Held {
+				held, reason = "held", ""
+			}
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", t.What, t.Want, t.Got, held, strings.ReplaceAll(reason, "|", "\\|"))
 		}
 	}
 }

@@ -20,7 +20,7 @@ func example() *report.Section {
 	s := &report.Section{
 		Name: "uplink", Title: "Uplink", Text: []string{"How."},
 		Columns: []report.Column{{Key: "rate", Head: "msg/s"}, {Key: "p99", Head: "p99 ms", Part: "At half load"}, {Key: "none", Head: "never measured", Part: "Never"}},
-		Targets: []report.Target{report.AtLeast("as fast as <the plugin>", 0.9, 1.02), report.AtMost("lean", 15, 16.4)},
+		Targets: []report.Target{report.AtLeast("fast", "as fast as <the plugin>", 0.9, 1.02), report.AtMost("lean", "lean", 15, 16.4), report.AtLeast("new", "new", 2, 1)},
 		Plots: []report.Plot{
 			{File: "bars", Title: "Rate & more", XLabel: "devices", YLabel: "msg/s", X: []string{"1", "10"}, Series: []report.Series{{Name: "Sluice", Y: []float64{16_900, -1}}, {Name: "plugin", Y: []float64{16_000, 15_000}}}},
 			{File: "lines", Title: "Flat", Lines: true, X: []string{"1"}, Series: []report.Series{{Name: "Sluice", Y: []float64{0}}}},
@@ -70,8 +70,18 @@ func TestPage(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(docs, "performance", "uplink.notes.md"), []byte("It is short because.\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	reasons := "# Why\n\nNot a reason.\n\n## lean\n\nIt eats\ntoo | much.\n\n## fast\nIt is not.\n"
+	if err := os.WriteFile(filepath.Join(docs, "performance", "short.notes.md"), []byte(reasons), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if old, err := report.LoadPage(docs); old != nil || err != nil {
+		t.Errorf("there is no page yet: %v, %v", old, err)
+	}
 	if err := report.WritePage(docs, "Intro.", []*report.Section{example()}); err != nil {
 		t.Fatal(err)
+	}
+	if again, err := report.LoadPage(docs); err != nil || cmp.Diff([]*report.Section{example()}, again) != "" {
+		t.Errorf("the sections of the page are %+v, %v", again, err)
 	}
 	content, err := os.ReadFile(filepath.Join(docs, "performance.md"))
 	if err != nil {
@@ -79,7 +89,8 @@ func TestPage(t *testing.T) {
 	}
 	page := string(content)
 	for _, want := range []string{
-		"| as fast as <the plugin> | at least 0.90 | 1.02 | held |", "| lean | at most 15 | 16.4 | **short** |",
+		"| as fast as <the plugin> | at least 0.90 | 1.02 | held |  |\n", `| lean | at most 15 | 16.4 | **short** | It eats too \| much. |`,
+		"| new | at least 2 | 1 | **short** | not known yet |",
 		"| case | | msg/s |\n", "| QoS 1 | Sluice | 16.9k |\n|  | plugin | 16.9k |\n", "At half load:\n\n| case | | p99 ms |\n|---|---|--:|\n| QoS 1 | Sluice | 1.23 |\n\n", "It is short because.", "](performance/bars.svg)",
 	} {
 		if !strings.Contains(page, want) {

@@ -73,6 +73,8 @@ func (s *Section) Find(name, peer string) *Row {
 
 // Target is something that the project has promised to reach.
 type Target struct {
+	// Key names it for good, for the reasons that people write down: see Reasons.
+	Key  string `json:"key"`
 	What string `json:"what"`
 	Want string `json:"want"`
 	Got  string `json:"got"`
@@ -80,13 +82,13 @@ type Target struct {
 }
 
 // AtLeast and AtMost judge a figure.
-func AtLeast(what string, want, got float64) Target {
-	return Target{What: what, Want: "at least " + number(want), Got: number(got), Held: got >= want}
+func AtLeast(key, what string, want, got float64) Target {
+	return Target{Key: key, What: what, Want: "at least " + number(want), Got: number(got), Held: got >= want}
 }
 
 // AtMost is the other direction.
-func AtMost(what string, want, got float64) Target {
-	return Target{What: what, Want: "at most " + number(want), Got: number(got), Held: got <= want}
+func AtMost(key, what string, want, got float64) Target {
+	return Target{Key: key, What: what, Want: "at most " + number(want), Got: number(got), Held: got <= want}
 }
 
 // Plot shows some of the figures.

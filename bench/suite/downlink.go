@@ -8,15 +8,23 @@ import (
 	"sluice/bench/report"
 )
 
-// downlinkShapes: each device has a topic of its own.
+// downlinkShapes: each device has a topic of its own. QoS 1 has every number of devices, QoS 1 and 2 have every payload.
 func downlinkShapes(s Settings) (shapes []shape) {
-	numbers := []int{min(10, slices.Max(s.Connections)), min(usualDevices, slices.Max(s.Connections))}
-	if s.Full {
-		numbers = s.Connections
-	}
+	most := slices.Max(s.Connections)
 	for _, qos := range []byte{0, 1, 2} {
+		numbers := []int{min(10, most), min(usualDevices, most)}
+		if s.Full || qos == 1 {
+			numbers = s.Connections
+		}
 		for _, n := range slices.Compact(slices.Clone(numbers)) {
 			shapes = append(shapes, shape{devices: n, size: usual, qos: qos})
+		}
+	}
+	for _, qos := range []byte{1, 2} {
+		for _, size := range s.Payloads {
+			if sh := (shape{devices: min(usualDevices, most), size: size, qos: qos}); !slices.Contains(shapes, sh) {
+				shapes = append(shapes, sh)
+			}
 		}
 	}
 	return shapes
@@ -24,7 +32,7 @@ func downlinkShapes(s Settings) (shapes []shape) {
 
 func fanShapes(s Settings) (shapes []shape) {
 	for _, n := range s.Fan {
-		for _, qos := range []byte{0, 1} {
+		for _, qos := range []byte{0, 1, 2} {
 			shapes = append(shapes, shape{devices: n, size: usual, qos: qos})
 		}
 	}
@@ -72,18 +80,36 @@ func (l *Lab) downlinkScenario(ctx context.Context, s Settings, share float64) (
 		}
 		section.Rows = append(section.Rows, rows...)
 	}
-	most := fans[len(fans)-2] // QoS 0
+	most := fans[len(fans)-3] // QoS 0
 	if r := section.Find(fanName(most), peerSluice); r != nil && r.Values["cpu_gateway"] > 0 {
 		what := fmt.Sprintf("Fan-out QoS 0 to %s: deliveries per second of gateway CPU (one core)", count(most.devices, "device"))
-		section.Targets = append(section.Targets, report.AtLeast(what, 300_000, 1e6/r.Values["cpu_gateway"]))
+		section.Targets = append(section.Targets, report.AtLeast("fan-out", what, 300_000, 1e6/r.Values["cpu_gateway"]))
 	}
+	section.Plots = downlinkPlots(section, shapes, fans)
+	return section, nil
+}
+
+func downlinkPlots(section *report.Section, shapes, fans []shape) []report.Plot {
+	var usually, payloads []shape
+	for _, sh := range shapes {
+		if sh.size == usual {
+			usually = append(usually, sh)
+		}
+		if sh.qos == 1 && sh.devices == shapes[len(shapes)-1].devices {
+			payloads = append(payloads, sh)
+		}
+	}
+	slices.SortStableFunc(payloads, func(a, b shape) int { return a.size - b.size })
 	peers := []string{peerSluice, peerPlugin, peerBare}
-	section.Plots = []report.Plot{
-		plot(section, "downlink-rate", "Downlink, 128 B: highest rate", "messages/s", "rate", peers, shapes, func(sh shape) string {
+	return []report.Plot{
+		plot(section, "downlink-rate", "Downlink, 128 B: highest rate", "messages/s", "rate", peers, usually, shape.String, func(sh shape) string {
 			return fmt.Sprintf("QoS %d, %d", sh.qos, sh.devices)
 		}),
+		plot(section, "downlink-payloads", "Downlink QoS 1: highest rate by payload", "messages/s", "rate", peers, payloads, shape.String, func(sh shape) string { return size(sh.size) }),
+		plot(section, "fan-out", "Fan-out, 128 B: highest rate", "deliveries/s", "rate", peers[:2], fans, fanName, func(sh shape) string {
+			return fmt.Sprintf("QoS %d, 1 to %d", sh.qos, sh.devices)
+		}),
 	}
-	return section, nil
 }
 
 // receivers are the contenders of a downlink case.

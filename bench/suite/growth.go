@@ -65,7 +65,11 @@ func (l *Lab) growthScenario(ctx context.Context, s Settings, share float64) (*r
 func (l *Lab) growingConnections(s Settings, n *node) growing {
 	sh, name := shape{devices: s.Active, size: usual, qos: 1}, l.name()
 	return growing{what: "connection", steps: s.Growth, shape: sh, open: l.uplink(sh, n.server), grow: func(ctx context.Context, from, to int) (load.Fleet, error) {
-		return load.DialFleet(ctx, to-from, func(i int) load.Options { return l.device(n.server, fmt.Sprintf("%s-%d", name, from+i), false, nil) })
+		return load.DialFleet(ctx, to-from, func(i int) load.Options {
+			o := l.device(n.server, fmt.Sprintf("%s-%d", name, from+i), false, nil)
+			o.Source = load.Loopback(from + i)
+			return o
+		})
 	}}
 }
 
@@ -151,6 +155,6 @@ func (l *Lab) growthFindings(section *report.Section, g growing, costs []float64
 	first, last := g.steps[0], g.steps[len(g.steps)-1]
 	if ratio := costs[len(costs)-1] / costs[0]; !math.IsNaN(ratio) && !math.IsInf(ratio, 0) {
 		what := fmt.Sprintf("Gateway CPU per message, %s against %s", count(last, g.what), count(first, g.what))
-		section.Targets = append(section.Targets, report.AtMost(what, growthMost, ratio))
+		section.Targets = append(section.Targets, report.AtMost("growth-"+g.what, what, growthMost, ratio))
 	}
 }

@@ -2,13 +2,11 @@ package suite
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"slices"
 	"time"
 
-	"sluice/bench/load"
 	"sluice/bench/proc"
 	"sluice/bench/report"
 )
@@ -41,9 +39,9 @@ func (l *Lab) idleScenario(ctx context.Context, s Settings, _ float64) (*report.
 	section := &report.Section{
 		Title: "Idle connections",
 		Text: []string{
-			"Devices connect, 64 at a time, and then do nothing. Resident memory is read before and after, each time with a process that has just begun, once it no " +
-				"longer changes; at the end every connection is proved to be alive by a ping. Resident memory is all that a process takes of the machine, garbage of its " +
-				"collector included. Behind Sluice, the bus's own memory is shown too.",
+			"Devices connect, 64 at a time, and then do nothing. Each server's process has just begun. Resident memory is read before and with each number of connections, " +
+				"once it no longer changes; at the end every connection is proved to be alive by a ping. Resident memory is all that a process takes of the machine, garbage of " +
+				"its collector included. Behind Sluice, the bus's own memory is shown too.",
 			"Connecting is measured on the way: all parts share the cores with the generator, which has the other half of each handshake, so that processor time " +
 				"per connection says more than the rate.",
 		},
@@ -52,18 +50,24 @@ func (l *Lab) idleScenario(ctx context.Context, s Settings, _ float64) (*report.
 			{Key: "cpu", Head: "CPU µs per connect"}, {Key: "resumed", Head: "TLS resumed: connects/s"}, {Key: "resumed_cpu", Head: "CPU µs"},
 		},
 	}
+	byCase := map[string][]report.Row{}
+	for _, h := range habits {
+		for _, at := range l.hosts() {
+			if h.secure && at.server != nil && at.server().tls == "" {
+				continue
+			}
+			rows, err := l.idleHost(ctx, at, h, s.Idle, s.calm)
+			if err != nil {
+				return nil, fmt.Errorf("%s, %s: %w", h.name, at.name, err)
+			}
+			for _, r := range rows {
+				byCase[r.Case] = append(byCase[r.Case], r)
+			}
+		}
+	}
 	for _, n := range s.Idle {
 		for _, h := range habits {
-			for _, at := range l.hosts() {
-				if h.secure && at.server != nil && at.server().tls == "" {
-					continue
-				}
-				row, err := l.idleCase(ctx, at, h, n, s.calm)
-				if err != nil {
-					return nil, fmt.Errorf("%s, %s: %w", row.Case, at.name, err)
-				}
-				section.Rows = append(section.Rows, row)
-			}
+			section.Rows = append(section.Rows, byCase[idleName(h, n)]...)
 		}
 	}
 	idleTargets(section, slices.Max(s.Idle))
@@ -72,107 +76,6 @@ func (l *Lab) idleScenario(ctx context.Context, s Settings, _ float64) (*report.
 }
 
 func idleName(h habit, n int) string { return fmt.Sprintf("%s, %s", count(n, "connection"), h.name) }
-
-// idleCase measures one server with n connections.
-func (l *Lab) idleCase(ctx context.Context, at host, h habit, n int, calm time.Duration) (row report.Row, err error) {
-	row = report.Row{Case: idleName(h, n), Peer: at.name}
-	l.say("%s, %s", row.Case, at.name)
-	servers, pid, stop, err := l.freshServer(ctx, at)
-	if err != nil {
-		return row, err
-	}
-	defer stop()
-	name := l.name()
-	var caches []tls.ClientSessionCache
-	for range n {
-		caches = append(caches, tls.NewLRUClientSessionCache(1))
-	}
-	options := func(i int) load.Options { return l.device(servers, fmt.Sprintf("%s-%d", name, i), h.secure, caches[i]) }
-	if at.name == peerSluice {
-		if err := l.warmUp(ctx, servers, h, name); err != nil {
-			return row, err
-		}
-	}
-	before, err := l.settled(ctx, pid, calm)
-	if err != nil {
-		return row, err
-	}
-	began := time.Now()
-	fleet, err := load.DialFleet(ctx, n, options)
-	if err != nil {
-		return row, err
-	}
-	defer func() { fleet.Close() }()
-	setConnects(&row, "connects", "cpu", n, time.Since(began), pid, before.server)
-	if h.subscribed {
-		if err := fleet.Each(func(i int, d *load.Device) error { return d.Subscribe(1, fmt.Sprintf("%s/%d", name, i)) }); err != nil {
-			return row, err
-		}
-	}
-	after, err := l.settled(ctx, pid, calm)
-	if err != nil {
-		return row, err
-	}
-	kib := func(u proc.Use) float64 { return float64(u.RSS) / 1024 / float64(n) }
-	row.Set("kib", kib(after.server.Minus(before.server)))
-	if at.name == peerSluice {
-		row.Set("kib_bus", kib(after.bus.Minus(before.bus)))
-	}
-	if err := fleet.Each(func(_ int, d *load.Device) error { return d.Ping() }); err != nil {
-		return row, fmt.Errorf("a connection that should be idle: %w", err)
-	}
-	l.say("    %-24s %.1f KiB per connection", at.name, row.Values["kib"])
-	if h.secure {
-		fleet.Close()
-		fleet, err = l.resume(ctx, &row, pid, n, options)
-	}
-	return row, err
-}
-
-// warmUp has a node do once what it does for each, so that what it needs once is not counted for the connections.
-func (l *Lab) warmUp(ctx context.Context, at server, h habit, name string) error {
-	d, err := load.Dial(ctx, l.device(at, name+"-first", h.secure, nil))
-	if err != nil {
-		return err
-	}
-	defer d.Close()
-	if h.subscribed {
-		return d.Subscribe(1, name+"/first")
-	}
-	return nil
-}
-
-// resume connects all once more with their TLS sessions.
-func (l *Lab) resume(ctx context.Context, row *report.Row, pid, n int, options func(int) load.Options) (load.Fleet, error) {
-	before, err := proc.Read(pid)
-	if err != nil {
-		return nil, err
-	}
-	began := time.Now()
-	fleet, err := load.DialFleet(ctx, n, options)
-	if err != nil {
-		return nil, err
-	}
-	resumed := 0
-	for _, d := range fleet {
-		if d.TLSResumed {
-			resumed++
-		}
-	}
-	if resumed*10 < n*9 {
-		l.say("    only %d of %d TLS sessions were resumed: not measured", resumed, n)
-		return fleet, nil
-	}
-	setConnects(row, "resumed", "resumed_cpu", n, time.Since(began), pid, before)
-	return fleet, nil
-}
-
-func setConnects(row *report.Row, rate, cpu string, n int, took time.Duration, pid int, before proc.Use) {
-	row.Set(rate, float64(n)/took.Seconds())
-	if now, err := proc.Read(pid); err == nil {
-		row.Set(cpu, perMessage(now.Minus(before).CPU, int64(n)))
-	}
-}
 
 // freshServer gives a server whose process has just begun, as far as it is ours to restart.
 func (l *Lab) freshServer(ctx context.Context, at host) (s server, pid int, stop func(), err error) {
@@ -232,13 +135,13 @@ func idleTargets(section *report.Section, n int) {
 		return v, ok
 	}
 	if v, ok := value(habits[0], "kib"); ok {
-		section.Targets = append(section.Targets, report.AtMost("Idle plain connection: KiB resident", 8, v))
+		section.Targets = append(section.Targets, report.AtMost("idle-plain", "Idle plain connection: KiB resident", 8, v))
 	}
 	if v, ok := value(habits[1], "kib"); ok {
-		section.Targets = append(section.Targets, report.AtMost("Idle TLS connection: KiB resident", 24, v))
+		section.Targets = append(section.Targets, report.AtMost("idle-tls", "Idle TLS connection: KiB resident", 24, v))
 	}
 	if v, ok := value(habits[0], "kib_bus"); ok {
-		section.Targets = append(section.Targets, report.AtMost("Idle plain connection: KiB on the bus", 0.5, v))
+		section.Targets = append(section.Targets, report.AtMost("idle-bus", "Idle plain connection: KiB on the bus", 0.5, v))
 	}
 }
 

@@ -28,9 +28,10 @@ func (l *Lab) nodesScenario(ctx context.Context, s Settings, share float64) (*re
 	warm, measure := s.pace(share, 2*len(s.Nodes)*s.Rounds*2)
 	for _, up := range []bool{true, false} {
 		sh := shape{devices: most, size: usual, qos: 1}
+		key := "nodes-down"
 		t := trial{name: "down, " + sh.String(), window: window(sh.devices, sh.size), warm: warm, measure: measure}
 		if up {
-			t.name = "up, " + sh.String()
+			key, t.name = "nodes-up", "up, "+sh.String()
 		}
 		for _, k := range s.Nodes {
 			var servers []server
@@ -48,18 +49,18 @@ func (l *Lab) nodesScenario(ctx context.Context, s Settings, share float64) (*re
 			return nil, err
 		}
 		section.Rows = append(section.Rows, rows...)
-		nodesTarget(section, t.name, slices.Min(s.Nodes), slices.Max(s.Nodes))
+		nodesTarget(section, key, t.name, slices.Min(s.Nodes), slices.Max(s.Nodes))
 	}
 	return section, nil
 }
 
-func nodesTarget(section *report.Section, name string, few, many int) {
+func nodesTarget(section *report.Section, key, name string, few, many int) {
 	cost := func(n int) float64 {
 		v := section.Find(name, nodesName(n)).Values
 		return v["half_cpu_gateway"] + v["half_cpu_bus"] + v["half_cpu_store"]
 	}
 	if cost(few) > 0 {
 		what := fmt.Sprintf("All CPU per message, %s against %s (%s)", nodesName(many), nodesName(few), name)
-		section.Targets = append(section.Targets, report.AtMost(what, growthMost, cost(many)/cost(few)))
+		section.Targets = append(section.Targets, report.AtMost(key, what, growthMost, cost(many)/cost(few)))
 	}
 }

@@ -75,7 +75,7 @@ func (l *Lab) stormScenario(ctx context.Context, s Settings, _ float64) (*report
 		}
 		section.Rows = append(section.Rows, rows...)
 		what := fmt.Sprintf("Reconnect storm, %s: handshakes resumed at the worst node, %%", s.Storm.name(version))
-		section.Targets = append(section.Targets, report.AtLeast(what, stormResumed, section.Find(s.Storm.name(version), "resumed").Values["resumed_least"]))
+		section.Targets = append(section.Targets, report.AtLeast("storm", what, stormResumed, section.Find(s.Storm.name(version), "resumed").Values["resumed_least"]))
 	}
 	section.Plots = []report.Plot{stormPlot(section, s.Storm)}
 	return section, nil

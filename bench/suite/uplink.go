@@ -106,24 +106,24 @@ func uplinkTargets(section *report.Section, s Settings) {
 	at := func(qos byte, secure bool) func(shape) bool {
 		return func(sh shape) bool { return sh.qos == qos && sh.secure == secure && sh.size == usual }
 	}
-	add := func(what, key string, want float64, atLeast bool, match func(shape) bool) {
+	add := func(id, what, key string, want float64, atLeast bool, match func(shape) bool) {
 		found := of(section, peerSluice, key, match, shapes)
 		if len(found) == 0 {
 			return
 		}
-		t := report.AtMost(what, want, slices.Max(found))
+		t := report.AtMost(id, what, want, slices.Max(found))
 		if atLeast {
-			t = report.AtLeast(what, want, slices.Min(found))
+			t = report.AtLeast(id, what, want, slices.Min(found))
 		}
 		section.Targets = append(section.Targets, t)
 	}
-	add("Uplink QoS 1, 128 B: rate, of the plugin's (worst case)", "against", 0.9, true, at(1, false))
-	add("Uplink QoS 1, 128 B: rate, of the bare publisher's (worst case)", "against_bare", 0.9, true, at(1, false))
-	add("Uplink QoS 0, 128 B: rate, of the plugin's (worst case)", "against", 1.0, true, at(0, false))
-	add("Uplink QoS 1, 128 B: gateway CPU in µs per message (worst case)", "cpu_gateway", 15, false, at(1, false))
-	add("Uplink QoS 1, 128 B: bus CPU per message, of the plugin's (worst case)", "bus_against", 0.95, false, at(1, false))
-	add(fmt.Sprintf("Uplink QoS 1, 128 B, TLS, %s: bus CPU per message, of the plugin's", count(most, "device")), "bus_against", 0.8, false, at(1, true))
-	add("Uplink QoS 1, 128 B: p99 at half load beyond the bare publisher's, in ms (worst case)", "p99_added", 2, false, at(1, false))
+	add("uplink-plugin", "Uplink QoS 1, 128 B: rate, of the plugin's (worst case)", "against", 0.9, true, at(1, false))
+	add("uplink-bare", "Uplink QoS 1, 128 B: rate, of the bare publisher's (worst case)", "against_bare", 0.9, true, at(1, false))
+	add("uplink-qos0", "Uplink QoS 0, 128 B: rate, of the plugin's (worst case)", "against", 1.0, true, at(0, false))
+	add("uplink-cpu", "Uplink QoS 1, 128 B: gateway CPU in µs per message (worst case)", "cpu_gateway", 15, false, at(1, false))
+	add("uplink-bus", "Uplink QoS 1, 128 B: bus CPU per message, of the plugin's (worst case)", "bus_against", 0.95, false, at(1, false))
+	add("uplink-bus-tls", fmt.Sprintf("Uplink QoS 1, 128 B, TLS, %s: bus CPU per message, of the plugin's", count(most, "device")), "bus_against", 0.8, false, at(1, true))
+	add("uplink-latency", "Uplink QoS 1, 128 B: p99 at half load beyond the bare publisher's, in ms (worst case)", "p99_added", 2, false, at(1, false))
 	worst := -1.0
 	for _, sh := range shapes {
 		if sh.qos != 2 {
@@ -136,7 +136,7 @@ func uplinkTargets(section *report.Section, s Settings) {
 		}
 	}
 	if worst >= 0 {
-		section.Targets = append(section.Targets, report.AtLeast("Uplink QoS 2 with Redis: rate, of our QoS 1 (worst case)", 0.5, worst))
+		section.Targets = append(section.Targets, report.AtLeast("uplink-qos2", "Uplink QoS 2 with Redis: rate, of our QoS 1 (worst case)", 0.5, worst))
 	}
 }
 
@@ -152,15 +152,15 @@ func uplinkPlots(section *report.Section, s Settings) {
 	devices := func(sh shape) string { return count(sh.devices, "device") }
 	bytes := func(sh shape) string { return size(sh.size) }
 	section.Plots = []report.Plot{
-		plot(section, "uplink-rate", "Uplink QoS 1, 128 B: highest rate", "messages/s", "rate", peers, connections, devices),
-		plot(section, "uplink-latency", "Uplink QoS 1, 128 B: latency at half load", "p99 ms", "p99", peers, connections, devices),
-		plot(section, "uplink-bus", "Uplink QoS 1, 128 B: what the bus spends", "µs per message", "cpu_bus", peers, connections, devices),
-		plot(section, "uplink-payloads", "Uplink QoS 1: highest rate by payload", "messages/s", "rate", peers, slices.Compact(payloads), bytes),
+		plot(section, "uplink-rate", "Uplink QoS 1, 128 B: highest rate", "messages/s", "rate", peers, connections, shape.String, devices),
+		plot(section, "uplink-latency", "Uplink QoS 1, 128 B: latency at half load", "p99 ms", "p99", peers, connections, shape.String, devices),
+		plot(section, "uplink-bus", "Uplink QoS 1, 128 B: what the bus spends", "µs per message", "cpu_bus", peers, connections, shape.String, devices),
+		plot(section, "uplink-payloads", "Uplink QoS 1: highest rate by payload", "messages/s", "rate", peers, slices.Compact(payloads), shape.String, bytes),
 	}
 }
 
-// plot draws one figure of the contenders over cases.
-func plot(section *report.Section, file, title, unit, key string, peers []string, shapes []shape, label func(shape) string) report.Plot {
+// plot draws one figure of the contenders over cases, which are called by name in the table and by label in the plot.
+func plot(section *report.Section, file, title, unit, key string, peers []string, shapes []shape, name, label func(shape) string) report.Plot {
 	p := report.Plot{File: file, Title: title, YLabel: unit}
 	for _, sh := range shapes {
 		p.X = append(p.X, label(sh))
@@ -169,7 +169,7 @@ func plot(section *report.Section, file, title, unit, key string, peers []string
 		series, some := report.Series{Name: peer}, false
 		for _, sh := range shapes {
 			y := -1.0
-			if r := section.Find(sh.String(), peer); r != nil {
+			if r := section.Find(name(sh), peer); r != nil {
 				if v, ok := r.Values[key]; ok {
 					y, some = v, true
 				}
