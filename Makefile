@@ -103,8 +103,9 @@ chaos: services-up ## break six nodes, Redis and RabbitMQ under load for CHAOS_S
 	$(GO) test -race -count=1 -v -timeout $$(( $(CHAOS_SECONDS) + 600 ))s -run TestChaos ./gateway/e2e/chaos
 
 # It measures on services of its own and writes docs/performance.md. BENCH_TIME is about how long it takes in all, BENCH_FULL=1 the whole grid,
-# BENCH_SCENARIOS some of: uplink downlink idle growth nodes recovery. What dist/bench has of this revision is not measured again (BENCH_FRESH=1: it is).
-BENCH_TIME      ?= 10m
+# BENCH_SCENARIOS some of: uplink downlink idle growth nodes recovery storm hold. Without it, all but hold, which keeps connections for BENCH_HOLD, twice. What dist/bench has of this revision is not measured again (BENCH_FRESH=1: it is).
+BENCH_TIME      ?= 25m
+BENCH_HOLD      ?= 10m
 BENCH_ROUNDS    ?= 2
 BENCH_SCENARIOS ?=
 BENCH_FULL      ?=
@@ -112,7 +113,7 @@ BENCH_FRESH     ?=
 
 .PHONY: bench
 bench: ## measure Sluice beside RabbitMQ's MQTT plugin, a bare publisher and mosquitto; writes docs/performance.md
-	@$(GO) run ./bench -time $(BENCH_TIME) -rounds $(BENCH_ROUNDS) -scenarios '$(BENCH_SCENARIOS)' $(if $(BENCH_FULL),-full) $(if $(BENCH_FRESH),-fresh)
+	@$(GO) run ./bench -time $(BENCH_TIME) -hold $(BENCH_HOLD) -rounds $(BENCH_ROUNDS) -scenarios '$(BENCH_SCENARIOS)' $(if $(BENCH_FULL),-full) $(if $(BENCH_FRESH),-fresh)
 
 .PHONY: bench-page
 bench-page: ## write docs/performance.md anew from what was measured
