@@ -10,9 +10,10 @@ import (
 
 // faultProxy is a TCP proxy in front of the bus whose connections can be cut or stalled. Give its dial method to Options.Dial.
 type faultProxy struct {
-	mu     sync.Mutex
-	conns  map[*faultConn]bool
-	refuse bool
+	mu      sync.Mutex
+	conns   map[*faultConn]bool
+	refuse  bool
+	written atomic.Int64 // how often something was written
 }
 
 func newFaultProxy() *faultProxy { return &faultProxy{conns: map[*faultConn]bool{}} }
@@ -80,6 +81,13 @@ func (c *faultConn) Read(p []byte) (int, error) {
 			return n, err
 		}
 	}
+}
+
+// Write counts.
+func (c *faultConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.proxy.written.Add(1)
+	return n, err
 }
 
 func (c *faultConn) Close() error {

@@ -16,7 +16,7 @@ import (
 // hasMetrics waits until the metrics have these lines: some are counted just after the device was told.
 func hasMetrics(t *testing.T, n *Node, want ...string) {
 	t.Helper()
-	end := time.NewTimer(20 * time.Second)
+	end := time.NewTimer(patience)
 	defer end.Stop()
 	for {
 		_, body := get(t, "http://"+n.Admin+"/metrics")
@@ -61,7 +61,7 @@ func TestTooManyConnectionsAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	if got, err := io.ReadAll(conn); len(got) > 0 || os.IsTimeout(err) {
 		t.Errorf("a WebSocket beyond the limit gets %q, %v; want to be closed", got, err)
 	}
@@ -84,7 +84,7 @@ func TestWhoIsTurnedAwayMustSayConnect(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, _ = conn.Write([]byte(said))
-		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
 		if got, err := io.ReadAll(conn); len(got) > 0 || os.IsTimeout(err) {
 			t.Errorf("%q is answered with % x, %v; want to be closed", said, got, err)
 		}
@@ -100,7 +100,7 @@ func TestConnectRate(t *testing.T) {
 	// More than the rate lets in even if this takes a while, one after another.
 	counts := map[packet.ReasonCode]int{}
 	begin := time.Now()
-	for counts[packet.ConnectionRateExceeded] == 0 && time.Since(begin) < 20*time.Second {
+	for counts[packet.ConnectionRateExceeded] == 0 && time.Since(begin) < patience {
 		d := mqtttest.Dial(t, n.TCP, packet.V5)
 		counts[d.Connect().Reason]++
 		d.Close()

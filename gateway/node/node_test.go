@@ -20,6 +20,9 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// patience is how long a test waits for what should happen; one that passes never waits for it.
+const patience = time.Minute
+
 // alone is a configuration for a node with its own bus, on free ports.
 func alone(t *testing.T, set ...string) *config.Config {
 	t.Helper()
@@ -43,7 +46,7 @@ func start(t *testing.T, c *config.Config) *Node {
 
 func stop(t *testing.T, n *Node) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := n.Stop(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
 		t.Error(err)
@@ -67,7 +70,7 @@ func get(t *testing.T, url string) (int, string) {
 
 func waitReady(t *testing.T, n *Node) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for n.Ready(ctx) != nil {
 		select {
@@ -106,7 +109,7 @@ func TestReadinessFollowsTheBus(t *testing.T) {
 	n := start(t, alone(t))
 	waitReady(t, n)
 	n.embedded.stop()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		status, body := get(t, "http://"+n.Admin+"/readyz")
@@ -163,7 +166,7 @@ func handshaking(t *testing.T, n *Node) net.Conn {
 	select {
 	case shed := <-ended:
 		return silent[1-shed]
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("two handshakes go on where one connection may be")
 		return nil
 	}
@@ -179,7 +182,7 @@ func TestHandshakesCountAgainstTheLimit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for {
 		conn, err := net.Dial("tcp", n.TCP)
@@ -206,7 +209,7 @@ func TestAStopDoesNotWaitForHandshakes(t *testing.T) {
 	}
 	waitReady(t, n)
 	handshaking(t, n)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := n.Stop(ctx); err != nil {
 		t.Error(err)

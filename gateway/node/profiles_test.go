@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/coder/websocket"
 	"go.uber.org/zap"
@@ -49,7 +48,7 @@ func TestCapabilitiesAreWhatDevicesAreTold(t *testing.T) {
 			ReceiveMaximum   uint16 `json:"receive_maximum"`
 		} `json:"listeners"`
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for len(told.Listeners) < 2 { // they are begun one after the other
 		if ctx.Err() != nil {
@@ -120,7 +119,7 @@ func counted(t *testing.T, set ...string) (*Node, *writes) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := n.Stop(ctx); err != nil && !errors.Is(err, net.ErrClosed) {
 			t.Error(err)

@@ -31,7 +31,7 @@ func startObserved(t *testing.T, set ...string) (*Node, *observer.ObservedLogs) 
 // awaitLogs waits for n lines of a message.
 func awaitLogs(t *testing.T, logs *observer.ObservedLogs, message string, n int) []observer.LoggedEntry {
 	t.Helper()
-	end := time.NewTimer(20 * time.Second)
+	end := time.NewTimer(patience)
 	defer end.Stop()
 	for logs.FilterMessage(message).Len() < n {
 		select {

@@ -116,7 +116,7 @@ func TestARevocationEndsAConnection(t *testing.T) {
 		"mqtt.tls.client_certificates=optional", "mqtt.tls.client_ca="+securetest.File(t, ca.PEM), "mqtt.tls.client_crl="+crl)
 	dial := func(own ...tls.Certificate) *mqtttest.Device {
 		d := mqtttest.New(t, dialTLS(t, n.TLS, &tls.Config{RootCAs: ca.Pool(), ServerName: "gateway", Certificates: own}), packet.V5)
-		d.SetTimeout(20 * time.Second)
+		d.SetTimeout(patience)
 		d.Connect()
 		return d
 	}
@@ -150,7 +150,7 @@ func TestARefusalIsNoReset(t *testing.T) {
 		if _, err := conn.Write(make([]byte, 12<<10)); err != nil {
 			t.Fatal(err)
 		}
-		_ = raw.SetReadDeadline(time.Now().Add(20 * time.Second))
+		_ = raw.SetReadDeadline(time.Now().Add(patience))
 		if _, err := conn.Read(make([]byte, 1)); err == nil || !strings.Contains(err.Error(), "certificate") {
 			t.Fatalf("the device reads %v, want an alert about its certificate", err)
 		}

@@ -81,7 +81,7 @@ func TestAnExpiredSessionLeavesNothingOnTheBus(t *testing.T) {
 			t.Errorf("%s has no queue although it subscribed", c.id)
 		}
 		d.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		for hasQueue(n, c.id) {
 			select {
 			case <-ctx.Done():

@@ -17,7 +17,7 @@ import (
 const (
 	// DefaultTimeout is how long a Device waits for each packet. It is long enough for a loaded machine; a test that passes
 	// never waits for it.
-	DefaultTimeout = 10 * time.Second
+	DefaultTimeout = time.Minute
 
 	// maxSetAside bounds what a helper may set aside while it waits for something else.
 	maxSetAside = 100_000

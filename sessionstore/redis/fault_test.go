@@ -13,7 +13,7 @@ import (
 	"sluice/sessionstore"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 var testKey = sessionstore.Key{Tenant: "t", Principal: "p", ClientID: "device"}
 

@@ -151,7 +151,7 @@ func TestTooFewConfirm(t *testing.T) {
 	opts := Options{ReplicaTimeout: 100 * time.Millisecond, Grace: 500 * time.Millisecond}
 	s, replica := openDurable(t, opts)
 	_, f := mustClaim(t, s, sessionstore.ClaimRequest{Expiry: 60})
-	over := stall(t, s, replica, 4*time.Second)
+	over := stall(t, s, replica, 10*time.Second) // longer than what follows takes, also on a loaded machine
 	if err := await(t, send(s, f, sessionstore.SetInbox{Name: "x"})); !errors.Is(err, sessionstore.ErrNotReplicated) {
 		t.Fatalf("write: %v, want ErrNotReplicated", err)
 	}

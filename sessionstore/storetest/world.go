@@ -16,7 +16,7 @@ import (
 // closes it.
 type Fresh func(t *testing.T) (node func() sessionstore.Store)
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 // Quick are the waits of the stores under test: short, but long enough for a machine that is busy.
 var Quick = sessionstore.Times{Lease: 2 * time.Second, DeadAfter: time.Second, WillGrace: 2 * time.Second, WorkLease: 2 * time.Second}

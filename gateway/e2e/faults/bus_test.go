@@ -59,8 +59,12 @@ func (b *bus) up(t *testing.T) {
 
 func (b *bus) url() string { return "amqp://" + b.address }
 
+// patient is for nodes that go through outages: these are shorter than the grace, and how long a loaded machine takes for what has waited is not to decide
+// a test. The end of the grace is tested in virtual time.
+const patient = "bus.grace=2m"
+
 // node starts a node on the bus, with sessions in memory unless set says otherwise.
 func (b *bus) node(t *testing.T, set ...string) *rig.Node {
 	t.Helper()
-	return rig.Start(t, rig.Embedded(), append([]string{"bus.url=" + b.url()}, set...)...)
+	return rig.Start(t, rig.Embedded(), append([]string{"bus.url=" + b.url(), patient}, set...)...)
 }

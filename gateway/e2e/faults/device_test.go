@@ -22,7 +22,7 @@ const (
 	// pingEvery is how often a device asks whether the node is there; pingLimit how long an answer may take while parts fail. It is well below
 	// any keep-alive and above what a machine busy with other tests needs.
 	pingEvery = 200 * time.Millisecond
-	pingLimit = 5 * time.Second
+	pingLimit = 15 * time.Second
 )
 
 // device is a light MQTT client with a reader of its own: it publishes with a window, completes every exchange as the standard says, answers

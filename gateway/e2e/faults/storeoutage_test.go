@@ -11,8 +11,12 @@ import (
 	"sluice/mqtt/packet"
 )
 
-// storeOutage is longer than a CONNECT waits for the store (10 s), so that both of its answers are seen, and less than the grace.
-const storeOutage = 13 * time.Second
+const (
+	// connectWait is how long a CONNECT waits for the store.
+	connectWait = 10 * time.Second
+	// storeOutage is longer than that, so that both of its answers are seen, and less than the grace.
+	storeOutage = 13 * time.Second
+)
 
 // Redis is away: connections are cut and refused.
 func TestStoreOutageCut(t *testing.T) {
@@ -40,7 +44,7 @@ func TestStoreFaultsUnderTraffic(t *testing.T) {
 			p, url := newProxy(t, rig.Alone(t), "6379")
 			var fleets []*fleet
 			for range 2 {
-				n := rig.Start(t, rig.Real(t), "sessions.url="+url)
+				n := rig.Start(t, rig.Real(t), "sessions.url="+url, patient)
 				f := newFleet(n, openBackend(t, n.BusURL))
 				f.connect(t)
 				fleets = append(fleets, f)
@@ -55,7 +59,7 @@ func TestStoreFaultsUnderTraffic(t *testing.T) {
 func storeAway(t *testing.T, v packet.Version, fail, heal func(*proxy)) {
 	b := startBus(t)
 	p, url := newProxy(t, rig.Alone(t), "6379")
-	n, logs := startObserved(t, "bus.url="+b.url(), "sessions.url="+url)
+	n, logs := startObserved(t, "bus.url="+b.url(), "sessions.url="+url, patient)
 	app := openBackend(t, b.url())
 	prefix := rig.Prefix(t)
 	queue := app.queue(prefix + "/#")
@@ -104,7 +108,7 @@ func storeAway(t *testing.T, v packet.Version, fail, heal func(*proxy)) {
 
 	// The first CONNECT is refused before the store is back, the second one still waits then.
 	first := <-early
-	if first.waited > storeOutage {
+	if first.waited > connectWait+pingLimit {
 		t.Errorf("CONNECT was not answered for %v", first.waited)
 	}
 	expectRefused(t, first, v)

@@ -5,7 +5,7 @@ import "time"
 const (
 	// Patience is how long a test waits for what should happen. It is long enough for a loaded machine with the race detector; a test that
 	// passes never waits for it.
-	Patience = 30 * time.Second
+	Patience = time.Minute
 	// poll is the pause between two looks at something that has no event.
 	poll = 5 * time.Millisecond
 	// deliveriesMax bounds the deliveries a Queue holds for its test.

@@ -103,12 +103,12 @@ func willOfReturned(s *stage) {
 	sub := s.connect(s.second)
 	sub.sub(topic, 1)
 	w := plainWill(topic, 1)
-	w.Delay = 2
+	w.Delay = 4 // the device must be back before, also on a loaded machine
 	d := s.connect(s.first, persistent(s.prefix), withWill(w))
 	d.wire.cut()
 	d.ends.next(s, "the end of the connection")
 	back := s.connect(s.second, persistent(s.prefix))
-	pass(2*time.Second + willSlack)
+	pass(time.Duration(w.Delay)*time.Second + willSlack)
 	back.send(topic, "nothing before this", 1)
 	sub.expectText(topic, 1, "nothing before this")
 }
