@@ -27,6 +27,9 @@ type Config struct {
 	SessionExpiryMax uint32
 	// SubscriptionsMax bounds the subscriptions of a session: above it 0x97.
 	SubscriptionsMax int
+	// MoreSubscriptions is asked before a session that has so many subscriptions gets one more: it gives the cause, for Failure.Cause, of a
+	// refusal with 0x97, and else "". It must have no effect on the machine. Nil: SubscriptionsMax alone counts.
+	MoreSubscriptions func(have int) (cause string)
 	// ConnectTimeout: how long a connection may stay without CONNECT.
 	ConnectTimeout time.Duration
 	// LingerTime: how long the outcome of a QoS 2 PUBLISH is waited for after the connection ended, so that it can be recorded.
@@ -54,4 +57,23 @@ type Config struct {
 	MaximumQoS      byte // 0, 1 or 2
 	// NoInbox: nothing keeps messages for a session, so that subscriptions are granted QoS 0.
 	NoInbox bool
+}
+
+// Limits are bounds of one session. They take the place of those of Config, whether larger or smaller; zero leaves that one.
+type Limits struct {
+	ReceiveMaximum    uint16
+	MaximumPacketSize uint32
+	SubscriptionsMax  int
+}
+
+func (c *Config) limit(l Limits) {
+	if l.ReceiveMaximum > 0 {
+		c.ReceiveMaximum = l.ReceiveMaximum
+	}
+	if l.MaximumPacketSize > 0 {
+		c.MaximumPacketSize = l.MaximumPacketSize
+	}
+	if l.SubscriptionsMax > 0 {
+		c.SubscriptionsMax = l.SubscriptionsMax
+	}
 }

@@ -171,6 +171,7 @@ func (m *Machine) sessionOpened(ev SessionOpened) {
 		return
 	}
 	m.phase = phaseOpen
+	m.cfg.limit(ev.Limits)
 	m.timers.heard = m.now
 	m.up.recall.until = m.now.Add(recallTime)
 	m.down.window = int(min(m.conn.receiveMax, m.cfg.OutboundWindow))

@@ -26,6 +26,8 @@ type (
 		State   State // what the store held; empty unless Present
 		// MessageIDPrefix makes message-ids unique: the machine appends a counter. It contains the session's incarnation and epoch.
 		MessageIDPrefix string
+		// Limits are what this session is offered instead of what Config says.
+		Limits Limits
 	}
 	// SessionRefused answers OpenSession: no CONNACK with success will come.
 	SessionRefused struct {
@@ -94,6 +96,8 @@ type (
 		OK        bool
 		Elsewhere bool
 	}
+	// SlowDown: take no further PUBLISH or SUBSCRIBE, and read nothing more, before that time.
+	SlowDown struct{ Until time.Time }
 	// AuthContinue answers Authenticate: the method needs another packet of the device (MQTT 5, 4.12).
 	AuthContinue struct{ Data []byte }
 	// AuthSucceeded answers Authenticate: the device is who it says. Data is for CONNACK, or for the AUTH that ends a re-authentication.
@@ -138,6 +142,7 @@ func (LaneDetached) event()     {}
 func (MessageArrived) event()   {}
 func (MessageUnusable) event()  {}
 func (HandedOver) event()       {}
+func (SlowDown) event()         {}
 func (AuthContinue) event()     {}
 func (AuthSucceeded) event()    {}
 func (AuthFailed) event()       {}

@@ -161,7 +161,7 @@ func (m *Machine) checkWaiting() error {
 		return fmt.Errorf("%d packets held, %d allowed", len(m.held), ReadAhead)
 	case m.phase == phaseOpen && len(m.held) > 0 && !m.paused:
 		return errors.New("packets are held, but reading goes on")
-	case m.phase == phaseOpen && m.paused && len(m.held) == 0:
+	case m.phase == phaseOpen && m.paused && len(m.held) == 0 && !m.slowed():
 		return errors.New("reading is paused, but nothing is held")
 	case len(m.subs.left) > leftFiltersMax:
 		return fmt.Errorf("%d filters of ended subscriptions are remembered, %d allowed", len(m.subs.left), leftFiltersMax)

@@ -11,6 +11,7 @@ type timers struct {
 	connectBy   time.Time
 	heard       time.Time
 	orphansAt   time.Time
+	slowUntil   time.Time // see SlowDown; not after now: there is none
 	lingerUntil time.Time
 
 	set time.Time // the SetDeadline in force
@@ -30,7 +31,11 @@ func (m *Machine) nextDeadline() time.Time {
 	case phaseConnect, phaseAuthenticating:
 		return m.timers.connectBy
 	case phaseOpen:
-		return earlier(earlier(m.silentUntil(), m.timers.orphansAt), m.up.recall.at)
+		at := earlier(earlier(m.silentUntil(), m.timers.orphansAt), m.up.recall.at)
+		if m.slowed() {
+			at = earlier(at, m.timers.slowUntil)
+		}
+		return at
 	case phaseClosing:
 		if m.ending.lost && !m.ending.opening {
 			return m.timers.lingerUntil

@@ -55,6 +55,11 @@ func (m *Machine) Version() packet.Version { return m.conn.version }
 // ClientID is the client identifier, as sent or assigned; empty before CONNECT.
 func (m *Machine) ClientID() string { return m.conn.clientID }
 
+// Subscriptions is how many the session has. settled is false while a SUBSCRIBE is under way that may add to them.
+func (m *Machine) Subscriptions() (n int, settled bool) {
+	return len(m.subs.list), len(m.subs.under) == 0
+}
+
 // TakenOver tells whether another connection is known to own the session.
 func (m *Machine) TakenOver() bool { return m.ending.taken }
 
@@ -112,6 +117,8 @@ func (m *Machine) take(ev Event) {
 		m.sessionOpened(ev)
 	case SessionRefused:
 		m.sessionRefused(ev)
+	case SlowDown:
+		m.slowDown(ev.Until)
 	case AuthContinue:
 		m.authContinue(ev)
 	case AuthSucceeded:
@@ -176,12 +183,22 @@ func (m *Machine) receive(p packet.Packet) {
 func (m *Machine) blocked(p packet.Packet) bool {
 	switch p := p.(type) {
 	case *packet.Publish:
-		return m.publishBlocked(p)
+		return m.slowed() || m.publishBlocked(p)
 	case *packet.Subscribe, *packet.Unsubscribe:
-		return len(m.subs.requests) >= requestsMax
+		return m.slowed() || len(m.subs.requests) >= requestsMax
 	}
 	return false
 }
+
+// slowDown holds the device back. That is kinder than a refusal: what it sends waits in its own buffers, and nothing is lost.
+func (m *Machine) slowDown(until time.Time) {
+	if m.phase == phaseOpen && until.After(m.timers.slowUntil) {
+		m.timers.slowUntil = until
+		m.pause()
+	}
+}
+
+func (m *Machine) slowed() bool { return m.now.Before(m.timers.slowUntil) }
 
 func (m *Machine) hold(p packet.Packet) {
 	if len(m.held) >= ReadAhead {
@@ -208,7 +225,7 @@ func (m *Machine) drain() {
 		m.held = m.held[1:]
 		m.process(p)
 	}
-	if m.phase != phaseOpen || !m.paused || len(m.held) > 0 {
+	if m.phase != phaseOpen || !m.paused || len(m.held) > 0 || m.slowed() {
 		return
 	}
 	m.held = nil

@@ -16,7 +16,7 @@ import (
 //	config KEY=N ...                                 before all else; see testConfig
 //	open                                             ConnectionOpened
 //	connect v=5 id=c clean keepalive=10 expiry=60 rm=2 maxpacket=64 alias=4 rpi=0 auth=x will=TOPIC willqos=1 willretain willdelay=5
-//	opened [present] [sub=FILTER:QOS[:FLAGS[:ID]]] [in=ID:MSGID[:accepted]] [out=ID:IDENTITY:QOS:ORDER[:released[:done]]] ...
+//	opened [rm=N] [maxpacket=N] [subsmax=N] [present] [sub=FILTER:QOS[:FLAGS[:ID]]] [in=ID:MSGID[:accepted]] [out=ID:IDENTITY:QOS:ORDER[:released[:done]]] ...
 //	refused RC [TEXT] [server=REFERENCE]
 //	publish q=1 id=3 t=TOPIC p=PAYLOAD [dup] [retain] [alias=2] [subid=1]
 //	puback|pubrec|pubrel|pubcomp ID [RC] [reason=TEXT] [user=K:V]
@@ -36,6 +36,7 @@ import (
 //	unusable [lane=FILTER]                           MessageUnusable
 //	handed DELIVERY [no|elsewhere]                   HandedOver
 //	lost; close RC [TEXT] [nowill] [server=REFERENCE]
+//	slow 2s                                          SlowDown, from now
 //	wait 5s                                          time passes
 //	deadline                                         DeadlineReached
 //	state                                            prints State
@@ -188,6 +189,9 @@ func (s *script) event(a *args) (Event, error) {
 		return MessageUnusable{Lane: a.text("lane")}, nil
 	case "deadline":
 		return DeadlineReached{}, nil
+	case "slow":
+		d, err := time.ParseDuration(a.next())
+		return SlowDown{Until: s.now.Add(d)}, err
 	case "lost":
 		return ConnectionLost{}, nil
 	case "close":
@@ -200,6 +204,7 @@ func (s *script) event(a *args) (Event, error) {
 
 func (s *script) opened(a *args) Event {
 	ev := SessionOpened{Present: a.flag("present"), MessageIDPrefix: "m-"}
+	ev.Limits = Limits{uint16(a.num("rm", 0)), uint32(a.num("maxpacket", 0)), a.num("subsmax", 0)}
 	for v, ok := a.get("sub"); ok; v, ok = a.get("sub") {
 		sub := a.subscription(v)
 		ev.State.Subscriptions = append(ev.State.Subscriptions, Subscription{Subscription: sub, SubID: uint32(a.num("subid", 0))})

@@ -174,7 +174,9 @@ func (m *Machine) startSubscribe(r *request) {
 			continue
 		}
 		existed := m.subs.find(s.Filter) >= 0 || added[s.Filter]
-		added[s.Filter] = added[s.Filter] || !existed
+		if !existed {
+			added[s.Filter] = true
+		}
 		ask = append(ask, s)
 		retained = append(retained, m.wantsRetained(s, existed))
 		r.asked = append(r.asked, i)
@@ -230,8 +232,17 @@ func (m *Machine) checkFilter(s packet.Subscription, added map[string]bool) (r p
 		return packet.TopicFilterInvalid, causeReserved
 	case topic.IsShared(s.Filter) && !m.cfg.SharedAvailable:
 		return packet.SharedSubNotSupported, ""
-	case m.subs.find(s.Filter) < 0 && !added[s.Filter] && len(m.subs.list)+len(added) >= m.cfg.SubscriptionsMax:
-		return packet.QuotaExceeded, ""
+	}
+	if m.subs.find(s.Filter) < 0 && !added[s.Filter] {
+		have := len(m.subs.list) + len(added)
+		if have >= m.cfg.SubscriptionsMax {
+			return packet.QuotaExceeded, ""
+		}
+		if m.cfg.MoreSubscriptions != nil {
+			if cause := m.cfg.MoreSubscriptions(have); cause != "" {
+				return packet.QuotaExceeded, cause
+			}
+		}
 	}
 	return packet.ReasonCode(s.QoS), "" // a lower QoS than asked for is granted, not refused [MQTT-3.2.2-10]
 }

@@ -251,13 +251,15 @@ func (w *walk) lane() Event {
 }
 
 func (w *walk) rare() Event {
-	kind := w.pick(18)
+	kind := w.pick(19)
 	if w.polite && kind >= 10 && kind < 16 && !w.chance(8) {
 		kind = 4
 	}
 	switch kind {
 	case 16, 17:
 		return w.lane()
+	case 18:
+		return SlowDown{Until: w.now.Add(time.Duration(w.pick(3)) * time.Second)}
 	case 3:
 		if w.m.auth.method != "" && !w.m.auth.asked {
 			return PacketReceived{Packet: w.auth()}
