@@ -17,15 +17,17 @@ import (
 // admission decides whether a new connection is served at all, before anything is spent on it. Those that exist are never ended to make room.
 type admission struct {
 	connectionsMax int
+	memory         *memoryUse
 	arrivals       bucket
 	complaints     bucket // lines in the log about those turned away
 	// answering bounds those that are told.
 	answering chan struct{}
 }
 
-func newAdmission(connectionsMax, connectRate int) *admission {
+func newAdmission(connectionsMax, connectRate int, memoryMax int64) *admission {
 	return &admission{
 		connectionsMax: connectionsMax,
+		memory:         newMemory(memoryMax),
 		arrivals:       bucket{rate: connectRate},
 		complaints:     bucket{rate: 1},
 		answering:      make(chan struct{}, turnedAwayMax),
@@ -42,11 +44,16 @@ type refusal struct {
 var (
 	tooMany = &refusal{"connections", "limits.connections", failure.TooManyConnections}
 	tooFast = &refusal{"rate", "limits.connect_rate", failure.ConnectRate}
+	tooFull = &refusal{"memory", "limits.memory", failure.MemoryShort}
 )
 
 // ask reserves a place in the directory, or says why there is none.
 func (a *admission) ask(conn net.Conn, d *directory) *refusal {
-	if !a.arrivals.take(time.Now()) {
+	now := time.Now()
+	if a.memory.short(now) {
+		return tooFull
+	}
+	if !a.arrivals.take(now) {
 		return tooFast
 	}
 	if !d.reserve(conn, a.connectionsMax) {

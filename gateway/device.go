@@ -15,6 +15,7 @@ import (
 
 	"sluice/gateway/access"
 	"sluice/gateway/bridge"
+	"sluice/gateway/quota"
 	"sluice/gateway/secure"
 	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
@@ -39,6 +40,8 @@ type device struct {
 	certificate secure.Identity
 	// principal is who the device is, never nil; set before the session is claimed, and again by a re-authentication.
 	principal atomic.Pointer[access.Principal]
+	// packetMax is the largest packet that is read, once the session has one of its own; zero: the listener's.
+	packetMax atomic.Int32
 
 	// ctx ends with the device; operations on the bus end with it.
 	ctx    context.Context
@@ -56,6 +59,7 @@ type device struct {
 	finished  bool
 	lostEpoch uint64             // the newest epoch another connection is known to have
 	owned     sessionstore.Fence // ours; epoch zero before the claim
+	place     *quota.Connection  // nil before the claim
 
 	// Only the goroutine that handles events touches these.
 	bridge   *bridge.Bridge
@@ -119,6 +123,7 @@ func (d *device) serve(r *packet.Reader) {
 	for r != nil && d.read(r) {
 	}
 	_ = d.conn.Close()
+	d.leavePlace()
 	d.post(session.ConnectionLost{})
 	<-d.done
 }
@@ -128,6 +133,9 @@ func (d *device) read(r *packet.Reader) bool {
 	if !d.waitReadable() {
 		d.discard()
 		return false
+	}
+	if most := d.packetMax.Load(); most > 0 {
+		r.SetMaxPacketSize(int(most))
 	}
 	p, err := r.ReadPacket()
 	if err != nil {
@@ -244,6 +252,7 @@ func (d *device) handle(ev bridge.Event) {
 	case claimed:
 		d.fence, d.incarnation, d.shard = e.fence, e.incarnation, shardOf(e.fence.Key)
 		d.tally = d.gw.tallies.enter(accountOf(e.fence.Key))
+		d.packetMax.Store(int32(e.opened.Limits.MaximumPacketSize))
 		d.leaveOrphaned(e.groups, e.opened.State)
 		d.lanes.claim(newSessionLane(d, inboxOf(e.fence.Key, e.incarnation), e.inboxMade))
 		ev = e.opened

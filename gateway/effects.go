@@ -174,6 +174,7 @@ func (d *device) close(e session.CloseConnection) {
 		d.tellEnded(e.Reason)
 	}
 	d.ends(e.Reason.String())
+	d.leavePlace()
 	d.writer.CloseAfterFlush()
 	d.setPaused(false)
 	// For the session the connection is over now. A device that is gone does not close its half, and whoever takes its session over would wait

@@ -105,6 +105,7 @@ func (d *device) failed(e bridge.Failed) {
 		d.gw.metrics.deliveriesRefused.WithLabelValues(e.Code().String()).Inc()
 	}
 	key, log := d.key(), d.log
+	d.gw.quotas.countSession(e.Failure, key.Tenant)
 	if e.Quarantined {
 		log = log.With(zap.String("quarantine_id", e.Refusal.ID))
 		if e.Failure.About == failure.Publish {

@@ -21,7 +21,11 @@ func (d *device) finish(e bridge.Finish) {
 	d.finished = true
 	d.inbox = nil
 	d.wake.Broadcast()
+	place := d.place
 	d.mu.Unlock()
+	if place != nil {
+		place.Close()
+	}
 	d.tellLost(e)
 	d.ends("Connection lost") // unless something was said
 	if d.timer != nil {

@@ -15,6 +15,7 @@ import (
 	"sluice/amqp"
 	"sluice/gateway/auth"
 	"sluice/gateway/bridge"
+	"sluice/gateway/quota"
 	"sluice/gateway/secure"
 	"sluice/gateway/tracing"
 	"sluice/mqtt/session"
@@ -35,6 +36,10 @@ type Options struct {
 	ConnectionsMax int
 	// ConnectRate bounds the new connections in a second, and at once; more are turned away. Zero is no bound.
 	ConnectRate int
+	// MemoryMax bounds the live heap and stacks in bytes: beyond it new connections are turned away. Zero is a share of GOMEMLIMIT, where that is set.
+	MemoryMax int64
+	// Quotas are those of principals and tenants; nil: there are none. Its owner may put other rules in force at any time.
+	Quotas *quota.Book
 	// HandshakeTimeout bounds the wait for a PROXY header, a TLS handshake, and a WebSocket's, each.
 	HandshakeTimeout time.Duration
 	// WriteTimeout bounds the sending of up to 64 KiB to a device; a device that does not read for so long is disconnected.
@@ -90,6 +95,7 @@ type Gateway struct {
 	events    *eventSender   // nil: off
 	admission *admission
 	tallies   *tallies
+	quotas    *quotas
 	refusals  *refusalLog
 	// quarantine is nil when it is off.
 	quarantine *quarantine
@@ -110,11 +116,12 @@ type Gateway struct {
 // New returns a gateway that watches for takeovers and listens nowhere yet. It fails when the store cannot be watched.
 func New(ctx context.Context, opt Options) (*Gateway, error) {
 	gw := &Gateway{
-		opt: opt, log: opt.Logger, directory: newDirectory(), admission: newAdmission(opt.ConnectionsMax, opt.ConnectRate),
+		opt: opt, log: opt.Logger, directory: newDirectory(), admission: newAdmission(opt.ConnectionsMax, opt.ConnectRate, opt.MemoryMax),
 		unansweredSlots: make(chan struct{}, unansweredMax),
 	}
 	gw.ctx, gw.cancel = context.WithCancel(context.Background())
 	gw.metrics = newMetrics(opt.Registry)
+	gw.quotas = newQuotas(gw, opt.Quotas)
 	if opt.EventsAddress != "" {
 		gw.events = newEventSender(gw)
 	}

@@ -44,6 +44,14 @@ const (
 	// the reset.
 	discardBytes = 1 << 20
 	discardWait  = 2 * time.Second
+	// memoryLook is how often the use of memory is looked at while connections come, memoryStale how old the last garbage collection may be before
+	// one is made for it. memoryShare of GOMEMLIMIT is what new connections may not take where nothing else is said: above it the collector takes
+	// more and more of the processors.
+	memoryLook  = 100 * time.Millisecond
+	memoryStale = 5 * time.Second
+	memoryShare = 0.8
+	// quotaTenants is how many tenants have a series of their own in the metric of used-up quotas; the others share one.
+	quotaTenants = 100
 	// retryFirst and retryMax are the pauses between attempts of a topology operation or a Will.
 	retryFirst = 50 * time.Millisecond
 	retryMax   = 2 * time.Second

@@ -19,6 +19,7 @@ type metrics struct {
 	upgradeFailures   prometheus.Counter
 	shed              *prometheus.CounterVec
 	authentications   *prometheus.CounterVec
+	quotas            *prometheus.CounterVec
 	publishes         *prometheus.CounterVec
 	publishesDropped  prometheus.Counter
 	holds             prometheus.Counter
@@ -71,9 +72,10 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		handshakes:        vec("tls_handshakes_total", "TLS handshakes, by listener and version: full, or resumed with a ticket.", "listener", "version", "kind"),
 		proxyFailures:     vec("proxy_header_failures_total", "Connections of load balancers that did not begin with a PROXY header, by listener.", "listener"),
 		upgradeFailures:   counter("websocket_handshake_failures_total", "Connections to a WebSocket listener that did not become a WebSocket."),
-		shed:              vec("connections_shed_total", "Connections turned away, by the limit that was reached: connections or rate.", "limit"),
 		authentications: vec("authentications_total", "Attempts of devices to say who they are, by listener, by the method that decided (auth.methods, or none), and by result: success, "+
 			"unavailable, or why it was refused.", "listener", "method", "result"),
+		shed:              vec("connections_shed_total", "Connections turned away, by the limit that was reached: connections, rate or memory.", "limit"),
+		quotas:            vec("quota_hits_total", "Times that a quota had no room, by quota, by whose it is (session, principal or tenant), and tenant; tenants beyond the first 100 are \"(others)\".", "quota", "scope", "tenant"),
 		publishes:         vec("publishes_total", "PUBLISH packets from devices that got their final answer, by QoS and reason code.", "qos", "reason"),
 		publishesDropped:  counter("publishes_dropped_total", "QoS 0 PUBLISH packets that the bus did not take."),
 		holds:             counter("publish_holds_total", "Times a device's uplink was held because of a passing problem of the bus."),

@@ -42,7 +42,10 @@ func (d *device) open(e session.OpenSession) {
 		return
 	}
 	key := sessionstore.Key{Tenant: who.Tenant, Principal: who.Name, ClientID: e.ClientID}
-	d.displace(key)
+	if refused := d.enter(key); refused != nil {
+		d.post(*refused)
+		return
+	}
 	will, err := storedWill(e.Connect.Will)
 	if err != nil {
 		d.log.Error("a bug: a will cannot be written", zap.Error(err))
@@ -78,6 +81,8 @@ func (d *device) open(e session.OpenSession) {
 			State:           d.restrict(records.State(s)),
 			MessageIDPrefix: messageIDPrefix(key, s.Incarnation, s.Epoch),
 			Provenance:      mapping.NewProvenance(key.Tenant, key.Principal, key.ClientID, d.gw.opt.NodeID),
+			Limits:          d.limits(),
+			Quota:           meter{d.gw.quotas, d.place},
 			Publisher:       mapping.Publisher{Tenant: key.Tenant, Principal: key.Principal, ClientID: key.ClientID, Node: d.gw.opt.NodeID},
 		},
 	})

@@ -68,6 +68,9 @@ func checkListeners(_ context.Context, cfg *config.Config) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	if _, _, err := node.OpenQuotas(cfg); err != nil {
+		return "", err
+	}
 	for _, l := range cfg.Listeners() {
 		if err := tryListen(l.Address, l.Key); err != nil {
 			return "", err

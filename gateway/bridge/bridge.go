@@ -18,6 +18,7 @@ type Bridge struct {
 	self    mapping.Publisher // as our own messages come back
 
 	uplink uplink
+	meter  meter
 	lanes  lanes
 	shared shared
 	// held are the unsettled messages of the session lane, by tag: no more than it has credit for.
@@ -39,7 +40,7 @@ type Bridge struct {
 func New(cfg Config) *Bridge {
 	b := &Bridge{cfg: cfg, lanes: newLanes(), failures: failures{traces: failure.NewTraces(cfg.TraceSeed)}}
 	offer := cfg.Session
-	offer.Explain = b.explain
+	offer.Explain, offer.MoreSubscriptions = b.explain, b.moreSubscriptions
 	b.machine = session.New(offer)
 	return b
 }
@@ -95,6 +96,7 @@ func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
 	if b.machine.TakenOver() {
 		out = b.drain(now, b.abandon(out))
 	}
+	b.settleQuota()
 	return b.deadline(out)
 }
 
@@ -150,8 +152,9 @@ func (b *Bridge) translate(now time.Time, e session.Effect, out []Effect) []Effe
 func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 	b.from = ev.Provenance
 	b.self = ev.Publisher
+	b.meter.quota = ev.Quota
 	b.refusals.begin(ev.MessageIDPrefix)
-	b.tell(session.SessionOpened{Present: ev.Present, State: ev.State, MessageIDPrefix: ev.MessageIDPrefix})
+	b.tell(session.SessionOpened{Present: ev.Present, State: ev.State, MessageIDPrefix: ev.MessageIDPrefix, Limits: ev.Limits})
 	out = b.drain(now, out)
 	if b.finished {
 		// The device went away meanwhile. A lane attached now would have nobody to close it, and would keep the session's inbox from its next

@@ -9,6 +9,7 @@
 //   - refuse.go, quarantine.go: what is refused for good, down and up.
 //   - lanes.go: a subscription is put on the session lane (QoS 1 and 2) or on the node lane (QoS 0).
 //   - failures.go: what fails gets its row of the catalogue and its trace id, and is told once to everybody.
+//   - quota.go: what a message or a subscription costs, and what is refused because of it.
 //   - spans.go: what a message took on its way through, as spans of its trace.
 //   - moves.go: while a subscription changes lanes, messages come by both; the device gets each once.
 //

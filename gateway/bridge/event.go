@@ -25,6 +25,9 @@ type (
 		Provenance mapping.Provenance
 		// Publisher is the same as No Local sees it.
 		Publisher mapping.Publisher
+		// Limits are bounds of this session, Quota meters what it shares with others; nil: nothing is metered.
+		Limits session.Limits
+		Quota  Quota
 	}
 	// OutcomeArrived is the bus's answer to SendMessage.
 	OutcomeArrived struct {

@@ -41,7 +41,10 @@ func (b *Bridge) explain(f session.Failure) session.Explanation {
 	o := failure.Occurrence{Trace: b.failures.traces.Next(), Reason: f.Reason, Detail: f.Detail, Topic: f.Filter, PacketID: f.ID}
 	switch named := failure.Named(f.Cause); {
 	case named != nil:
-		o.Failure = named
+		o.Failure, o.Text = named, f.Text
+		if b.meter.excess != nil && b.meter.excess.Failure == named {
+			o.Text = b.meter.excess.Text
+		}
 	case f.Filter != "":
 		o.Failure = failure.OfFilter(f.Reason)
 	default:
@@ -93,12 +96,12 @@ func record(o *failure.Occurrence) *packet.Publish {
 func (b *Bridge) refusePublish(e *upEntry, f *failure.Failure, detail string, out []Effect) (session.PublishAnswered, []Effect) {
 	o := failure.Occurrence{
 		Failure: f, Trace: b.traceOf(e.span, e.message), Detail: detail,
-		Topic: e.topic, QoS: e.qos, PacketID: e.id, MessageID: mapping.IDText(e.message.Properties.MessageID), Rule: e.match.Name,
+		Topic: e.topic, QoS: e.qos, PacketID: e.id, MessageID: mapping.IDText(e.message.Properties.MessageID), Rule: e.match.Name, Text: e.text,
 	}
 	if e.refusal != nil {
 		o.Trace = e.refusal.Trace // the quarantine did not take it either
 	}
-	told := session.PublishAnswered{Token: e.token, Reason: f.Reason(), Text: f.Sentence, User: o.Properties()}
+	told := session.PublishAnswered{Token: e.token, Reason: f.Reason(), Text: o.Message(), User: o.Properties()}
 	if b.machine.Version() == packet.V311 && e.match.OnError == rules.Report && b.failures.subscribed {
 		fd := b.occurred(&o)
 		fd.Keep = false // it is on the wire ahead of the acknowledgement

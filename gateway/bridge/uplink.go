@@ -25,6 +25,7 @@ type uplink struct {
 	backoff   time.Duration
 	retryAt   time.Time // zero: no attempt is due
 	retaining int       // entries that are to be retained before they are answered
+	freed     int       // entries that have left since the quota was told
 }
 
 type upEntry struct {
@@ -38,7 +39,9 @@ type upEntry struct {
 	rule      mapping.OutcomeRule // what outcomes mean for the mapping rule that made the message
 	heldSince time.Time           // when it first met a transient outcome itself
 	match     rules.Match
-	span      *Span // nil: none is to be told
+	span      *Span  // nil: none is to be told
+	counted   bool   // by the quota
+	text      string // for the device, in place of the failure's sentence; may be empty
 
 	// A message that the bus has refused, and that goes to the quarantine: message is its copy.
 	refused *mapping.Answer // what the device is told should the quarantine refuse it too
@@ -66,12 +69,20 @@ func (u *uplink) find(token uint64) int {
 }
 
 func (u *uplink) remove(i int) {
-	if u.entries[i].retained() {
-		u.retaining--
-	}
+	u.gone(u.entries[i])
 	copy(u.entries[i:], u.entries[i+1:])
 	u.entries[len(u.entries)-1] = nil
 	u.entries = u.entries[:len(u.entries)-1]
+}
+
+// gone counts an entry that leaves.
+func (u *uplink) gone(e *upEntry) {
+	if e.retained() {
+		u.retaining--
+	}
+	if e.counted {
+		u.freed++
+	}
 }
 
 // forget drops what was not sent, once the device is gone: at QoS 1 it will send it again, and it has not been told anything. QoS 2
@@ -81,8 +92,8 @@ func (u *uplink) forget() {
 	for _, e := range u.entries {
 		if e.sent || e.answer != nil || e.qos == 2 {
 			kept = append(kept, e)
-		} else if e.retained() {
-			u.retaining--
+		} else {
+			u.gone(e)
 		}
 	}
 	clear(u.entries[len(kept):])
@@ -110,7 +121,11 @@ func (b *Bridge) abandon(out []Effect) []Effect {
 
 func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effect {
 	if session.OwnTopic(e.Packet.Topic) {
-		return b.refuseOwn(now, e, out)
+		return b.refuseUnsent(now, e, &Excess{Failure: failure.TopicReserved}, out)
+	}
+	counted, refused, out := b.charge(now, e, out)
+	if refused {
+		return out
 	}
 	in := mapping.UplinkMessage{
 		Dialect:           b.cfg.Dialect,
@@ -127,7 +142,7 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 		out = append(out, Report{Kind: PublishLoss, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Detail: l.String()})
 	}
 	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, message: m, rule: rule.Outcome, id: e.Packet.ID, match: rule,
-		span: b.producerSpan(now, e.Packet, m)}
+		span: b.producerSpan(now, e.Packet, m), counted: counted}
 	if e.Packet.Retain {
 		entry.retain, entry.received = e.Packet, now
 	}
@@ -143,16 +158,6 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 		return b.drop(len(u.entries)-1, "the bus takes nothing at the moment", out)
 	}
 	return out
-}
-
-// refuseOwn refuses a message to a topic of the gateway itself: nobody else may speak there.
-func (b *Bridge) refuseOwn(now time.Time, e session.Publish, out []Effect) []Effect {
-	m, _ := mapping.Uplink(mapping.UplinkMessage{Dialect: b.cfg.Dialect, Publish: e.Packet, From: b.from, MessageID: e.MessageID, Received: now})
-	entry := &upEntry{token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, id: e.Packet.ID, message: m, span: b.producerSpan(now, e.Packet, m)}
-	told, out := b.refusePublish(entry, failure.TopicReserved, "", out)
-	out = b.ended(entry.span, 0, failure.TopicReserved, out)
-	b.tell(told)
-	return append(out, Report{Kind: PublishAnswered, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Reason: told.Reason})
 }
 
 // routeOf applies the mapping rules to a message. The route is nil where none matches; it holds until the next call.

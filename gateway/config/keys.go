@@ -67,6 +67,8 @@ type Config struct {
 	RetainedEachSize int // bytes of one principal; the same
 	MaxConnections   int
 	ConnectRate      int // new connections a second; zero: any number
+	MemoryMax        int // bytes; zero: as GOMEMLIMIT has it
+	Quotas           Quotas
 	MaxSubscriptions int
 	AdminListen      string // empty: off
 	TracesEndpoint   string // URL with its path; empty: off
@@ -92,9 +94,9 @@ type key struct {
 	set   setter // checks a value and puts it in its place
 }
 
-// keys is the table of all keys, bound to c.
+// keys is the table of all keys, bound to c, in the order of the reference.
 func keys(c *Config) []key {
-	return slices.Concat(coreKeys(c), authKeys(c))
+	return slices.Concat(coreKeys(c), authKeys(c), quotaKeys(c))
 }
 
 // coreKeys are those of the gateway itself.

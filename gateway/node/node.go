@@ -19,6 +19,7 @@ import (
 	"sluice/gateway/auth"
 	"sluice/gateway/bridge"
 	"sluice/gateway/config"
+	"sluice/gateway/quota"
 	"sluice/gateway/secure"
 	"sluice/gateway/tracing"
 	"sluice/sessionstore"
@@ -61,6 +62,8 @@ type Node struct {
 	registry *prometheus.Registry
 	tls      *secure.Server    // nil without TLS listeners
 	spans    *tracing.Exporter // nil: off
+	quotas   *quota.Book
+	quotasOf *quota.File // nil: there is no quota.file
 	serving  sync.WaitGroup
 	stop     context.CancelFunc // ends what runs beside the listeners
 
@@ -90,6 +93,9 @@ func (n *Node) start(ctx context.Context) (_ *Node, err error) {
 	}()
 	n.registry = prometheus.NewRegistry()
 	n.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	if err := n.openQuotas(); err != nil {
+		return nil, err
+	}
 	// Listeners first: a taken port is the commonest fault and should not cost a wait for the bus.
 	listeners, admin, err := n.listen()
 	if err != nil {
@@ -194,6 +200,8 @@ func (n *Node) options() gateway.Options {
 		},
 		ConnectionsMax:    c.MaxConnections,
 		ConnectRate:       c.ConnectRate,
+		MemoryMax:         int64(c.MemoryMax),
+		Quotas:            n.quotas,
 		HandshakeTimeout:  c.ConnectTimeout,
 		WriteTimeout:      c.WriteTimeout,
 		DrainRate:         c.ShutdownRate,
@@ -222,6 +230,9 @@ func (n *Node) serve(listeners []gateway.Listener, admin net.Listener) {
 	if n.tls != nil {
 		n.tls.OnDistrust(n.gateway.Recheck)
 		n.serving.Go(func() { n.tls.Run(ctx) })
+	}
+	if n.quotasOf != nil {
+		n.serving.Go(func() { n.watchQuotas(ctx) })
 	}
 	if admin == nil {
 		return

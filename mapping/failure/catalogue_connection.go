@@ -17,6 +17,16 @@ var (
 		"amqp:resource-limit-exceeded", "The server has as many connections as it may have; try again later.")
 	ConnectRate = row("connect-rate", Connect, in(packet.ConnectionRateExceeded, packet.CONNACK), ReturnCode,
 		"amqp:resource-limit-exceeded", "More connections come than the server takes in a second; try again later.")
+	MemoryShort = row("memory-short", Connect, in(packet.ServerBusy, packet.CONNACK), ReturnCode,
+		"amqp:resource-limit-exceeded", "The server has no memory for more connections; try again later.")
+)
+
+// CONNECT is refused by a quota of the device's principal or tenant (docs/quotas.md). The device is told which one, and its value.
+var (
+	QuotaConnections = row("quota-connections", Connect, in(packet.QuotaExceeded, packet.CONNACK), ReturnCode,
+		"amqp:resource-limit-exceeded", "The quota of connections is used up; try again later.")
+	QuotaConnectRate = row("quota-connect-rate", Connect, in(packet.ConnectionRateExceeded, packet.CONNACK), ReturnCode,
+		"amqp:resource-limit-exceeded", "The quota of new connections is used up; try again later.")
 )
 
 // CONNECT is refused because of who the device is, or is not.

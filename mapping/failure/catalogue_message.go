@@ -34,6 +34,13 @@ var (
 		"amqp:resource-limit-exceeded", "The message was delivered but not retained: the quota of retained messages is used up.")
 	RetainedTooLarge = row("retained-too-large", Publish, acks(packet.QuotaExceeded), ByRule,
 		"amqp:link:message-size-exceeded", "The message was delivered but not retained: it is too large for that.")
+	// A quota of the device's principal or tenant (docs/quotas.md). The device is told which one, and its value. At QoS 0 the error topic alone tells it.
+	QuotaPublishRate = row("quota-publish-rate", Publish, acks(packet.QuotaExceeded), ByRule,
+		"amqp:resource-limit-exceeded", "The quota of messages is used up; send more slowly.")
+	QuotaPublishBytes = row("quota-publish-bytes", Publish, acks(packet.QuotaExceeded), ByRule,
+		"amqp:resource-limit-exceeded", "The quota of bytes is used up; send more slowly.")
+	QuotaInFlight = row("quota-in-flight", Publish, acks(packet.QuotaExceeded), ByRule,
+		"amqp:resource-limit-exceeded", "The quota of messages under way is used up; send more slowly.")
 	// A QoS 2 exchange that the device has forgotten and we have not [MQTT-2.2.1-3]. 3.1.1 has no way to say so, and no harm comes of it there.
 	PacketIDInUse = row("packet-id-in-use", Publish, in(packet.PacketIDInUse, packet.PUBACK), Never,
 		"amqp:illegal-state", "A QoS 2 exchange with this Packet Identifier is not complete.")
@@ -59,6 +66,8 @@ var (
 		"amqp:resource-limit-exceeded", "The session has as many subscriptions as it may have.")
 	SubscriptionQuota = row("subscription-quota", Subscription, in(packet.QuotaExceeded, packet.SUBACK), Suback,
 		"sluice:queue-full", "There is no room for what this subscription brings.")
+	QuotaSubscriptions = row("quota-subscriptions", Subscription, in(packet.QuotaExceeded, packet.SUBACK), Suback,
+		"amqp:resource-limit-exceeded", "The quota of subscriptions is used up.")
 	SubscriptionRefused = row("subscription-refused", Subscription, in(packet.ImplementationSpecificError, packet.SUBACK), Suback,
 		"sluice:refused", "The message bus refuses this subscription.")
 )
