@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/url"
+	"runtime"
 	"strings"
 	"time"
 
@@ -27,12 +28,13 @@ type Options struct {
 	ContainerID string
 	Logger      *zap.Logger
 
-	// Connections is how many connections publish (default 2), Lanes how many pairs of sender links each has (default 2).
+	// Connections is how many connections publish (default: one for every four cores that the process may use), Lanes how many pairs of
+	// sender links each has (default 1). More carry more where the bus is far away, and cost both sides more for each message.
 	Connections, Lanes int
 	// ReceiveConnections is how many connections receivers are spread over (default 2). More are opened when they are full.
 	ReceiveConnections int
 	// Window is how many sends of one link may be unanswered (default 1,024), Queue how many more may wait for a lane's link before Publish
-	// answers Busy (default 4,096).
+	// answers Busy (default 16,384).
 	Window, Queue int
 	// SendTimeout is how long a written transfer may stay unanswered before its connection is closed and it gets Lost (default 20 s).
 	// Waiting for the bus's credit does not count.
@@ -61,7 +63,7 @@ type Options struct {
 func (o *Options) setDefaults() {
 	o.rotate = orDefault(o.rotate, sessionRotation)
 	o.tokenLife = orDefault(o.tokenLife, tokenLife)
-	o.Connections = orDefault(o.Connections, defaultConnections)
+	o.Connections = orDefault(o.Connections, min((runtime.GOMAXPROCS(0)+connectionCores-1)/connectionCores, maxConnections))
 	o.Lanes = orDefault(o.Lanes, defaultLanes)
 	if o.Kind.Static() && o.ReceiveConnections == 0 {
 		o.ReceiveConnections = 1 // one that nobody uses would be ended again and again

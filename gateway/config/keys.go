@@ -143,7 +143,7 @@ func coreKeys(c *Config) []key {
 		{"bus.azure.receive", "", "Service Bus and Event Hubs: what this node receives from for its devices, separated by commas or as a list: queues, subscriptions (devices/Subscriptions/{node}, where {node} is node.id) or partitions (hub/ConsumerGroups/$Default/Partitions/{0-3}). Empty: devices get nothing from the bus.", receivedEntities(&c.Azure.Receive)},
 		{"bus.azure.login", LoginKey, "Service Bus and Event Hubs: key (a token made from user and password of bus.url, the name of a shared access rule and its key, and renewed), token (from bus.azure.token_file), or plain (the key itself, in SASL PLAIN).", oneOf(&c.Azure.Login, LoginKey, LoginToken, LoginPlain)},
 		{"bus.azure.token_file", "", "File with a token (JWT) of an identity provider, read again whenever a new one is due: whoever keeps it renews it there.", text(&c.Azure.TokenFile)},
-		{"bus.connections", 2, "AMQP connections for publishing.", integer(&c.BusConnections, 1, 64)},
+		{"bus.connections", 0, "AMQP connections for publishing; 0 is one for every four cores that the process may use. More carry more where the bus is far away or slow to answer, and cost bus and node more for each message.", integer(&c.BusConnections, 0, 64)},
 		{"bus.grace", "30s", "How long an outage of bus or store is kept from the devices: nothing is acknowledged meanwhile and nobody is disconnected.", duration(&c.BusGrace, 0, time.Hour)},
 		{"bus.embedded.listen", "127.0.0.1:5672", "Where the embedded bus listens for AMQP 1.0 clients: host:port, port 0 takes a free one.", address(&c.EmbeddedListen, required)},
 		{"bus.embedded.user", "", "User name of the embedded bus. Empty accepts any credentials, which is allowed on a loopback address only.", text(&c.EmbeddedUser)},
