@@ -68,15 +68,14 @@ func (l *Lab) hold(ctx context.Context, h holding, s Settings) (row report.Row, 
 	row = report.Row{Case: h.String(), Peer: peerSluice}
 	undo := &unwind{}
 	defer func() { err = errors.Join(err, undo.run()) }()
-	var pids []int
+	// The nodes are the last to end: then the bus is busy with removing what they had subscribed.
+	nodes, stop, err := l.startNodes(ctx, h.nodes)
+	if err != nil {
+		return row, plot, err
+	}
+	undo.add(func() error { stop(); return nil })
 	var crowds []*crowd.Process
-	for i := range h.nodes {
-		n, err := l.startNode(ctx)
-		if err != nil {
-			return row, plot, err
-		}
-		undo.add(func() error { n.stop(); return nil })
-		pids = append(pids, n.pid())
+	for i, n := range nodes {
 		began := time.Now()
 		c, said, err := l.crowd(ctx, n, h, i, s, undo)
 		if err != nil {
@@ -87,7 +86,7 @@ func (l *Lab) hold(ctx context.Context, h holding, s Settings) (row report.Row, 
 		row.Set("connects", float64(h.devices/h.nodes)/said.Took.Seconds())
 	}
 	done := l.carry(crowds)
-	memory, bus, used, err := l.watch(ctx, pids, s, done)
+	memory, bus, used, err := l.watch(ctx, pids(nodes), s, done)
 	if err != nil {
 		return row, plot, err
 	}

@@ -12,7 +12,7 @@ const (
 	stormLook = 300 * time.Millisecond
 	stormIdle = 30 * time.Millisecond
 	// tidyMax bounds the wait for a bus that is busy with what a scenario left behind.
-	tidyMax = 5 * time.Minute
+	tidyMax = 10 * time.Minute
 	// topologyWait bounds the making and removing of a queue.
 	topologyWait = 30 * time.Second
 	// underWay bounds the messages that a closed run keeps between sender and receiver, streamWindow those of one stream, bytesUnderWay their bytes:
