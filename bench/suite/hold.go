@@ -97,6 +97,8 @@ func (l *Lab) hold(ctx context.Context, h holding, s Settings) (row report.Row, 
 	r.set(&row)
 	setGrowth(&row, memory, bus, h.devices)
 	row.Set("cpu", 100*used.CPU.Minutes()/memory[len(memory)-1].at.Minutes())
+	v := row.Values
+	l.say("    %.0f messages, %.0f lost; %.1f MiB at first, %+.0f KiB a minute, %+.2f %% in all", v["messages"], v["lost"], v["mib"], v["slope"], v["growth"])
 	return row, holdPlot(h, memory, bus), nil
 }
 
