@@ -64,6 +64,7 @@ type device struct {
 	// Only the goroutine that handles events touches these.
 	bridge   *bridge.Bridge
 	closed   bool // CloseConnection was said: why the connection ends is counted
+	expired  bool // the principal has, and the connection is being closed for it
 	effects  []bridge.Effect
 	spare    []bridge.Event
 	timer    *time.Timer
@@ -256,16 +257,19 @@ func (d *device) handle(ev bridge.Event) {
 		d.leaveOrphaned(e.groups, e.opened.State)
 		d.lanes.claim(newSessionLane(d, inboxOf(e.fence.Key, e.incarnation), e.inboxMade))
 		ev = e.opened
+		d.schedule() // the principal may expire
+	case authenticated:
+		d.schedule()
+		ev = session.AuthSucceeded{}
 	case writerDrained:
 		for _, l := range d.lanes.all() {
 			l.grantHeld()
 		}
 		return
 	case timerFired:
-		if !d.deadlineDue(now) {
+		if ev = d.timeIsUp(now); ev == nil {
 			return
 		}
-		ev = session.DeadlineReached{}
 	}
 	effects := d.bridge.Step(now, ev, d.effects[:0])
 	for i, e := range effects {

@@ -22,6 +22,8 @@ func (d *device) perform(e bridge.Effect) {
 		d.send(e.Packet)
 	case session.OpenSession:
 		go d.open(e)
+	case session.Authenticate:
+		go d.exchange(e, d.bridge.Machine().ClientID())
 	case bridge.SendMessage:
 		d.publish(e)
 	case session.Store:
@@ -133,14 +135,16 @@ func (d *device) setPaused(paused bool) {
 // fires at the old time and is set again.
 func (d *device) setDeadline(at time.Time) {
 	d.deadline = at
+	d.schedule()
+}
+
+// schedule sets the timer for what is due next, unless it fires before that anyway.
+func (d *device) schedule() {
+	at := d.due()
 	if at.IsZero() || !d.armed.IsZero() && !at.Before(d.armed) {
 		return
 	}
-	d.arm()
-}
-
-func (d *device) arm() {
-	d.armed = d.deadline
+	d.armed = at
 	if d.timer == nil {
 		d.timer = time.AfterFunc(time.Until(d.armed), func() { d.post(timerFired{}) })
 		return
@@ -151,19 +155,19 @@ func (d *device) arm() {
 // timerFired is an event of the shell alone: perhaps the deadline has moved meanwhile.
 type timerFired struct{}
 
-// deadlineDue reports whether the deadline has come, and sets the timer again when it has not.
-func (d *device) deadlineDue(now time.Time) bool {
+// timeIsUp gives what the time that has come means, nil when none has. The timer is set again for what is due next.
+func (d *device) timeIsUp(now time.Time) bridge.Event {
 	d.armed = time.Time{}
-	if d.deadline.IsZero() {
-		return false
+	defer d.schedule()
+	if d.expire(now) {
+		return expired
 	}
-	if now.Before(d.deadline) {
-		d.arm()
-		return false
+	if d.deadline.IsZero() || now.Before(d.deadline) {
+		return nil
 	}
 	// The machine sets a new deadline when it wants one.
 	d.deadline = time.Time{}
-	return true
+	return session.DeadlineReached{}
 }
 
 func (d *device) close(e session.CloseConnection) {

@@ -197,6 +197,17 @@ func endings() []provocation {
 			j.set(func() { j.gone = nil })
 			return c, w.back()
 		}},
+		{failure: failure.AuthExpired, provoke: func(w *failing) (*caller, *caller) {
+			j := &judge{who: passing(10 * time.Second)}
+			w.auth.Methods = []auth.Method{{Name: "judge", Authenticator: j}}
+			c := w.device()
+			w.pass(10 * time.Second)
+			j.set(func() { j.who = passing(time.Hour) })
+			return c, w.back()
+		}},
+		againRefusedAs(failure.ReauthFailed, "refused", &access.Refused{Reason: "token-expired", Detail: "secret"}),
+		againRefusedAs(failure.ReauthFailed, "another principal", nil),
+		againRefusedAs(failure.ReauthUnavailable, "", errors.New("secret")),
 		{failure: failure.Internal, provoke: func(w *failing) (*caller, *caller) {
 			c := w.device()
 			w.node.directory.connections()[0].post("no event that anybody knows")

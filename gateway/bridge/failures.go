@@ -36,6 +36,11 @@ func RefuseSession(f *failure.Failure, detail string) session.SessionRefused {
 	return session.SessionRefused{Reason: reason, Text: f.Sentence, Cause: f.Name, Detail: detail}
 }
 
+// FailAuthentication answers session.Authenticate with a failure. The detail is for the operator; the device does not get it.
+func FailAuthentication(f *failure.Failure, detail string) session.AuthFailed {
+	return session.AuthFailed{Reason: f.Reason(), Text: f.Sentence, Cause: f.Name, Detail: detail}
+}
+
 // explain is session.Config.Explain: it finds the row of a failure that the machine is about to tell.
 func (b *Bridge) explain(f session.Failure) session.Explanation {
 	o := failure.Occurrence{Trace: b.failures.traces.Next(), Reason: f.Reason, Detail: f.Detail, Topic: f.Filter, PacketID: f.ID}

@@ -11,9 +11,11 @@ const (
 	AuthAnonymous   = "anonymous"
 	AuthCertificate = "certificate"
 	AuthPassword    = "password"
+	AuthJWT         = "jwt"
+	AuthHTTP        = "http"
 )
 
-var authMethods = []string{AuthAnonymous, AuthCertificate, AuthPassword}
+var authMethods = []string{AuthAnonymous, AuthCertificate, AuthPassword, AuthJWT, AuthHTTP}
 
 // Auth says how devices prove who they are.
 type Auth struct {
@@ -23,13 +25,15 @@ type Auth struct {
 	WS           []string
 	WSS          []string
 	PasswordFile string
+	JWT          JWT
+	HTTP         HTTP
 }
 
 func authKeys(c *Config) []key {
 	a := &c.Auth
 	const same = "The same for %s alone. Empty takes that of auth.methods."
 	return []key{
-		{"auth.methods", "", "How devices prove who they are, asked in this order, separated by commas or as a list (docs/authentication.md): certificate, password, anonymous. " +
+		{"auth.methods", "", "How devices prove who they are, asked in this order, separated by commas or as a list (docs/authentication.md): certificate, password, jwt, http, anonymous. " +
 			"Empty is anonymous on a loopback address, and is refused on any other.", methods(&a.Methods)},
 		{"auth.password_file", "", "File with user names and hashes of passwords, which sluice passwd writes. Read again when it changes.", text(&a.PasswordFile)},
 		{"mqtt.tcp.auth", "", fmt.Sprintf(same, "mqtt.tcp.listen"), methods(&a.TCP)},
@@ -83,18 +87,20 @@ func (l *Listener) Uses(method string) bool { return slices.Contains(l.Auth, met
 
 // authFaults are the rules about authentication that concern more than one key.
 func (c *Config) authFaults(fault func(format string, args ...any)) {
-	passwords := false
+	passwords, tokens, asks := false, false, false
 	for _, l := range c.Listeners() {
 		own := strings.TrimSuffix(l.Key, "listen") + "auth"
 		if len(l.Auth) == 0 {
-			fault("%s is %s, which others can reach, and nothing says how devices prove who they are; set auth.methods (or %s) to password, certificate or both, "+
+			fault("%s is %s, which others can reach, and nothing says how devices prove who they are; set auth.methods (or %s) to password, certificate, jwt or http, "+
 				"to anonymous if everybody may come in, or listen on 127.0.0.1", l.Key, l.Address, own)
 		}
 		if l.Uses(AuthCertificate) && (!l.TLS || l.ClientCertificates == certificatesOff) {
 			fault("%s is to take devices by certificate, but asks for none; %s", l.Key, askForCertificates(l, own))
 		}
-		passwords = passwords || l.Uses(AuthPassword)
+		passwords, tokens, asks = passwords || l.Uses(AuthPassword), tokens || l.Uses(AuthJWT), asks || l.Uses(AuthHTTP)
 	}
+	c.Auth.JWT.faults(tokens, fault)
+	c.Auth.HTTP.faults(asks, fault)
 	if passwords && c.Auth.PasswordFile == "" {
 		fault("auth.methods has password, but auth.password_file is empty; make a file with sluice passwd FILE NAME, and name it there")
 	}

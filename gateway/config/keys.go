@@ -96,7 +96,7 @@ type key struct {
 
 // keys is the table of all keys, bound to c, in the order of the reference.
 func keys(c *Config) []key {
-	return slices.Concat(coreKeys(c), authKeys(c), quotaKeys(c))
+	return slices.Concat(coreKeys(c), authKeys(c), jwtKeys(&c.Auth.JWT), httpKeys(&c.Auth.HTTP), quotaKeys(c))
 }
 
 // coreKeys are those of the gateway itself.

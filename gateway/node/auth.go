@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"sluice/gateway/access"
@@ -24,18 +25,22 @@ type authContext struct {
 	cfg   *config.Config
 	log   *zap.Logger
 	brake *auth.Brake // one for all listeners
+
+	registry prometheus.Registerer
 }
 
 // authBuilders make the methods. One is made once for a node, however many listeners use it.
 var authBuilders = map[string]func(authContext) (authenticator, error){
 	config.AuthAnonymous:   func(authContext) (authenticator, error) { return authenticator{Authenticator: auth.Anonymous{}}, nil },
 	config.AuthCertificate: func(authContext) (authenticator, error) { return authenticator{Authenticator: auth.Certificate{}}, nil },
+	config.AuthJWT:         openTokens,
+	config.AuthHTTP:        openHook,
 }
 
 // openAuth makes the methods that the listeners use.
 func (n *Node) openAuth() error {
 	n.authBrake, n.auth = auth.NewBrake(), map[string]authenticator{}
-	c := authContext{cfg: n.cfg, log: n.log, brake: n.authBrake}
+	c := authContext{cfg: n.cfg, log: n.log, brake: n.authBrake, registry: n.registry}
 	for _, l := range n.cfg.Listeners() {
 		for _, name := range l.Auth {
 			if _, made := n.auth[name]; made {

@@ -42,6 +42,7 @@ func (n *Node) listen() (listeners []gateway.Listener, admin net.Listener, err e
 // open opens one port for devices and notes its address.
 func (n *Node) open(c config.Listener) (l gateway.Listener, err error) {
 	offered := offer(n.cfg, c.Profile)
+	offered.AuthMethods = enhanced(c)
 	l = gateway.Listener{Name: c.Key, Session: &offered, Proxies: c.Proxies, Auth: n.chain(c), Naming: secure.Naming(n.cfg.TLS.ClientIdentity)}
 	if c.TLS {
 		l.TLS, l.Holds = n.tls.Listen(secureListener(n.cfg, c)), n.tls.Holds

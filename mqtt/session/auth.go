@@ -26,7 +26,7 @@ func (m *Machine) beginAuthentication(c *packet.Connect) {
 
 func (m *Machine) authenticate(p *packet.Properties, start bool) {
 	m.auth.going, m.auth.asked = true, true
-	e := Authenticate{Method: m.auth.method, Start: start, Again: m.phase == phaseOpen}
+	e := Authenticate{Method: m.auth.method, Connect: m.auth.connect, Start: start, Again: m.phase == phaseOpen}
 	if p.Has(packet.PropAuthData) {
 		e.Data = p.AuthData
 	}

@@ -19,6 +19,8 @@ type (
 	Authenticate struct {
 		Method string
 		Data   []byte // Authentication Data of CONNECT or AUTH; nil is none
+		// Connect is the CONNECT that has no answer yet; nil on an open connection.
+		Connect *packet.Connect
 		// Start: the first of an exchange, by CONNECT or by a re-authentication. False: the device goes on after AuthContinue.
 		Start bool
 		// Again: a re-authentication of an open connection (AUTH 0x19 and what follows it). The device must turn out to be the same.
