@@ -96,6 +96,7 @@ type caller struct {
 	// refuse: others than records are answered with a failure, with refuseAll those as well.
 	refuse, refuseAll bool
 	id                packet.ID
+	released          packet.ID // see flood
 }
 
 func (c *caller) read() {
