@@ -46,7 +46,17 @@ func keyOf(a *access.Attempt) pair {
 	return pair{address, strings.Clone(a.UserName[:min(len(a.UserName), nameMax)])}
 }
 
-// Ask reports whether an attempt may be judged now. Whoever spends time on judging a secret that can be guessed asks before, and refuses with ReasonSlowed.
+// Allows reports whether Ask would allow an attempt.
+func (b *Brake) Allows(now time.Time, a *access.Attempt) bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.allows(now, keyOf(a))
+}
+
+// Ask reports whether an attempt may be judged now, and takes the turn. Whoever spends time on judging a secret that can be guessed asks before, and refuses with ReasonSlowed.
 func (b *Brake) Ask(now time.Time, a *access.Attempt) bool {
 	if b == nil {
 		return true
@@ -54,21 +64,25 @@ func (b *Brake) Ask(now time.Time, a *access.Attempt) bool {
 	k := keyOf(a)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	c := b.pairs.find(now, k)
-	if c != nil && c.good && c.failures == 0 {
-		return true
-	}
-	ok := b.pairs.allows(now, k)
-	if c == nil || !c.good {
-		ok = ok && b.names.allows(now, k.name) && b.addresses.allows(now, k.address)
-	}
-	if !ok {
+	if !b.allows(now, k) {
 		return false
 	}
 	b.pairs.taken(now, k)
-	b.names.taken(now, k.name)
-	b.addresses.taken(now, k.address)
+	if !b.known(now, k) {
+		b.names.taken(now, k.name)
+		b.addresses.taken(now, k.address)
+	}
 	return true
+}
+
+func (b *Brake) allows(now time.Time, k pair) bool {
+	return b.pairs.allows(now, k) && (b.known(now, k) || b.names.allows(now, k.name) && b.addresses.allows(now, k.address))
+}
+
+// known: this user name was right at this address.
+func (b *Brake) known(now time.Time, k pair) bool {
+	c := b.pairs.find(now, k)
+	return c != nil && c.good
 }
 
 // Failed counts a failure, and says how late the answer is to be.

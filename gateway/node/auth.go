@@ -10,6 +10,7 @@ import (
 
 	"sluice/gateway/access"
 	"sluice/gateway/auth"
+	"sluice/gateway/auth/password"
 	"sluice/gateway/config"
 )
 
@@ -33,8 +34,17 @@ type authContext struct {
 var authBuilders = map[string]func(authContext) (authenticator, error){
 	config.AuthAnonymous:   func(authContext) (authenticator, error) { return authenticator{Authenticator: auth.Anonymous{}}, nil },
 	config.AuthCertificate: func(authContext) (authenticator, error) { return authenticator{Authenticator: auth.Certificate{}}, nil },
+	config.AuthPassword:    openPasswords,
 	config.AuthJWT:         openTokens,
 	config.AuthHTTP:        openHook,
+}
+
+func openPasswords(c authContext) (authenticator, error) {
+	a, err := password.Open(password.Options{Key: "auth.password_file", File: c.cfg.Auth.PasswordFile, Brake: c.brake, Logger: c.log})
+	if err != nil {
+		return authenticator{}, err
+	}
+	return authenticator{Authenticator: a, run: a.Run}, nil
 }
 
 // openAuth makes the methods that the listeners use.
