@@ -76,6 +76,7 @@ var messagesColumns = []report.Column{
 	{Key: "late", Head: "generator late, p99 ms", Part: partHalf},
 	{Key: "half_cpu_gateway", Head: "gateway µs", Part: partHalf},
 	{Key: "half_cpu_bus", Head: "bus µs", Part: partHalf},
+	{Key: "half_cpu_store", Head: "Redis µs", Part: partHalf},
 }
 
 func perMessage(d time.Duration, messages int64) float64 {

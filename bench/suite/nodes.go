@@ -49,9 +49,25 @@ func (l *Lab) nodesScenario(ctx context.Context, s Settings, share float64) (*re
 			return nil, err
 		}
 		section.Rows = append(section.Rows, rows...)
+		section.Plots = append(section.Plots, nodesPlot(key, t.name, rows))
 		nodesTarget(section, key, t.name, slices.Min(s.Nodes), slices.Max(s.Nodes))
 	}
 	return section, nil
+}
+
+// nodesPlot shows what the parts spend on a message at half load.
+func nodesPlot(file, name string, rows []report.Row) report.Plot {
+	p := report.Plot{
+		File: file, Title: "Cost of a message by nodes: " + name, YLabel: "µs per message",
+		Series: []report.Series{{Name: "gateway"}, {Name: "bus"}, {Name: "Redis"}},
+	}
+	for _, r := range rows {
+		p.X = append(p.X, r.Peer)
+		for i, part := range []string{"half_cpu_gateway", "half_cpu_bus", "half_cpu_store"} {
+			p.Series[i].Y = append(p.Series[i].Y, r.Values[part])
+		}
+	}
+	return p
 }
 
 func nodesTarget(section *report.Section, key, name string, few, many int) {

@@ -28,6 +28,11 @@ func (l *Lab) recoveryScenario(ctx context.Context, s Settings, _ float64) (*rep
 		return nil, err
 	}
 	section.Rows = rows
+	plot := report.Plot{File: "recovery", Title: "Until devices are served again: " + count(s.Recovery, "device"), YLabel: "seconds", X: []string{"half of them", "99 in 100", "all"}}
+	for _, r := range rows {
+		plot.Series = append(plot.Series, report.Series{Name: r.Peer, Y: []float64{r.Values["p50"], r.Values["p99"], r.Values["last"]}})
+	}
+	section.Plots = []report.Plot{plot}
 	return section, nil
 }
 

@@ -123,6 +123,7 @@ func (l *Lab) storm(ctx context.Context, st storm, version uint16, nodes []*node
 			row.Set("cpu_tls", perMessage(gusts[i].used.gateway.CPU-plain, int64(st.devices*rounds)))
 		}
 		if !way.tickets {
+			delete(row.Values, "resumed")
 			delete(row.Values, "resumed_least")
 		}
 		rows = append(rows, row)
