@@ -43,7 +43,8 @@ func (l *Lab) growthScenario(ctx context.Context, s Settings, share float64) (*r
 			{Key: "added", Head: "added per second"},
 		},
 	}
-	warm, measure := s.pace(share, len(s.Growth)+len(s.Filters))
+	// Most of the time goes into connecting and subscribing.
+	warm, measure := s.pace(share/3, len(s.Growth)+len(s.Filters))
 	for _, filters := range []bool{false, true} {
 		n, err := l.startNode(ctx)
 		if err != nil {

@@ -24,13 +24,13 @@ type scenario struct {
 }
 
 var scenarios = []scenario{
-	{"uplink", 0.32, (*Lab).uplinkScenario},
-	{"downlink", 0.20, (*Lab).downlinkScenario},
-	{"idle", 0.20, (*Lab).idleScenario},
-	{"growth", 0.15, (*Lab).growthScenario},
-	{"nodes", 0.05, (*Lab).nodesScenario},
+	{"uplink", 0.27, (*Lab).uplinkScenario},
+	{"downlink", 0.19, (*Lab).downlinkScenario},
+	{"idle", 0.21, (*Lab).idleScenario},
+	{"growth", 0.18, (*Lab).growthScenario},
+	{"nodes", 0.06, (*Lab).nodesScenario},
 	{"recovery", 0.04, (*Lab).recoveryScenario},
-	{"storm", 0.04, (*Lab).stormScenario},
+	{"storm", 0.05, (*Lab).stormScenario},
 	{"hold", 0, (*Lab).holdScenario},
 }
 
