@@ -24,10 +24,10 @@ type scenario struct {
 }
 
 var scenarios = []scenario{
-	{"uplink", 0.27, (*Lab).uplinkScenario},
+	{"uplink", 0.25, (*Lab).uplinkScenario},
 	{"downlink", 0.19, (*Lab).downlinkScenario},
-	{"idle", 0.21, (*Lab).idleScenario},
-	{"growth", 0.18, (*Lab).growthScenario},
+	{"idle", 0.19, (*Lab).idleScenario},
+	{"growth", 0.17, (*Lab).growthScenario},
 	{"nodes", 0.06, (*Lab).nodesScenario},
 	{"recovery", 0.04, (*Lab).recoveryScenario},
 	{"storm", 0.05, (*Lab).stormScenario},
