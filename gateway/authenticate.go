@@ -70,6 +70,8 @@ func authFailure(a *access.Attempt, err error) (f *failure.Failure, detail strin
 	switch {
 	case refused.Reason == auth.ReasonSlowed:
 		return failure.TooManyAttempts, detail
+	case refused.Expired:
+		return failure.AuthExpired, detail
 	case refused.Reason != auth.ReasonNoCredential && a.Method == "" && (a.HasUserName || a.HasPassword):
 		return failure.BadCredentials, detail
 	}

@@ -205,6 +205,7 @@ func endings() []provocation {
 			j.set(func() { j.who = passing(time.Hour) })
 			return c, w.back()
 		}},
+		refusedAs(failure.AuthExpired, &access.Refused{Reason: "token-expired", Detail: "secret", Expired: true}).named("at once"),
 		againRefusedAs(failure.ReauthFailed, "refused", &access.Refused{Reason: "token-expired", Detail: "secret"}),
 		againRefusedAs(failure.ReauthFailed, "another principal", nil),
 		againRefusedAs(failure.ReauthUnavailable, "", errors.New("secret")),

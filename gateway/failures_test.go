@@ -20,6 +20,11 @@ type provocation struct {
 	provoke func(w *failing) (told, back *caller)
 }
 
+func (p provocation) named(name string) provocation {
+	p.name = name
+	return p
+}
+
 // Every row of the catalogue, in MQTT 5 and in 3.1.1: what the device sees, the record on its error topic, the event, the line in the log and the metric, all
 // with one trace id.
 func TestEveryFailureIsTold(t *testing.T) {

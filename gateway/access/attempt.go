@@ -35,6 +35,8 @@ var ErrNotMine = errors.New("nothing here for this authenticator")
 type Refused struct {
 	Reason string // short, from a fixed set, for metrics and events: unknown-user, wrong-password, token-expired, ...
 	Detail string // for the operator; never has the secret that was shown
+	// Expired: what was shown is genuine, and was good once. The device may be told, since its clock or its renewal may be what fails.
+	Expired bool
 }
 
 func (r *Refused) Error() string { return r.Reason + ": " + r.Detail }

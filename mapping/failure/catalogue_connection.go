@@ -96,7 +96,7 @@ var (
 		"amqp:unauthorized-access", "The certificate of this device is not accepted any more.")
 	CredentialGone = row("credential-not-accepted", Connection, in(packet.NotAuthorized, packet.DISCONNECT), Closed,
 		"amqp:unauthorized-access", "What this device has authenticated with is not accepted any more.")
-	AuthExpired = row("authorization-expired", Connection, in(packet.NotAuthorized, packet.DISCONNECT), Closed,
+	AuthExpired = row("authorization-expired", Connection, ends(packet.NotAuthorized), Closed,
 		"amqp:unauthorized-access", "What this device has authenticated with has expired; connect again with what is newer, or authenticate again before that.")
 	ReauthFailed = row("reauthentication-failed", Connection, in(packet.NotAuthorized, packet.DISCONNECT), Never,
 		"amqp:unauthorized-access", "The re-authentication failed; it must show what is accepted, and of the same principal.")

@@ -153,7 +153,7 @@ func (v *verdict) admit(a *answer, issued, expires, now time.Time) error {
 	}
 	if !expires.IsZero() {
 		if !expires.After(now) {
-			v.err = &access.Refused{Reason: ReasonExpired, Detail: "what the device shows ended at " + expires.UTC().Format(time.DateTime)}
+			v.err = &access.Refused{Reason: ReasonExpired, Detail: "what the device shows ended at " + expires.UTC().Format(time.DateTime), Expired: true}
 			return nil
 		}
 		v.keep = min(v.keep, expires.Sub(now))

@@ -79,7 +79,7 @@ func (r *Rules) times(claims map[string]any, now time.Time, p *access.Principal)
 	case exp.IsZero():
 		return refuse(reasonClaims, "there is no exp; a token must say when it ends")
 	case !now.Before(p.Expires):
-		return refuse(reasonExpired, "it ended at %s", exp.UTC().Format(time.DateTime))
+		return &access.Refused{Reason: reasonExpired, Detail: "it ended at " + exp.UTC().Format(time.DateTime), Expired: true}
 	case nbf.After(now.Add(r.Leeway)):
 		return refuse(reasonClaims, "nbf is %s, which has not come", nbf.UTC().Format(time.DateTime))
 	case p.Issued.After(now.Add(r.Leeway)):
