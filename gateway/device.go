@@ -61,6 +61,9 @@ type device struct {
 	owned     sessionstore.Fence // ours; epoch zero before the claim
 	place     *quota.Connection  // nil before the claim
 
+	// boundFor is how long the client identifier is bound without another word; not changed once the session is claimed. Zero: it is not bound.
+	boundFor time.Duration
+
 	// Only the goroutine that handles events touches these.
 	bridge   *bridge.Bridge
 	closed   bool // CloseConnection was said: why the connection ends is counted

@@ -80,6 +80,8 @@ type faultyStore struct {
 	lease    error // once
 	anew     bool  // each Join finds another group
 	renewing uint64
+	// revocations is what reading the list of them gives.
+	revocations error
 }
 
 func (s *faultyStore) set(change func(*faultyStore)) {
@@ -96,6 +98,16 @@ func (s *faultyStore) Claim(ctx context.Context, req sessionstore.ClaimRequest) 
 		return sessionstore.Claimed{}, err
 	}
 	return s.Store.Claim(ctx, req)
+}
+
+func (s *faultyStore) Revocations(ctx context.Context, known uint64) ([]sessionstore.Revocation, uint64, error) {
+	s.mu.Lock()
+	err := s.revocations
+	s.mu.Unlock()
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.Store.Revocations(ctx, known)
 }
 
 func (s *faultyStore) Write(f sessionstore.Fence, ops []sessionstore.Op, done func(error)) {

@@ -61,6 +61,8 @@ type Options struct {
 	EventsAddress string
 	// QuarantineAddress is where messages go that were refused for good, written as EventsAddress. Empty: there is no quarantine.
 	QuarantineAddress string
+	// Clients says which client identifiers may be used by whom. The zero value binds each credential to one.
+	Clients Clients
 	// Spans takes the spans that Bridge.Tracing makes; nil with that. It is the caller's to close, after Shutdown.
 	Spans *tracing.Exporter
 }
@@ -98,7 +100,8 @@ type Gateway struct {
 	quotas    *quotas
 	refusals  *refusalLog
 	// quarantine is nil when it is off.
-	quarantine *quarantine
+	quarantine  *quarantine
+	revocations *revocations
 	// unansweredSlots bounds the claims without an answer that are looked after.
 	unansweredSlots chan struct{}
 
@@ -134,6 +137,11 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	gw.upkeep = newUpkeep(gw)
 	gw.tallies = newTallies(gw)
 	gw.refusals = &refusalLog{gw: gw}
+	gw.revocations = newRevocations(gw)
+	if err := gw.revocations.load(ctx); err != nil {
+		gw.cancel()
+		return nil, fmt.Errorf("sessions.url: cannot read the revocations: %w", err)
+	}
 	if err := gw.watch(ctx); err != nil {
 		gw.cancel()
 		return nil, fmt.Errorf("sessions.url: cannot watch for takeovers: %w", err)

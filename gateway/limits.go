@@ -119,6 +119,19 @@ const (
 	// the watch: soon, but a store that has just come back is not asked for all at once.
 	epochsRound = 10 * time.Second
 	epochsHurry = 2 * time.Second
+	// revocationsPause is how often a node asks whether the list of revocations has changed: one read of one field. A revocation is promised to be in force everywhere
+	// within five seconds.
+	revocationsPause = time.Second
+	// bindingsRound is how long a round through all connections takes in which what they have bound is bound anew, one each bindingsTick at most, and
+	// bindingsPause the pause between two. boundAssigned is how long what the server has assigned, and boundAfterExpiry how long a credential that has expired,
+	// is kept without that: longer than from one round to the next. DefaultClientsKeep is it for other client identifiers: a device that was in a
+	// drawer for a month finds its own.
+	bindingsRound      = 10 * time.Minute
+	bindingsPause      = 10 * time.Minute
+	bindingsTick       = time.Millisecond
+	boundAssigned      = time.Hour
+	boundAfterExpiry   = time.Hour
+	DefaultClientsKeep = 30 * 24 * time.Hour
 	// upkeepWait bounds one of those steps.
 	upkeepWait = 5 * time.Second
 	// workBatch is how many pieces of work are claimed at once, workMax how many are under way.

@@ -41,6 +41,10 @@ func (d *device) open(e session.OpenSession) {
 		d.post(*refused)
 		return
 	}
+	if refused = d.admitClient(who, &e); refused != nil {
+		d.post(*refused)
+		return
+	}
 	key := sessionstore.Key{Tenant: who.Tenant, Principal: who.Name, ClientID: e.ClientID}
 	if refused := d.enter(key); refused != nil {
 		d.post(*refused)
@@ -78,6 +82,7 @@ func (d *device) open(e session.OpenSession) {
 		groups:      s.Groups,
 		opened: bridge.Opened{
 			Present:         answer.Present,
+			ClientID:        key.ClientID,
 			State:           d.restrict(records.State(s)),
 			MessageIDPrefix: messageIDPrefix(key, s.Incarnation, s.Epoch),
 			Provenance:      mapping.NewProvenance(key.Tenant, key.Principal, key.ClientID, d.gw.opt.NodeID),
@@ -87,6 +92,7 @@ func (d *device) open(e session.OpenSession) {
 		},
 	})
 	d.own(fence)
+	d.endIfRevoked(d.gw.revocations.current.Load(), key.ClientID) // what came since we asked has not seen this connection
 }
 
 // restrict takes from a session what this bus cannot bring: it comes from a time when the store was used with another bus.

@@ -64,6 +64,8 @@ func (u *upkeep) start(ctx context.Context) error {
 		u.gw.refusals.end()
 	})
 	u.tasks.Go(u.compareEpochs)
+	u.tasks.Go(func() { u.every(u.gw.ctx, revocationsPause, u.gw.revocations.kicks, u.gw.revocations.look) })
+	u.tasks.Go(func() { u.every(u.gw.ctx, bindingsPause, nil, u.renewBindings) })
 	return nil
 }
 

@@ -154,7 +154,7 @@ func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 	b.self = ev.Publisher
 	b.meter.quota = ev.Quota
 	b.refusals.begin(ev.MessageIDPrefix)
-	b.tell(session.SessionOpened{Present: ev.Present, State: ev.State, MessageIDPrefix: ev.MessageIDPrefix, Limits: ev.Limits})
+	b.tell(session.SessionOpened{Present: ev.Present, AssignedClientID: ev.ClientID, State: ev.State, MessageIDPrefix: ev.MessageIDPrefix, Limits: ev.Limits})
 	out = b.drain(now, out)
 	if b.finished {
 		// The device went away meanwhile. A lane attached now would have nobody to close it, and would keep the session's inbox from its next

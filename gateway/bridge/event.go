@@ -19,6 +19,7 @@ type (
 	// Opened answers session.OpenSession: the session is claimed.
 	Opened struct {
 		Present         bool
+		ClientID        string // see session.SessionOpened
 		State           session.State
 		MessageIDPrefix string
 		// Provenance is the verified origin of what the device publishes.

@@ -14,16 +14,25 @@ type Metrics struct {
 	crlDue   prometheus.Gauge
 }
 
-// NewMetrics registers them.
+// NewMetrics registers those of the listeners for devices.
 func NewMetrics(r prometheus.Registerer) *Metrics {
+	return newMetrics(r, "tls", "mqtt.tls", "the TLS listeners")
+}
+
+// NewAdminMetrics registers those of the administration port.
+func NewAdminMetrics(r prometheus.Registerer) *Metrics {
+	return newMetrics(r, "admin_tls", "admin.tls", "the administration port")
+}
+
+func newMetrics(r prometheus.Registerer, prefix, section, whose string) *Metrics {
 	m := &Metrics{
-		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "sluice", Name: "tls_reloads_total",
-			Help: "Changed files of mqtt.tls.* that were read again, by what they hold and whether they could be used."}, []string{"what", "result"}),
-		stale: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sluice", Name: "tls_files_stale",
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "sluice", Name: prefix + "_reloads_total",
+			Help: "Changed files of " + section + ".* that were read again, by what they hold and whether they could be used."}, []string{"what", "result"}),
+		stale: prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "sluice", Name: prefix + "_files_stale",
 			Help: "1 while the newest files cannot be used and older ones are in force."}, []string{"what"}),
-		notAfter: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "sluice", Name: "tls_certificate_expires_timestamp_seconds",
-			Help: "When the certificate of the TLS listeners ends, in seconds since 1970."}),
-		crlDue: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "sluice", Name: "tls_crl_due_timestamp_seconds",
+		notAfter: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "sluice", Name: prefix + "_certificate_expires_timestamp_seconds",
+			Help: "When the certificate of " + whose + " ends, in seconds since 1970."}),
+		crlDue: prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "sluice", Name: prefix + "_crl_due_timestamp_seconds",
 			Help: "When the first revocation list goes out of date, in seconds since 1970; 0 without one."}),
 	}
 	for _, what := range []string{nameCertificate, nameTrust, nameSecrets} {

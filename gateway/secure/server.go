@@ -1,6 +1,7 @@
 package secure
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/tls"
@@ -42,6 +43,7 @@ const (
 
 // ServerFiles are the files behind the listeners of a node, PEM. Cert and Key are required.
 type ServerFiles struct {
+	Section      string // begins the names of the configuration keys, for errors; empty: mqtt.tls
 	Cert, Key    string
 	ClientCA     string   // the CAs of the devices' certificates; empty: no listener asks for any
 	ClientCRL    []string // what they have revoked
@@ -52,13 +54,14 @@ type ServerFiles struct {
 type Listener struct {
 	Protocol           string // ALPN: ProtocolMQTT or ProtocolHTTP
 	ClientCertificates ClientCertificates
-	Naming             Naming // of the devices that show one
+	Naming             Naming // of the devices that show one; empty: they need no name
 }
 
 // Server holds what the TLS listeners of a node have in common. Open makes one.
 type Server struct {
 	log     *zap.Logger
 	metrics *Metrics
+	section string
 
 	certificate reload.Source[*tls.Certificate]
 	trust       reload.Source[*trust]
@@ -78,9 +81,10 @@ type listener struct {
 
 // Open reads the files for the first time. Its errors name the configuration key, the file, and the way to mend it.
 func Open(files ServerFiles, log *zap.Logger, metrics *Metrics) (*Server, error) {
-	s := &Server{log: log, metrics: metrics}
+	section := cmp.Or(files.Section, "mqtt.tls")
+	s := &Server{log: log, metrics: metrics, section: section}
 	s.certificate = reload.Source[*tls.Certificate]{Name: nameCertificate, Files: []string{files.Cert, files.Key}, Read: func(now time.Time) (*tls.Certificate, error) {
-		return readCertificate("mqtt.tls.cert", files.Cert, "mqtt.tls.key", files.Key, now)
+		return readCertificate(section+".cert", files.Cert, section+".key", files.Key, now)
 	}}
 	s.trust = reload.Source[*trust]{Name: nameTrust}
 	if files.ClientCA != "" {
@@ -90,7 +94,7 @@ func Open(files ServerFiles, log *zap.Logger, metrics *Metrics) (*Server, error)
 		if files.ClientCA == "" {
 			return &trust{}, nil
 		}
-		return readTrust("mqtt.tls.client_ca", files.ClientCA, "mqtt.tls.client_crl", files.ClientCRL)
+		return readTrust(section+".client_ca", files.ClientCA, section+".client_crl", files.ClientCRL)
 	}
 	own := make([]byte, secretMin)
 	_, _ = rand.Read(own) // never fails (crypto/rand)
@@ -196,7 +200,7 @@ func (s *Server) renew(now time.Time) {
 	}
 	due := s.trust.Value.due()
 	if !due.IsZero() && now.After(due) {
-		s.log.Warn("a list of mqtt.tls.client_crl is out of date: the devices of its CA are refused; put a newer one there", zap.Time("since", due))
+		s.log.Warn("a revocation list is out of date: who has a certificate of its CA is refused; put a newer one there", zap.String("key", s.section+".client_crl"), zap.Time("since", due))
 	}
 	s.metrics.expires(s.Expires(), due)
 }
@@ -222,6 +226,9 @@ func (t *trust) admit(state tls.ConnectionState, naming Naming, now time.Time) e
 	}
 	if err := t.check(state.VerifiedChains, now); err != nil {
 		return err
+	}
+	if naming == "" {
+		return nil
 	}
 	_, err := naming.of(state.PeerCertificates[0])
 	return err

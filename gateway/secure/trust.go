@@ -11,6 +11,7 @@ import (
 
 // trust says which certificates of devices are good.
 type trust struct {
+	key   string // of the configuration, that names the CAs
 	pool  *x509.CertPool
 	known map[string]bool // the certificates in pool
 	// lists has the revocation lists by who issued them; nil: none are configured.
@@ -55,7 +56,7 @@ func readTrust(caKey, caFile, crlKey string, crlFiles []string) (*trust, error) 
 	if err != nil {
 		return nil, err
 	}
-	t := &trust{pool: poolOf(authorities), known: map[string]bool{}}
+	t := &trust{key: caKey, pool: poolOf(authorities), known: map[string]bool{}}
 	for _, a := range authorities {
 		t.known[string(a.Raw)] = true
 	}
@@ -147,7 +148,7 @@ func (t *trust) check(chains [][]*x509.Certificate, now time.Time) error {
 // checkChain: a chain is the device's certificate, its issuers, and last a CA of ours. What was taken back comes before what has run out (see Holds).
 func (t *trust) checkChain(chain []*x509.Certificate, now time.Time) error {
 	if len(chain) == 0 || !t.known[string(chain[len(chain)-1].Raw)] {
-		return &Refused{RefusedUnknownCA, "its CA is none of mqtt.tls.client_ca"}
+		return &Refused{RefusedUnknownCA, "its CA is none of " + t.key}
 	}
 	for i, c := range chain[:len(chain)-1] {
 		if list := t.lists[issuerOf(chain[i+1])]; list.revokes(c) {

@@ -41,6 +41,16 @@ var (
 		"sluice:authentication-unavailable", "Who this device is cannot be found out at present; connect again.")
 )
 
+// CONNECT is refused because of its client identifier.
+var (
+	ClientIDNotAllowed = row("client-id-not-allowed", Connect, in(packet.ClientIDNotValid, packet.CONNACK), ReturnCode,
+		"amqp:not-allowed", "This client identifier is not allowed.")
+	ClientIDTaken = row("client-id-taken", Connect, in(packet.ClientIDNotValid, packet.CONNACK), ReturnCode,
+		"amqp:unauthorized-access", "This client identifier is not yours.")
+	CredentialBound = row("credential-bound", Connect, in(packet.NotAuthorized, packet.CONNACK), ReturnCode,
+		"amqp:unauthorized-access", "This credential belongs to another client identifier.")
+)
+
 // CONNECT is refused by a limit of the session store.
 var TooManySessions = row("too-many-sessions", Connect, in(packet.QuotaExceeded, packet.CONNACK), ReturnCode,
 	"amqp:resource-limit-exceeded", "The server keeps as many sessions as it may; try again later.")
@@ -102,6 +112,8 @@ var (
 		"amqp:unauthorized-access", "The re-authentication failed; it must show what is accepted, and of the same principal.")
 	ReauthUnavailable = row("reauthentication-unavailable", Connection, in(packet.ServerBusy, packet.DISCONNECT), Never,
 		"sluice:authentication-unavailable", "Whether this device is still who it was cannot be found out at present; connect again.")
+	Revoked = row("revoked", Connection, ends(packet.NotAuthorized), Closed,
+		"amqp:unauthorized-access", "The access of this device was revoked.")
 	Internal = row("internal-error", Connection, ends(packet.ImplementationSpecificError), Closed,
 		"amqp:internal-error", "The server failed; this is a fault of the server.")
 )

@@ -166,6 +166,9 @@ func (m *Machine) sessionOpened(ev SessionOpened) {
 	m.ending.opening = false
 	m.ending.opened = true
 	m.conn.msgPrefix = ev.MessageIDPrefix
+	if m.conn.assigned && ev.AssignedClientID != "" {
+		m.conn.clientID = ev.AssignedClientID
+	}
 	if m.phase != phaseOpening {
 		m.drainLost()
 		return

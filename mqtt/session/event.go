@@ -23,7 +23,10 @@ type (
 	// SessionOpened answers OpenSession.
 	SessionOpened struct {
 		Present bool
-		State   State // what the store held; empty unless Present
+		// AssignedClientID is the client identifier of a device that has brought none, if it is another than OpenSession had: who the device is may say how
+		// they look. Empty: the same.
+		AssignedClientID string
+		State            State // what the store held; empty unless Present
 		// MessageIDPrefix makes message-ids unique: the machine appends a counter. It contains the session's incarnation and epoch.
 		MessageIDPrefix string
 		// Limits are what this session is offered instead of what Config says.
