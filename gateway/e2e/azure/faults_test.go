@@ -38,8 +38,11 @@ type keeper struct {
 }
 
 const (
-	tokenLife  = 5 * time.Second
+	// tokenLife leaves a loaded machine some time for renewing: a quarter of it.
+	tokenLife  = 10 * time.Second
 	tokenEvery = time.Second
+	// publishEvery keeps what waits for who does not read yet within the buffers of its connection.
+	publishEvery = 4 * time.Millisecond
 )
 
 func newKeeper(t *testing.T) *keeper {
@@ -92,7 +95,10 @@ func TestTokensUnderLoad(t *testing.T) {
 
 	payload := func(i int) string { return fmt.Sprint("m", i) }
 	sent := 0
+	tick := time.NewTicker(publishEvery)
+	defer tick.Stop()
 	for end := time.Now().Add(2 * tokenLife); time.Now().Before(end); sent++ {
+		<-tick.C
 		if r := d.Publish("load/x", []byte(payload(sent)), packet.QoS(1+sent%2)); r != packet.Success {
 			t.Fatalf("message %d: %v", sent, r)
 		}

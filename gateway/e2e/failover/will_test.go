@@ -14,7 +14,7 @@ import (
 )
 
 // willDelay is in seconds: enough to cut the replica off between the death of a device and its Will.
-const willDelay = 3
+const willDelay = 6
 
 // Profile durable: a Will that is due while the replica is away is published once, not by the old primary's word and again by the new one's.
 func TestDurablePublishesAWillOnce(t *testing.T) {

@@ -4,11 +4,9 @@ import (
 	"fmt"
 	"maps"
 	"net"
-	"os"
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	"sluice/amqp/embedded"
@@ -120,21 +118,12 @@ const (
 	databaseArtemisOwn = 12
 	databaseOwn        = 14
 	databaseThirdParty = 15
-	databaseFirst      = 16 // from here on they are given out, to one test each
+	databaseFirst      = 16 // from here on they are given out, to one test each (Alone)
 	databases          = 128
 )
 
 // ThirdPartySessions are those of gateway/e2e/thirdparty.
 func ThirdPartySessions(t testing.TB) string { return database(t, databaseThirdParty) }
-
-var given atomic.Int32
-
-// Alone gives a store that no other test of this package uses at the same time: there are fewer such tests than databases. Packages that run side by side
-// begin at different numbers, as far as there are.
-func Alone(t testing.TB) string {
-	t.Helper()
-	return database(t, databaseFirst+(os.Getpid()*31+int(given.Add(1)))%(databases-databaseFirst))
-}
 
 // database is a database of Redis.
 func database(t testing.TB, number int) string {

@@ -4,10 +4,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -52,7 +50,7 @@ func OwnServices(t testing.TB, names ...string) *Services {
 	return s
 }
 
-// leaseSet finds a set that no other test has and returns its port offset. The lock ends with the process at the latest.
+// leaseSet finds a set that no other test has and returns its port offset.
 func leaseSet(t testing.TB) int {
 	t.Helper()
 	base := 0
@@ -64,15 +62,9 @@ func leaseSet(t testing.TB) int {
 	}
 	for n := 1; n <= setsMax; n++ {
 		offset := base + n*setStride
-		file, err := os.OpenFile(filepath.Join(os.TempDir(), fmt.Sprintf("sluice-services-%d.lock", offset)), os.O_CREATE|os.O_RDWR, 0o600)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) == nil {
-			t.Cleanup(func() { _ = file.Close() })
+		if lease(t, fmt.Sprintf("sluice-services-%d.lock", offset)) {
 			return offset
 		}
-		_ = file.Close()
 	}
 	t.Fatalf("%d tests have services of their own already; wait for one to end", setsMax)
 	return 0
