@@ -34,7 +34,7 @@ that of the processes with all their children, read from /proc; the generator's 
 run it twice.
 
 How to repeat it, as root on Debian 12 or with Docker: ` + "`make bench`" + ` (about 25 minutes; ` + "`BENCH_TIME=1h`" + ` measures longer, ` + "`BENCH_FULL=1`" + ` the whole grid,
-` + "`BENCH_SCENARIOS='uplink idle'`" + ` some of it, and ` + "`BENCH_SCENARIOS=hold`" + ` holds connections for twice ` + "`BENCH_HOLD=10m`" + `). What is not measured stays on this page as it
+` + "`BENCH_SCENARIOS='uplink idle'`" + ` some of it, and ` + "`BENCH_SCENARIOS='hold holdmany'`" + ` holds connections for ` + "`BENCH_HOLD=10m`" + ` each). What is not measured stays on this page as it
 was; the line below each part says when and how that part was measured. Go benchmarks of single parts, one revision against another:
 ` + "`make bench-compare OLD=v1.2.3`" + `. That a PUBLISH of QoS 0 or 1 is decoded and encoded without an allocation is not measured here but held by a test
 (` + "`go test -run WithoutAllocation ./mqtt/packet`" + `).`
@@ -58,11 +58,11 @@ func main() {
 		os.Exit(crowd.Serve(os.Stdin, os.Stdout))
 	}
 	var o options
-	flag.DurationVar(&o.budget, "time", 25*time.Minute, "about how long all scenarios together may take, but for hold")
-	flag.DurationVar(&o.hold, "hold", 10*time.Minute, "how long connections are held in the scenario hold, twice")
+	flag.DurationVar(&o.budget, "time", 25*time.Minute, "about how long all scenarios together may take, but for hold and holdmany")
+	flag.DurationVar(&o.hold, "hold", 10*time.Minute, "how long connections are held in the scenarios hold and holdmany")
 	flag.BoolVar(&o.full, "full", false, "measure the whole grid; it takes what it takes")
 	flag.IntVar(&o.rounds, "rounds", 2, "how often the contenders of a case take turns")
-	flag.StringVar(&o.scenarios, "scenarios", "", "names, separated by spaces: "+strings.Join(suite.Names(), " ")+"; empty: all but hold")
+	flag.StringVar(&o.scenarios, "scenarios", "", "names, separated by spaces: "+strings.Join(suite.Names(), " ")+"; empty: all but hold and holdmany")
 	flag.StringVar(&o.results, "results", "dist/bench", "folder for the results of each scenario")
 	flag.StringVar(&o.docs, "docs", "docs", "folder of performance.md; empty: only print")
 	flag.BoolVar(&o.fresh, "fresh", false, "measure again what is in -results already")

@@ -25,7 +25,7 @@ type Settings struct {
 	Nodes       []int
 	Recovery    int // devices of the node that is killed
 	Storm       storm
-	Held        []holding
+	Held        [2]holding // on one node and on several
 	// Hold is how long connections are held.
 	Hold time.Duration
 
@@ -38,7 +38,7 @@ func Selection(budget time.Duration, rounds int) Settings {
 	return Settings{
 		Budget: budget, Rounds: rounds, Connections: []int{1, 10, 100, 1000}, Payloads: []int{16, 1024, 64 << 10}, Fan: []int{1000},
 		Idle: []int{1000, 5000, 15_000}, Growth: []int{100, 1000, 5000, 15_000}, Filters: []int{100, 1000, 10_000, 100_000}, Active: 50, Nodes: []int{1, 2, 4},
-		Recovery: 5000, Storm: storm{2000, 6}, Held: []holding{{15_000, 1}, {60_000, 4}}, Hold: 10 * time.Minute, calm: time.Second,
+		Recovery: 5000, Storm: storm{2000, 6}, Held: [2]holding{{15_000, 1}, {60_000, 4}}, Hold: 10 * time.Minute, calm: time.Second,
 	}
 }
 
@@ -55,7 +55,7 @@ func Grid(budget time.Duration, rounds int) Settings {
 func Tiny() Settings {
 	return Settings{
 		Rounds: 1, Connections: []int{3}, Payloads: []int{2000}, Fan: []int{5}, Idle: []int{3, 5}, Growth: []int{2, 4}, Filters: []int{2, 6}, Active: 3,
-		Nodes: []int{1, 2}, Recovery: 8, Storm: storm{12, 2}, Held: []holding{{6, 1}, {8, 2}}, Hold: 300 * time.Millisecond,
+		Nodes: []int{1, 2}, Recovery: 8, Storm: storm{12, 2}, Held: [2]holding{{6, 1}, {8, 2}}, Hold: 300 * time.Millisecond,
 		warm: 20 * time.Millisecond, measure: 100 * time.Millisecond,
 	}
 }

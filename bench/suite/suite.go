@@ -32,6 +32,7 @@ var scenarios = []scenario{
 	{"recovery", 0.04, (*Lab).recoveryScenario},
 	{"storm", 0.05, (*Lab).stormScenario},
 	{"hold", 0, (*Lab).holdScenario},
+	{"holdmany", 0, (*Lab).holdManyScenario},
 }
 
 // Names are those of the scenarios, in their order.
