@@ -51,6 +51,9 @@ type Config struct {
 	// itself: it must have no effect on the machine. Nil: nothing.
 	Explain func(Failure) Explanation
 
+	// Access says what the device may hear; nil: everything.
+	Access Access
+
 	// What the profile offers. False is advertised as not available and refused as advertised.
 	RetainAvailable bool
 	SharedAvailable bool

@@ -19,6 +19,7 @@
 //	outbound.go    messages to the device (downlink); exchange.go: its answers; redelivery.go: messages that come again
 //	lane.go        the links that bring them; shared.go: those of shared subscriptions; credit.go: how many may come
 //	verdict.go     how a delivery is settled, and remembering that; completed.go: exchanges that are over
+//	access.go      what the device may hear
 //	subscribe.go   SUBSCRIBE and UNSUBSCRIBE; route.go: which subscriptions a message is for
 //	store.go       what goes on once a write is stored; send.go: packets and their size
 //	keepalive.go   all deadlines; close.go: how a connection ends, the Will

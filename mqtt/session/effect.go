@@ -51,7 +51,8 @@ type (
 		// are safe from a node that dies after SUBACK; should the subscription then be refused, they are settled and nobody is told.
 		Retained []bool
 	}
-	// Unsubscribe: the subscriptions are gone from the record; stop the bus. Answered by Unsubscribed.
+	// Unsubscribe: the subscriptions are gone from the record; stop the bus. Answered by Unsubscribed. ID is zero when no packet of the device asks for
+	// it: they are not allowed any more.
 	Unsubscribe struct {
 		ID      packet.ID
 		Filters []string // only those that existed

@@ -66,8 +66,10 @@ type (
 		Reasons []packet.ReasonCode
 		Causes  []string // for Failure.Cause, one for each reason; nil: none
 	}
-	// Unsubscribed answers Unsubscribe.
+	// Unsubscribed answers Unsubscribe, with its ID.
 	Unsubscribed struct{ ID packet.ID }
+	// AccessChanged: Config.Access may say otherwise from now on. Subscriptions that it refuses now are ended.
+	AccessChanged struct{}
 	// Stored answers Store, in the order of the Store effects.
 	Stored struct {
 		ID  uint64
@@ -139,6 +141,7 @@ func (PublishAbandoned) event() {}
 func (Recalled) event()         {}
 func (Subscribed) event()       {}
 func (Unsubscribed) event()     {}
+func (AccessChanged) event()    {}
 func (Stored) event()           {}
 func (LaneAttached) event()     {}
 func (LaneDetached) event()     {}

@@ -34,7 +34,7 @@ func (m *Machine) checkLanes() error {
 			return fmt.Errorf("lane %q: %d credit without a lane", l.filter, l.credit)
 		case i > 0 && (!l.attached || d.lane(l.filter) != l):
 			return fmt.Errorf("lane %q is kept although it is gone", l.filter)
-		case l.wanted != (l.shared() && m.subs.of(l.filter, false) != nil):
+		case l.wanted && (!l.shared() || m.subs.of(l.filter, false) == nil), m.cfg.Access == nil && l.wanted != (l.shared() && m.subs.of(l.filter, false) != nil):
 			return fmt.Errorf("lane %q is wanted: %t", l.filter, l.wanted)
 		}
 	}
@@ -165,8 +165,8 @@ func (m *Machine) checkWaiting() error {
 		return errors.New("reading is paused, but nothing is held")
 	case len(m.subs.left) > leftFiltersMax:
 		return fmt.Errorf("%d filters of ended subscriptions are remembered, %d allowed", len(m.subs.left), leftFiltersMax)
-	case len(m.subs.requests) > requestsMax:
-		return fmt.Errorf("%d requests under way, %d allowed", len(m.subs.requests), requestsMax)
+	case len(m.subs.requests) > requestsMax+1:
+		return fmt.Errorf("%d requests under way, %d allowed", len(m.subs.requests), requestsMax+1)
 	case m.phase == phaseOpen && len(m.subs.list) > m.cfg.SubscriptionsMax && m.subs.resumed <= m.cfg.SubscriptionsMax:
 		return fmt.Errorf("%d subscriptions, %d allowed", len(m.subs.list), m.cfg.SubscriptionsMax)
 	case m.persistent() && len(m.stores) > len(m.up.records)+len(m.down.exchanges)+m.down.unasked+1:

@@ -8,7 +8,7 @@ const (
 	ReadAhead = 64
 
 	// requestsMax bounds SUBSCRIBE and UNSUBSCRIBE packets without answer. They are worked off one after the other, so more than a few
-	// under way bring nothing; reading stops at the next one.
+	// under way bring nothing; reading stops at the next one. A review (accessChanged) may stand behind them.
 	requestsMax = 16
 
 	// leftFiltersMax bounds the filters that are remembered after their subscription ended, so that what the bus still brings for them is

@@ -105,6 +105,8 @@ func (m *Machine) take(ev Event) {
 		m.subscribed(ev)
 	case Unsubscribed:
 		m.unsubscribed(ev)
+	case AccessChanged:
+		m.accessChanged()
 	case LaneAttached:
 		m.laneAttached(ev.Lane)
 	case LaneDetached:

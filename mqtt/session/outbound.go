@@ -101,6 +101,9 @@ func (m *Machine) fanOut(msg Message) {
 	if !r.matched || r.granted > 0 || m.expired(msg.Expires) {
 		return
 	}
+	if _, ok := m.hears(msg.Publish.Topic, 0); !ok {
+		return
+	}
 	p := m.newPublish(msg, r, 0)
 	m.setExpiry(p, msg.Expires)
 	if _, ok := m.writable(p); ok {
@@ -116,9 +119,14 @@ func (m *Machine) deliver(l *lane, ev MessageArrived) {
 		msg.For, msg.Retained = l.filter, false
 	}
 	r := m.route(msg, fromInbox)
-	switch {
-	case r.withheld:
+	if r.withheld {
 		m.settleUnasked(l, ev, accepted)
+		return
+	}
+	qos, ok := m.hears(msg.Publish.Topic, min(msg.Publish.QoS, r.granted))
+	switch {
+	case !ok:
+		m.holdBack(l, ev)
 		return
 	case !r.matched:
 		m.settleUnasked(l, ev, rejected(Unmatched, packet.ImplementationSpecificError, "no subscription of the device matches the topic"))
@@ -126,11 +134,11 @@ func (m *Machine) deliver(l *lane, ev MessageArrived) {
 	case m.expired(msg.Expires):
 		m.settle(l, ev.Delivery, msg.Identity, rejectedExpired)
 		return
-	case l.shared() && min(msg.Publish.QoS, r.granted) == 2:
+	case l.shared() && qos == 2:
 		m.moveToInbox(l, ev.Delivery)
 		return
 	}
-	p := m.newPublish(msg, r, min(msg.Publish.QoS, r.granted))
+	p := m.newPublish(msg, r, qos)
 	if p.QoS > 0 {
 		p.ID = m.allocateID()
 	}
@@ -245,6 +253,10 @@ func (m *Machine) sendExchange(o *outbound) {
 		m.end(o, rejectedExpired)
 		return
 	}
+	if _, ok := m.hears(p.Topic, p.QoS); !ok {
+		m.giveBack(o) // it was taken before that was so; should it come again, it is held back
+		return
+	}
 	m.setExpiry(p, o.expires)
 	m.shorten(p)
 	o.state, o.flying = outSent, true
@@ -268,6 +280,17 @@ func (m *Machine) end(o *outbound, v verdict) {
 		return
 	}
 	m.noteOutboundGone(o.rec.ID)
+}
+
+// giveBack closes an exchange whose message goes back to the bus, to come again as a new one.
+func (m *Machine) giveBack(o *outbound) {
+	if o.delivery != 0 {
+		m.emit(Settle{Delivery: o.delivery, Outcome: SettleReleased})
+	}
+	m.remove(o)
+	if !o.lane.shared() {
+		m.noteOutboundGone(o.rec.ID)
+	}
 }
 
 func (m *Machine) remove(o *outbound) {

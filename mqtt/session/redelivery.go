@@ -154,9 +154,5 @@ func (m *Machine) endOrphan(o *outbound, reason packet.ReasonCode) {
 		m.end(o, accepted)
 		return
 	}
-	if o.delivery != 0 {
-		m.emit(Settle{Delivery: o.delivery, Outcome: SettleReleased})
-	}
-	m.remove(o)
-	m.noteOutboundGone(o.rec.ID)
+	m.giveBack(o)
 }

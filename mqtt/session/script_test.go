@@ -35,6 +35,7 @@ import (
 //	message DELIVERY t=TOPIC q=1 i=IDENTITY p=PAYLOAD [lane=FILTER] [for=FILTER] [retained] [retain] [self] [again] [dup] [content] [seen] [expires=5s]
 //	unusable [lane=FILTER]                           MessageUnusable
 //	handed DELIVERY [no|elsewhere]                   HandedOver
+//	access [deny=FILTER] ... [most=1]                Config.Access, before all else; later: what it says now, and AccessChanged unless "quietly"
 //	lost; close RC [TEXT] [nowill] [server=REFERENCE]
 //	slow 2s                                          SlowDown, from now
 //	wait 5s                                          time passes
@@ -86,6 +87,19 @@ func runScript(t *testing.T, text string) string {
 func (s *script) run(a *args) error {
 	if a.word == "config" {
 		return s.config(a)
+	}
+	if a.word == "access" {
+		r := &rights{most: packet.QoS(a.num("most", 2))}
+		for v, ok := a.get("deny"); ok; v, ok = a.get("deny") {
+			r.denied = append(r.denied, v)
+		}
+		if s.m == nil {
+			s.cfg.Access = r
+			return nil
+		}
+		if *s.cfg.Access.(*rights) = *r; a.flag("quietly") {
+			return nil
+		}
 	}
 	if s.m == nil {
 		s.m = New(s.cfg)
@@ -166,6 +180,8 @@ func (s *script) event(a *args) (Event, error) {
 			ev.Reasons = append(ev.Reasons, a.code())
 		}
 		return ev, nil
+	case "access":
+		return AccessChanged{}, nil
 	case "unsubscribed":
 		return Unsubscribed{ID: a.id()}, nil
 	case "stored":

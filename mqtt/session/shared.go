@@ -23,14 +23,14 @@ func (m *Machine) sharedAttached(filter string) {
 	l.attached = true
 	l.credit = 0
 	l.gen = d.nextGen()
-	l.wanted = m.subs.of(filter, false) != nil
+	l.wanted = m.wants(filter)
 }
 
-// noteWanted finds out anew which shared lanes have a subscription. What waits on a lane without one has not been begun: it is the group's
+// noteWanted finds out anew which shared lanes have a subscription that may be served. What waits on a lane without one has not been begun: it is the group's
 // again [MQTT-3.10.4-2]. What was sent may still be acknowledged while the lane is there.
 func (m *Machine) noteWanted() {
 	for _, l := range m.down.shared {
-		l.wanted = m.subs.of(l.filter, false) != nil
+		l.wanted = m.wants(l.filter)
 		if !l.wanted {
 			for _, delivery := range m.dropUnsent(l) {
 				m.emit(Settle{Delivery: delivery, Outcome: SettleReleased})

@@ -57,7 +57,8 @@ func (l leftFilters) match(name string) bool {
 type request struct {
 	id      packet.ID
 	sub     *packet.Subscribe   // or
-	unsub   *packet.Unsubscribe // one of both
+	unsub   *packet.Unsubscribe // one of both; of a review it has the filters that are refused
+	review  bool                // no packet: see accessChanged
 	reasons []packet.ReasonCode
 	causes  []string // of the reasons, as Subscribed named them
 	asked   []int    // sub: which of its filters the bus was asked for
@@ -140,22 +141,26 @@ func (m *Machine) nextRequest() {
 	if m.phase != phaseOpen || len(m.subs.requests) == 0 || m.subs.requests[0].reasons != nil {
 		return
 	}
-	r := m.subs.requests[0]
-	if r.sub != nil {
+	switch r := m.subs.requests[0]; {
+	case r.review:
+		m.startReview(r)
+	case r.sub != nil:
 		m.startSubscribe(r)
-	} else {
+	default:
 		m.startUnsubscribe(r)
 	}
 }
 
-// endRequest sends the answer of the oldest request and starts the next.
+// endRequest sends the answer of the oldest request, nil for none, and starts the next.
 func (m *Machine) endRequest(answer packet.Packet) {
 	m.subs.requests[0] = nil
 	m.subs.requests = m.subs.requests[1:]
 	if m.phase != phaseOpen {
 		return
 	}
-	m.send(answer)
+	if answer != nil {
+		m.send(answer)
+	}
 	m.nextRequest()
 }
 
@@ -169,7 +174,7 @@ func (m *Machine) startSubscribe(r *request) {
 	for i, s := range p.Subscriptions {
 		s.Filter = strings.Clone(s.Filter) // outlives the packet
 		s.QoS = m.granted(s)
-		r.reasons[i], r.causes[i] = m.checkFilter(s, added)
+		r.reasons[i], r.causes[i] = m.checkFilter(&s, added)
 		if r.reasons[i].Failed() {
 			continue
 		}
@@ -223,8 +228,8 @@ func subID(p *packet.Subscribe) uint32 {
 	return p.Properties.SubscriptionIDs[0]
 }
 
-// checkFilter gives the granted QoS or what forbids the subscription. added are the new filters before it in the same packet.
-func (m *Machine) checkFilter(s packet.Subscription, added map[string]bool) (r packet.ReasonCode, cause string) {
+// checkFilter grants a QoS or says what forbids the subscription. added are the new filters before it in the same packet.
+func (m *Machine) checkFilter(s *packet.Subscription, added map[string]bool) (r packet.ReasonCode, cause string) {
 	switch {
 	case topic.ValidateFilter(s.Filter) != nil:
 		return packet.TopicFilterInvalid, ""
@@ -243,6 +248,10 @@ func (m *Machine) checkFilter(s packet.Subscription, added map[string]bool) (r p
 				return packet.QuotaExceeded, cause
 			}
 		}
+	}
+	var ok bool
+	if s.QoS, ok = m.permitted(s.Filter, s.QoS); !ok {
+		return packet.NotAuthorized, causeDenied
 	}
 	return packet.ReasonCode(s.QoS), "" // a lower QoS than asked for is granted, not refused [MQTT-3.2.2-10]
 }
@@ -366,6 +375,10 @@ func (m *Machine) removeSubscriptions() {
 func (m *Machine) unsubscribed(ev Unsubscribed) {
 	r := m.waitingRequest(ev.ID)
 	if r == nil || r.unsub == nil {
+		return
+	}
+	if r.review {
+		m.endRequest(nil)
 		return
 	}
 	m.unsuback(r)

@@ -250,8 +250,23 @@ func (w *walk) lane() Event {
 	return LaneAttached{Lane: filter}
 }
 
+// newRights changes what the device may hear, and says so, or not yet.
+func (w *walk) newRights() Event {
+	if w.access == nil {
+		return AccessChanged{}
+	}
+	*w.access = rights{most: packet.QoS(w.pick(3))}
+	for range w.pick(3) {
+		w.access.denied = append(w.access.denied, []string{"#", "a/#", "+", "a/b", "b"}[w.pick(5)])
+	}
+	if w.chance(3) {
+		return PacketReceived{Packet: &packet.Pingreq{}}
+	}
+	return AccessChanged{}
+}
+
 func (w *walk) rare() Event {
-	kind := w.pick(19)
+	kind := w.pick(21)
 	if w.polite && kind >= 10 && kind < 16 && !w.chance(8) {
 		kind = 4
 	}
@@ -260,6 +275,8 @@ func (w *walk) rare() Event {
 		return w.lane()
 	case 18:
 		return SlowDown{Until: w.now.Add(time.Duration(w.pick(3)) * time.Second)}
+	case 19, 20:
+		return w.newRights()
 	case 3:
 		if w.m.auth.method != "" && !w.m.auth.asked {
 			return PacketReceived{Packet: w.auth()}

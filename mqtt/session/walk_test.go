@@ -17,7 +17,8 @@ type walk struct {
 	m       *Machine
 	watch   *watcher
 
-	polite       bool // breaks few rules, and so gets far
+	polite       bool    // breaks few rules, and so gets far
+	access       *rights // nil: none
 	deadline     time.Time
 	asked        bool
 	attached     bool
@@ -54,6 +55,10 @@ func (w *walk) run() error {
 	}
 	cfg.MaximumQoS = byte(2 - w.pick(6)/5)
 	cfg.RetainAvailable = !w.chance(5)
+	if w.chance(3) {
+		w.access = &rights{most: 2}
+		cfg.Access = w.access
+	}
 	w.m = New(cfg)
 	w.watch = newWatcher(w.m)
 	for len(w.choices) > 0 && !w.watch.finished {

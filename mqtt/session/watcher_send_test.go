@@ -63,6 +63,9 @@ func (w *watcher) sending(p packet.Packet) error {
 	case *packet.Ack:
 		return w.sendingAck(p)
 	case *packet.Publish:
+		if p.Topic != "" && w.heldBack(p.Topic) {
+			return fmt.Errorf("PUBLISH of %s, which the device may not hear", p.Topic)
+		}
 		return w.sendingPublish(p)
 	}
 	return nil

@@ -161,7 +161,7 @@ func (w *watcher) event(ev Event) error {
 		}
 		if ev.Delivery != 0 && w.connected && !w.closed {
 			w.open[ev.Delivery] = ev
-			w.excused[ev.Delivery] = ev.Lane == "" && w.excuse(ev.Message)
+			w.excused[ev.Delivery] = ev.Lane == "" && (w.excuse(ev.Message) || w.heldBack(ev.Message.Publish.Topic))
 		}
 	case Subscribed:
 		if ev.ID != w.under.ID {
