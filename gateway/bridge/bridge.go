@@ -14,6 +14,7 @@ import (
 type Bridge struct {
 	cfg     Config
 	machine *session.Machine
+	access  Access // nil: everything is allowed
 	from    mapping.Provenance
 	self    mapping.Publisher // as our own messages come back
 
@@ -40,7 +41,7 @@ type Bridge struct {
 func New(cfg Config) *Bridge {
 	b := &Bridge{cfg: cfg, lanes: newLanes(), failures: failures{traces: failure.NewTraces(cfg.TraceSeed)}}
 	offer := cfg.Session
-	offer.Explain, offer.MoreSubscriptions = b.explain, b.moreSubscriptions
+	offer.Explain, offer.Access, offer.MoreSubscriptions = b.explain, hearing{b}, b.moreSubscriptions
 	b.machine = session.New(offer)
 	return b
 }
@@ -68,6 +69,8 @@ func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
 		out = b.fanoutArrived(now, ev, out)
 	case LanesChanged:
 		out = b.lanesChanged(ev, out)
+	case AccessChanged:
+		b.tell(session.AccessChanged{})
 	case LanesFailed:
 		b.lanesFailed(ev.Result)
 	case session.DeadlineReached:
@@ -150,7 +153,7 @@ func (b *Bridge) translate(now time.Time, e session.Effect, out []Effect) []Effe
 }
 
 func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
-	b.from = ev.Provenance
+	b.from, b.access = ev.Provenance, ev.Access
 	b.self = ev.Publisher
 	b.meter.quota = ev.Quota
 	b.refusals.begin(ev.MessageIDPrefix)
@@ -166,6 +169,9 @@ func (b *Bridge) opened(now time.Time, ev Opened, out []Effect) []Effect {
 	}
 	for _, s := range ev.State.Subscriptions {
 		b.failures.subscription(s.Filter, s.QoS)
+	}
+	if b.access != nil {
+		b.tell(session.AccessChanged{}) // since it was there before
 	}
 	return b.lanes.resume(ev.State, out)
 }

@@ -8,6 +8,7 @@
 //   - downlink.go: a message of the bus becomes a PUBLISH; what the machine settles becomes an outcome.
 //   - refuse.go, quarantine.go: what is refused for good, down and up.
 //   - lanes.go: a subscription is put on the session lane (QoS 1 and 2) or on the node lane (QoS 0).
+//   - access.go: what the device may do; a message that it may not publish does not reach the bus.
 //   - failures.go: what fails gets its row of the catalogue and its trace id, and is told once to everybody.
 //   - quota.go: what a message or a subscription costs, and what is refused because of it.
 //   - spans.go: what a message took on its way through, as spans of its trace.

@@ -29,6 +29,8 @@ type (
 		// Limits are bounds of this session, Quota meters what it shares with others; nil: nothing is metered.
 		Limits session.Limits
 		Quota  Quota
+		// Access says what the device may do; nil: everything.
+		Access Access
 	}
 	// OutcomeArrived is the bus's answer to SendMessage.
 	OutcomeArrived struct {

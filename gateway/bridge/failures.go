@@ -56,6 +56,7 @@ func (b *Bridge) explain(f session.Failure) session.Explanation {
 		// The machine names the field and the rule, never what was in it.
 		o.Failure, o.Text = failure.OfProtocol(f.Reason, f.Clause), f.Text
 	}
+	b.whyRefused(&o)
 	x := session.Explanation{Text: o.Message(), User: o.Properties()}
 	b.failures.pending = append(b.failures.pending, b.occurred(&o))
 	if b.failures.subscribed && !b.failures.kept {

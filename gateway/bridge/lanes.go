@@ -44,10 +44,11 @@ type lanes struct {
 	sending []string    // filters of the node lane whose retained messages are wanted
 }
 
-// pendingChange is a ChangeLanes that has not been answered. It belongs to a SUBSCRIBE, to an UNSUBSCRIBE when subscriptions is nil, or to no
-// packet when id is zero as well.
+// pendingChange is a ChangeLanes that has not been answered. It belongs to a SUBSCRIBE, to an UNSUBSCRIBE when subscriptions is nil, to the end of
+// subscriptions that are not allowed any more, or to no request of the machine when id is zero as well.
 type pendingChange struct {
 	id            packet.ID
+	ended         bool
 	subscriptions []packet.Subscription
 	retained      []bool       // as in session.Subscribe
 	moving        []string     // as in moves.begin, to be ended with the answer
@@ -124,6 +125,9 @@ func (b *Bridge) subscribe(e session.Subscribe, out []Effect) []Effect {
 	return append(out, c)
 }
 
+// requested reports whether the machine waits for the answer.
+func (p pendingChange) requested() bool { return p.id != 0 || p.ended }
+
 // last is the index of the last subscription with this filter, which alone counts.
 func (p pendingChange) last(filter string) int {
 	i := len(p.subscriptions) - 1
@@ -163,7 +167,7 @@ func (b *Bridge) lanesChanged(ev LanesChanged, out []Effect) []Effect {
 	delete(l.pending, ev.ID)
 	worst := max(ev.Session, ev.Node, ev.Shared)
 	switch {
-	case worst == LaneLost && p.id == 0:
+	case worst == LaneLost && !p.requested():
 		l.moves.notUnbound(p.moving)
 	case worst >= LaneLost:
 		b.lanesFailed(worst)
@@ -171,14 +175,14 @@ func (b *Bridge) lanesChanged(ev LanesChanged, out []Effect) []Effect {
 	case p.then != nil:
 		l.moves.covered = nil
 		c := *p.then
-		c.ID, c.Flush = l.await(pendingChange{id: p.id, moving: p.moving}), true
+		c.ID, c.Flush = l.await(pendingChange{id: p.id, ended: p.ended, moving: p.moving}), true
 		return append(out, c)
 	}
 	l.moves.end(p.moving)
 	switch {
 	case p.subscriptions != nil:
 		b.subscribed(p, ev)
-	case p.id != 0:
+	case p.requested():
 		b.tell(session.Unsubscribed{ID: p.id})
 	}
 	return out
@@ -339,10 +343,10 @@ func (b *Bridge) unsubscribe(e session.Unsubscribe, out []Effect) []Effect {
 		}
 	}
 	if len(moving) == 0 {
-		c.ID = l.await(pendingChange{id: e.ID})
+		c.ID = l.await(pendingChange{id: e.ID, ended: e.ID == 0})
 		return append(out, c)
 	}
 	l.moves.begin(moving)
 	l.moves.covered = moving
-	return append(out, ChangeLanes{ID: l.await(pendingChange{id: e.ID, moving: moving, then: &c}), Flush: true})
+	return append(out, ChangeLanes{ID: l.await(pendingChange{id: e.ID, ended: e.ID == 0, moving: moving, then: &c}), Flush: true})
 }

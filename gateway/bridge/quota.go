@@ -3,7 +3,6 @@ package bridge
 import (
 	"time"
 
-	"sluice/mapping"
 	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
@@ -53,7 +52,7 @@ func (b *Bridge) charge(now time.Time, e session.Publish, out []Effect) (counted
 	if c.Refused == nil {
 		return c.Counted, false, out
 	}
-	return false, true, b.refuseUnsent(now, e, c.Refused, out)
+	return false, true, b.refuseUnsent(now, e, unsent{failure: c.Refused.Failure, text: c.Refused.Text}, out)
 }
 
 // published is how much a message counts, in bytes: nearly all that it takes of memory and of the bus.
@@ -63,20 +62,6 @@ func published(p *packet.Publish) int {
 		n += len(u.Key) + len(u.Value)
 	}
 	return n
-}
-
-// refuseUnsent refuses a message that the bus does not get to see.
-func (b *Bridge) refuseUnsent(now time.Time, e session.Publish, why *Excess, out []Effect) []Effect {
-	m, _ := mapping.Uplink(mapping.UplinkMessage{Dialect: b.cfg.Dialect, Publish: e.Packet, From: b.from, MessageID: e.MessageID, Received: now})
-	_, rule := b.routeOf(e.Packet)
-	entry := &upEntry{
-		token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, id: e.Packet.ID, message: m, match: rule, text: why.Text,
-		span: b.producerSpan(now, e.Packet, m),
-	}
-	told, out := b.refusePublish(entry, why.Failure, "", out)
-	out = b.ended(entry.span, 0, why.Failure, out)
-	b.tell(told)
-	return append(out, Report{Kind: PublishAnswered, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Reason: told.Reason})
 }
 
 // moreSubscriptions is session.Config.MoreSubscriptions.

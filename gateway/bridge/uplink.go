@@ -121,7 +121,12 @@ func (b *Bridge) abandon(out []Effect) []Effect {
 
 func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effect {
 	if session.OwnTopic(e.Packet.Topic) {
-		return b.refuseUnsent(now, e, &Excess{Failure: failure.TopicReserved}, out)
+		return b.refuseUnsent(now, e, unsent{failure: failure.TopicReserved}, out)
+	}
+	if b.access != nil {
+		if d := b.access.Publish(e.Packet.Topic, e.Packet.QoS, e.Packet.Retain); d.Failure != nil {
+			return b.refuseUnsent(now, e, unsent{failure: d.Failure, detail: d.Detail, rule: d.Rule}, out)
+		}
 	}
 	counted, refused, out := b.charge(now, e, out)
 	if refused {
@@ -158,6 +163,32 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 		return b.drop(len(u.entries)-1, "the bus takes nothing at the moment", out)
 	}
 	return out
+}
+
+// unsent is why a message is refused that the bus does not get to see.
+type unsent struct {
+	failure *failure.Failure
+	text    string // for the device; empty: the row's sentence
+	detail  string // for the operator
+	rule    string // that denies it; empty: the mapping rule is named
+}
+
+// refuseUnsent refuses a message that does not reach the bus, nor the quarantine: that is for what the bus refuses. What a device of MQTT 3.1.1 sees follows
+// on_error all the same.
+func (b *Bridge) refuseUnsent(now time.Time, e session.Publish, why unsent, out []Effect) []Effect {
+	m, _ := mapping.Uplink(mapping.UplinkMessage{Dialect: b.cfg.Dialect, Publish: e.Packet, From: b.from, MessageID: e.MessageID, Received: now})
+	_, rule := b.routeOf(e.Packet)
+	if why.rule != "" {
+		rule.Name = why.rule
+	}
+	entry := &upEntry{
+		token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, id: e.Packet.ID, message: m, match: rule, text: why.text,
+		span: b.producerSpan(now, e.Packet, m),
+	}
+	told, out := b.refusePublish(entry, why.failure, why.detail, out)
+	out = b.ended(entry.span, 0, why.failure, out)
+	b.tell(told)
+	return append(out, Report{Kind: PublishAnswered, Topic: e.Packet.Topic, QoS: e.Packet.QoS, Reason: told.Reason})
 }
 
 // routeOf applies the mapping rules to a message. The route is nil where none matches; it holds until the next call.
