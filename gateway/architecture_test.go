@@ -45,7 +45,7 @@ var mayImport = map[string][]string{
 	"gateway/config":        {"amqp/topology", "gateway/clientid", "gateway/quota", "mapping", "mapping/rules"},
 	"gateway/events":        {"amqp/message", "mapping/failure", "mqtt/packet"},
 	"gateway/tracing":       {"gateway/bridge"},
-	"gateway/records":       {"mqtt/packet", "mqtt/session", "sessionstore"},
+	"gateway/records":       {"gateway/access", "mqtt/packet", "mqtt/session", "sessionstore"},
 	"gateway/e2e/...":       {"amqp/...", "gateway/...", "mapping", "mqtt/...", "sessionstore/..."},
 	"gateway/sim":           {"amqp", "amqp/message", "gateway/bridge", "gateway/records", "mapping", "mapping/failure", "mqtt/packet", "mqtt/session", "mqtt/topic", "sessionstore", "sessionstore/memory"},
 	"gateway/node":          {"amqp/...", "gateway", "gateway/...", "mqtt/...", "sessionstore", "sessionstore/..."},

@@ -104,6 +104,7 @@ func (d *device) failed(e bridge.Failed) {
 	if e.Failure.About == failure.Delivery {
 		d.gw.metrics.deliveriesRefused.WithLabelValues(e.Code().String()).Inc()
 	}
+	d.gw.rights.count(e.Failure, e.Rule)
 	key, log := d.key(), d.log
 	d.gw.quotas.countSession(e.Failure, key.Tenant)
 	if e.Quarantined {

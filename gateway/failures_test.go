@@ -33,7 +33,7 @@ func TestEveryFailureIsTold(t *testing.T) {
 		v packet.Version
 	}
 	provoked := map[case1]bool{}
-	for _, p := range slices.Concat(connections(), clientRefusals(), endings(), refusedPublishes(), otherPublishes(), filters(), deliveries(), quotaRefusals()) {
+	for _, p := range slices.Concat(connections(), clientRefusals(), endings(), refusedPublishes(), otherPublishes(), filters(), deliveries(), quotaRefusals(), denials()) {
 		for _, v := range []packet.Version{packet.V311, packet.V5} {
 			if p.only != 0 && p.only != v {
 				continue

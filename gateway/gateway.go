@@ -15,6 +15,7 @@ import (
 	"sluice/amqp"
 	"sluice/gateway/auth"
 	"sluice/gateway/bridge"
+	"sluice/gateway/permit"
 	"sluice/gateway/quota"
 	"sluice/gateway/secure"
 	"sluice/gateway/tracing"
@@ -63,6 +64,8 @@ type Options struct {
 	QuarantineAddress string
 	// Clients says which client identifiers may be used by whom. The zero value binds each credential to one.
 	Clients Clients
+	// Policy says what devices may do; nil: everything.
+	Policy *permit.Policy
 	// Spans takes the spans that Bridge.Tracing makes; nil with that. It is the caller's to close, after Shutdown.
 	Spans *tracing.Exporter
 }
@@ -99,6 +102,7 @@ type Gateway struct {
 	tallies   *tallies
 	quotas    *quotas
 	refusals  *refusalLog
+	rights    *rights
 	// quarantine is nil when it is off.
 	quarantine  *quarantine
 	revocations *revocations
@@ -137,6 +141,7 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	gw.upkeep = newUpkeep(gw)
 	gw.tallies = newTallies(gw)
 	gw.refusals = &refusalLog{gw: gw}
+	gw.rights = newRights(gw)
 	gw.revocations = newRevocations(gw)
 	if err := gw.revocations.load(ctx); err != nil {
 		gw.cancel()

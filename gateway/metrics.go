@@ -28,6 +28,9 @@ type metrics struct {
 	deliveriesDropped prometheus.Counter
 	deliveriesRefused *prometheus.CounterVec
 	failures          *prometheus.CounterVec
+	denials           *prometheus.CounterVec
+	heldBack          *prometheus.CounterVec
+	policyReloads     *prometheus.CounterVec
 	recordsDropped    prometheus.Counter
 	undeliverable     prometheus.Counter
 	wills             prometheus.Counter
@@ -83,6 +86,9 @@ func newMetrics(r *prometheus.Registry) *metrics {
 		deliveries:        vec("deliveries_total", "PUBLISH packets sent to devices, by QoS.", "qos"),
 		deliveriesDropped: counter("deliveries_dropped_total", "QoS 0 deliveries dropped because the device does not read fast enough."),
 		deliveriesRefused: vec("deliveries_refused_total", "Deliveries rejected to the bus, by reason code.", "reason"),
+		denials:           vec("access_denials_total", "What the rules of access deny, by what (publish, retain, will, subscribe, subscription: one that ended) and by rule; none: no rule allows it.", "action", "rule"),
+		heldBack:          vec("access_held_back_total", "Messages within a subscription that were held back from a device, by the rule that denies them; none: no rule allows them.", "rule"),
+		policyReloads:     vec("access_policy_reloads_total", "Changed files of access.policy that were read again, by whether they could be used: used or refused.", "result"),
 		failures:          vec("failures_total", "Failures of devices and of their messages, by name (docs/errors.md).", "failure"),
 		recordsDropped:    counter("error_records_dropped_total", "Records of failures that did not reach a device's error topic."),
 		undeliverable:     counter("deliveries_undeliverable_total", "Messages of the bus that cannot become a PUBLISH."),

@@ -45,12 +45,16 @@ func (d *device) open(e session.OpenSession) {
 		d.post(*refused)
 		return
 	}
+	if refused = d.gw.rights.denyWill(who, &e); refused != nil {
+		d.post(*refused)
+		return
+	}
 	key := sessionstore.Key{Tenant: who.Tenant, Principal: who.Name, ClientID: e.ClientID}
 	if refused := d.enter(key); refused != nil {
 		d.post(*refused)
 		return
 	}
-	will, err := storedWill(e.Connect.Will)
+	will, err := storedWill(e.Connect.Will, who)
 	if err != nil {
 		d.log.Error("a bug: a will cannot be written", zap.Error(err))
 		d.post(bridge.RefuseSession(failure.Internal, ""))
@@ -89,6 +93,7 @@ func (d *device) open(e session.OpenSession) {
 			Limits:          d.limits(),
 			Quota:           meter{d.gw.quotas, d.place},
 			Publisher:       mapping.Publisher{Tenant: key.Tenant, Principal: key.Principal, ClientID: key.ClientID, Node: d.gw.opt.NodeID},
+			Access:          d.gw.rights.accessOf(d, key.ClientID),
 		},
 	})
 	d.own(fence)

@@ -9,7 +9,9 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/amqp/message"
+	"sluice/gateway/access"
 	"sluice/gateway/events"
+	"sluice/gateway/permit"
 	"sluice/gateway/records"
 	"sluice/mapping"
 	"sluice/mapping/failure"
@@ -19,13 +21,13 @@ import (
 )
 
 // storedWill is the Will Message as the store keeps it.
-func storedWill(w *packet.Will) (*sessionstore.Will, error) {
+func storedWill(w *packet.Will, who *access.Principal) (*sessionstore.Will, error) {
 	if w == nil {
 		return nil, nil
 	}
 	p := &packet.Publish{Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain, Properties: w.Properties}
 	p.Properties.Clear(packet.PropWillDelay) // the store keeps it beside the message
-	b, err := records.EncodePublish(p)
+	b, err := records.EncodeWill(p, who)
 	if err != nil {
 		return nil, fmt.Errorf("the Will cannot be stored: %w", err)
 	}
@@ -39,10 +41,14 @@ func storedWill(w *packet.Will) (*sessionstore.Will, error) {
 // publishWill sends the Will Message of a session, in the name of its device, until the bus has answered or ctx ends. The message-id is the same
 // whoever publishes it, and however often.
 func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
-	p, err := records.DecodePublish(w.Will.Message)
+	p, who, err := records.DecodeWill(w.Will.Message)
 	if err != nil {
 		gw.log.Error("a stored will cannot be read; it is given up", zap.String("client", w.Key.ClientID), zap.Error(err))
 		return nil
+	}
+	who.Tenant, who.Name = w.Key.Tenant, w.Key.Principal
+	if d := gw.rights.will(permit.Device{Principal: who, ClientID: w.Key.ClientID}, p); !d.Allowed() {
+		return gw.withholdWill(ctx, w, p, &d)
 	}
 	in := mapping.UplinkMessage{
 		Dialect:           gw.opt.Bridge.Dialect,
@@ -78,6 +84,15 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 			return ctx.Err()
 		}
 	}
+}
+
+// withholdWill gives up a Will that its device may not have any more.
+func (gw *Gateway) withholdWill(ctx context.Context, w sessionstore.Work, p *packet.Publish, d *permit.Decision) error {
+	o := occurred(failure.WillWithheld, denialText(d))
+	o.Topic, o.QoS, o.Rule, o.Formerly = p.Topic, p.QoS, d.Rule, true
+	gw.rights.count(o.Failure, d.Rule)
+	gw.failed(gw.log, w.Key, o)
+	return gw.keepRecord(ctx, w.Key, o)
 }
 
 func (gw *Gateway) tellWill(w sessionstore.Work, p *packet.Publish, m *message.Message) {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"sluice/gateway/access"
 	"sluice/gateway/records"
 	"sluice/mqtt/packet"
 )
@@ -21,7 +22,7 @@ func TestAWillSurvivesTheStore(t *testing.T) {
 	p.AddUser("k", "1")
 	p.AddUser("k", "2")
 	for _, w := range []*packet.Will{full, {Topic: "t"}} {
-		stored, err := storedWill(w)
+		stored, err := storedWill(w, access.Anonymous())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -39,13 +40,13 @@ func TestAWillSurvivesTheStore(t *testing.T) {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	}
-	if w, err := storedWill(nil); w != nil || err != nil {
+	if w, err := storedWill(nil, access.Anonymous()); w != nil || err != nil {
 		t.Errorf("no will: %v, %v", w, err)
 	}
 }
 
 func TestABrokenStoredWillIsAnErrorNotAPanic(t *testing.T) {
-	good, err := storedWill(&packet.Will{Topic: "t", Payload: []byte("x"), QoS: 1})
+	good, err := storedWill(&packet.Will{Topic: "t", Payload: []byte("x"), QoS: 1}, access.Anonymous())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,6 +20,8 @@ type Denial struct {
 	Failure *failure.Failure
 	Rule    string // that decides
 	Detail  string // for the operator
+	// Formerly: it was allowed until the rules, or the device's groups and claims, changed.
+	Formerly bool
 }
 
 // AccessChanged says that Access answers otherwise from now on. Subscriptions that it refuses are ended.
@@ -50,6 +52,6 @@ func (b *Bridge) whyRefused(o *failure.Occurrence) {
 	if b.access == nil || o.Failure != failure.SubscribeDenied && o.Failure != failure.SubscriptionEnded {
 		return
 	}
-	_, r := b.access.Subscribe(o.Topic)
-	o.Rule, o.Detail = r.Rule, r.Detail
+	_, d := b.access.Subscribe(o.Topic)
+	o.Rule, o.Detail, o.Formerly = d.Rule, d.Detail, d.Formerly
 }

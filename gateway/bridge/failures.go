@@ -103,6 +103,7 @@ func (b *Bridge) refusePublish(e *upEntry, f *failure.Failure, detail string, ou
 	o := failure.Occurrence{
 		Failure: f, Trace: b.traceOf(e.span, e.message), Detail: detail,
 		Topic: e.topic, QoS: e.qos, PacketID: e.id, MessageID: mapping.IDText(e.message.Properties.MessageID), Rule: e.match.Name, Text: e.text,
+		Formerly: e.formerly,
 	}
 	if e.refusal != nil {
 		o.Trace = e.refusal.Trace // the quarantine did not take it either

@@ -42,6 +42,7 @@ type upEntry struct {
 	span      *Span  // nil: none is to be told
 	counted   bool   // by the quota
 	text      string // for the device, in place of the failure's sentence; may be empty
+	formerly  bool   // see Denial
 
 	// A message that the bus has refused, and that goes to the quarantine: message is its copy.
 	refused *mapping.Answer // what the device is told should the quarantine refuse it too
@@ -125,7 +126,7 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 	}
 	if b.access != nil {
 		if d := b.access.Publish(e.Packet.Topic, e.Packet.QoS, e.Packet.Retain); d.Failure != nil {
-			return b.refuseUnsent(now, e, unsent{failure: d.Failure, detail: d.Detail, rule: d.Rule}, out)
+			return b.refuseUnsent(now, e, unsent{failure: d.Failure, detail: d.Detail, rule: d.Rule, formerly: d.Formerly}, out)
 		}
 	}
 	counted, refused, out := b.charge(now, e, out)
@@ -171,6 +172,8 @@ type unsent struct {
 	text    string // for the device; empty: the row's sentence
 	detail  string // for the operator
 	rule    string // that denies it; empty: the mapping rule is named
+	// formerly: see Denial.
+	formerly bool
 }
 
 // refuseUnsent refuses a message that does not reach the bus, nor the quarantine: that is for what the bus refuses. What a device of MQTT 3.1.1 sees follows
@@ -182,7 +185,7 @@ func (b *Bridge) refuseUnsent(now time.Time, e session.Publish, why unsent, out 
 		rule.Name = why.rule
 	}
 	entry := &upEntry{
-		token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, id: e.Packet.ID, message: m, match: rule, text: why.text,
+		token: e.Token, topic: e.Packet.Topic, qos: e.Packet.QoS, id: e.Packet.ID, message: m, match: rule, text: why.text, formerly: why.formerly,
 		span: b.producerSpan(now, e.Packet, m),
 	}
 	told, out := b.refusePublish(entry, why.failure, why.detail, out)

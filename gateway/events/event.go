@@ -64,6 +64,7 @@ type Event struct {
 	MessageID     string `json:"message_id,omitempty"`
 	CorrelationID string `json:"correlation_id,omitempty"`
 	Rule          string `json:"rule,omitempty"`
+	Formerly      bool   `json:"formerly_allowed,omitempty"`
 	Quarantine    string `json:"quarantine_id,omitempty"` // under which sluice quarantine has the message
 
 	Previous    string          `json:"previous_node,omitempty"` // SessionTakenOver: the node that had the session
@@ -79,7 +80,7 @@ func OfFailure(o *failure.Occurrence) Event {
 	e := Event{
 		Type: typeOf(o), Trace: o.Trace.String(), Name: o.Failure.Name, Reason: o.Code(), HasReason: true,
 		Condition: o.Failure.Condition, Message: o.Message(), Detail: o.Detail,
-		Topic: o.Topic, PacketID: uint16(o.PacketID), MessageID: o.MessageID, Rule: o.Rule,
+		Topic: o.Topic, PacketID: uint16(o.PacketID), MessageID: o.MessageID, Rule: o.Rule, Formerly: o.Formerly,
 	}
 	if o.Failure.About == failure.Publish || o.Failure.About == failure.Delivery {
 		e.QoS, e.HasQoS = uint8(o.QoS), true

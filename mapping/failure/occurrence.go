@@ -23,7 +23,9 @@ type Occurrence struct {
 	QoS       packet.QoS
 	PacketID  packet.ID
 	MessageID string
-	Rule      string // the mapping rule's name
+	Rule      string // the name of the mapping rule, or of the rule that denies it
+	// Formerly: what is denied was allowed until the rules changed, or what is known of the device.
+	Formerly bool
 }
 
 // Message is the sentence for the device.
