@@ -81,7 +81,8 @@ type Config struct {
 	ServerReference  string
 	Rules            *rules.Table // mapping rules, for Dialect; nil: none
 
-	Auth Auth
+	Auth   Auth
+	Access Access
 
 	written writtenRules
 }
@@ -96,7 +97,7 @@ type key struct {
 
 // keys is the table of all keys, bound to c, in the order of the reference.
 func keys(c *Config) []key {
-	return slices.Concat(coreKeys(c), authKeys(c), jwtKeys(&c.Auth.JWT), httpKeys(&c.Auth.HTTP), quotaKeys(c))
+	return slices.Concat(coreKeys(c), authKeys(c), jwtKeys(&c.Auth.JWT), httpKeys(&c.Auth.HTTP), accessKeys(c), quotaKeys(c))
 }
 
 // coreKeys are those of the gateway itself.

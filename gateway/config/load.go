@@ -47,6 +47,7 @@ func Load(src Source) (c *Config, warnings []string, err error) {
 	if len(faults) == 0 {
 		c.inheritProfiles()
 		faults = c.crossChecks()
+		c.settleAccess()
 		wrong, odd := c.settleAzure()
 		faults, warnings = append(faults, wrong...), append(warnings, odd...)
 	}

@@ -22,6 +22,9 @@ func (n *Node) listen() (listeners []gateway.Listener, admin net.Listener, err e
 	if err = n.openAuth(); err != nil {
 		return nil, nil, err
 	}
+	if err = n.openAccess(); err != nil {
+		return nil, nil, err
+	}
 	for _, c := range n.cfg.Listeners() {
 		l, err := n.open(c)
 		if err != nil {

@@ -19,7 +19,9 @@ import (
 	"sluice/gateway/auth"
 	"sluice/gateway/bridge"
 	"sluice/gateway/config"
+	"sluice/gateway/permit"
 	"sluice/gateway/quota"
+	"sluice/gateway/reload"
 	"sluice/gateway/secure"
 	"sluice/gateway/tracing"
 	"sluice/sessionstore"
@@ -69,6 +71,9 @@ type Node struct {
 
 	auth      map[string]authenticator // the methods in use, by name
 	authBrake *auth.Brake
+
+	startPolicy *permit.Policy                 // nil: everything is allowed
+	policy      *reload.Source[*permit.Policy] // nil: there is no file
 
 	// The addresses listened on, chosen ports filled in; empty where off.
 	TCP, TLS, WS, WSS, Admin, EmbeddedBus string
@@ -198,6 +203,7 @@ func (n *Node) options() gateway.Options {
 			QoS0Hold: qos0Hold,
 			Tracing:  traces,
 		},
+		Policy:            n.startPolicy,
 		ConnectionsMax:    c.MaxConnections,
 		ConnectRate:       c.ConnectRate,
 		MemoryMax:         int64(c.MemoryMax),
@@ -227,6 +233,8 @@ func (n *Node) serve(listeners []gateway.Listener, admin net.Listener) {
 	ctx, cancel := context.WithCancel(context.Background())
 	n.stop = cancel
 	n.runAuth(ctx)
+	n.tellUnlimited()
+	n.runAccess(ctx)
 	if n.tls != nil {
 		n.tls.OnDistrust(n.gateway.Recheck)
 		n.serving.Go(func() { n.tls.Run(ctx) })

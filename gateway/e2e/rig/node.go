@@ -5,6 +5,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -54,6 +56,9 @@ func start(t testing.TB, b Backend, file string, set []string) *Node {
 		// Tests share a bus and not always their sessions: what is to be retained must not go to another test's node.
 		"retained.queue=off", "events.address=off", "quarantine.address=off",
 	}, set...)
+	if !slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, "access.") }) {
+		keys = append(keys, "access.default=all") // what devices may do is not what most tests are about
+	}
 	cfg, _, err := config.Load(config.Source{File: file, Set: keys})
 	if err != nil {
 		t.Fatalf("the configuration of the node: %v", err)
