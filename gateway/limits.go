@@ -90,7 +90,7 @@ const (
 	eventsLength = 10_000
 	// wedgePause is how often it is looked whether an alarm is over.
 	wedgePause = 5 * time.Second
-	// refusalLines is how many refused or dropped messages of QoS 0 the node logs one by one in a refusalWindow.
+	// refusalLines is how many refused or dropped messages of QoS 0, and refused connections, the node logs one by one in a refusalWindow.
 	refusalLines  = 100
 	refusalWindow = 10 * time.Second
 	// endedMax bounds the sessions of which it is remembered, for the moment until their inbox is removed, that they ended with their connection.

@@ -11,8 +11,9 @@ import (
 	"sluice/mapping/failure"
 )
 
-// Of many refused messages of QoS 0 a bounded number is logged, and of the others how many they are, also when nothing follows; those of QoS 1 are all.
-func TestRefusalsOfQoS0AreLoggedInBoundedNumber(t *testing.T) {
+// Of many refused messages of QoS 0 a bounded number is logged, and of the others how many they are, also when nothing follows; those of QoS 1 are all. So it is with
+// refused connections.
+func TestRefusalsAreLoggedInBoundedNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
 		l := &refusalLog{gw: &Gateway{log: zap.New(core)}}
@@ -43,6 +44,13 @@ func TestRefusalsOfQoS0AreLoggedInBoundedNumber(t *testing.T) {
 		}
 		if got := took(1, &failure.Occurrence{Failure: failure.Refused}); got != 1 {
 			t.Error("the next window has no line")
+		}
+		if got := took(5*refusalLines, &failure.Occurrence{Failure: failure.BadCredentials}); got != refusalLines {
+			t.Errorf("%d lines about connections, want %d", got, refusalLines)
+		}
+		l.end()
+		if all := logs.All(); len(all) != 2 || all[1].Message != "more connections were refused than are logged one by one" || all[1].ContextMap()["count"] != uint64(4*refusalLines) {
+			t.Errorf("%v", all)
 		}
 	})
 }

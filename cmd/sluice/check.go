@@ -71,6 +71,9 @@ func checkListeners(_ context.Context, cfg *config.Config) (string, error) {
 	if _, _, err := node.OpenQuotas(cfg); err != nil {
 		return "", err
 	}
+	if err := node.CheckAuth(cfg); err != nil {
+		return "", err
+	}
 	for _, l := range cfg.Listeners() {
 		if err := tryListen(l.Address, l.Key); err != nil {
 			return "", err
@@ -79,7 +82,7 @@ func checkListeners(_ context.Context, cfg *config.Config) (string, error) {
 		if l.WebSocket {
 			what += cfg.WSPath
 		}
-		said = append(said, what+", profile "+l.Profile)
+		said = append(said, what+", profile "+l.Profile+", authentication "+strings.Join(l.Auth, ", "))
 	}
 	if secured != nil {
 		said = append(said, "certificate good until "+secured.Expires().UTC().Format(time.DateTime))

@@ -66,6 +66,12 @@ func (n *Node) openAuth() error {
 	return nil
 }
 
+// CheckAuth looks whether the methods of a configuration can be used: their files are read.
+func CheckAuth(cfg *config.Config) error {
+	n := &Node{cfg: cfg, log: zap.NewNop(), registry: prometheus.NewRegistry()}
+	return n.openAuth()
+}
+
 // chain is how the devices of a listener prove who they are.
 func (n *Node) chain(l config.Listener) *auth.Chain {
 	c := &auth.Chain{Brake: n.authBrake}
