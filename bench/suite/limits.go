@@ -8,8 +8,7 @@ const (
 	stopWait  = 30 * time.Second
 	// pollPause is the pause between two looks at something that has no event.
 	pollPause = 20 * time.Millisecond
-	// stormLook is the pause between two looks whether nodes are calm; calm is who uses no more than stormIdle of the processor meanwhile.
-	stormLook = 300 * time.Millisecond
+	// stormIdle is the most processor time that nodes use between two looks if they are calm.
 	stormIdle = 30 * time.Millisecond
 	// tidyMax bounds the wait for a bus that is busy with what a scenario left behind.
 	tidyMax = 10 * time.Minute
@@ -31,9 +30,8 @@ const (
 	measureMax = 30 * time.Second
 	// sendsMin is how many messages the measured part of an open run has at least, as long as it does not take more than measureMax.
 	sendsMin = 20
-	// quiet is the share of the cores that has to be idle before a scenario, or the figures are doubtful; idleLook is how long is looked.
-	quiet    = 0.9
-	idleLook = 500 * time.Millisecond
+	// quiet is the share of the cores that has to be idle before a scenario, or the figures are doubtful.
+	quiet = 0.9
 	// settleMax bounds the wait until a process's memory no longer changes.
 	settleMax = 15 * time.Second
 )

@@ -31,6 +31,7 @@ type Settings struct {
 
 	warm, measure time.Duration // of one figure; zero: from the budget
 	calm          time.Duration // how long memory has to stay as it is before it is read
+	look          time.Duration // how long is looked whether processors have something to do
 }
 
 // Selection finishes in about the budget on two cores, if that is not less than 25 minutes; the whole grid does not.
@@ -38,7 +39,7 @@ func Selection(budget time.Duration, rounds int) Settings {
 	return Settings{
 		Budget: budget, Rounds: rounds, Connections: []int{1, 10, 100, 1000}, Payloads: []int{16, 1024, 64 << 10}, Fan: []int{1000},
 		Idle: []int{1000, 5000, 15_000}, Growth: []int{100, 1000, 5000, 15_000}, Filters: []int{100, 1000, 10_000, 100_000}, Active: 50, Nodes: []int{1, 2, 4},
-		Recovery: 5000, Storm: storm{2000, 6}, Held: [2]holding{{15_000, 1}, {60_000, 4}}, Hold: 10 * time.Minute, calm: time.Second,
+		Recovery: 5000, Storm: storm{2000, 6}, Held: [2]holding{{15_000, 1}, {60_000, 4}}, Hold: 10 * time.Minute, calm: time.Second, look: 400 * time.Millisecond,
 	}
 }
 
@@ -56,7 +57,7 @@ func Tiny() Settings {
 	return Settings{
 		Rounds: 1, Connections: []int{3}, Payloads: []int{2000}, Fan: []int{5}, Idle: []int{3, 5}, Growth: []int{2, 4}, Filters: []int{2, 6}, Active: 3,
 		Nodes: []int{1, 2}, Recovery: 8, Storm: storm{12, 2}, Held: [2]holding{{6, 1}, {8, 2}}, Hold: 300 * time.Millisecond,
-		warm: 20 * time.Millisecond, measure: 100 * time.Millisecond,
+		warm: 20 * time.Millisecond, measure: 100 * time.Millisecond, look: 20 * time.Millisecond,
 	}
 }
 

@@ -69,7 +69,7 @@ func (l *Lab) stormScenario(ctx context.Context, s Settings, _ float64) (*report
 	}
 	defer stop()
 	for _, version := range tlsVersions {
-		rows, err := l.storm(ctx, s.Storm, version, nodes, s.Rounds)
+		rows, err := l.storm(ctx, s, version, nodes)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", s.Storm.name(version), err)
 		}
@@ -88,14 +88,16 @@ type tempest struct {
 	version uint16
 	nodes   []*node
 	name    string
+	look    time.Duration // between two looks at whether the nodes are calm
 	caches  []tls.ClientSessionCache
 	fleet   load.Fleet
 	chance  *mathrand.Rand
 }
 
-func (l *Lab) storm(ctx context.Context, st storm, version uint16, nodes []*node, rounds int) ([]report.Row, error) {
+func (l *Lab) storm(ctx context.Context, s Settings, version uint16, nodes []*node) ([]report.Row, error) {
+	st, rounds := s.Storm, s.Rounds
 	l.say("%s", st.name(version))
-	t := &tempest{lab: l, storm: st, version: version, nodes: nodes, name: l.name(), chance: mathrand.New(mathrand.NewPCG(stormSeed, uint64(version)))}
+	t := &tempest{lab: l, storm: st, version: version, nodes: nodes, name: l.name(), look: s.look, chance: mathrand.New(mathrand.NewPCG(stormSeed, uint64(version)))}
 	for range st.devices {
 		t.caches = append(t.caches, tls.NewLRUClientSessionCache(1))
 	}
@@ -187,7 +189,7 @@ func (t *tempest) calm(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
-		case <-time.After(stormLook):
+		case <-time.After(t.look):
 		}
 		now, err := proc.Read(pids(t.nodes)...)
 		if err != nil {

@@ -77,7 +77,7 @@ func (l *Lab) Run(ctx context.Context, s Settings, names []string, folder, comma
 			continue
 		}
 		l.say("== %s", sc.name)
-		if setup.Idle = l.idleCores(); setup.Idle < quiet {
+		if setup.Idle = l.idleCores(s.look); setup.Idle < quiet {
 			l.say("BUSY: other work uses %.0f %% of this machine's processor time; the figures will say little", 100*(1-setup.Idle))
 		}
 		began := time.Now()
@@ -139,8 +139,8 @@ func (l *Lab) setup(s Settings, command string) report.Setup {
 }
 
 // idleCores looks how much of the machine is ours.
-func (l *Lab) idleCores() float64 {
-	idle, err := proc.Idle(idleLook)
+func (l *Lab) idleCores(look time.Duration) float64 {
+	idle, err := proc.Idle(look)
 	if err != nil {
 		l.say("%v", err)
 	}
