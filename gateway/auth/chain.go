@@ -77,12 +77,12 @@ func (c *Chain) judge(ctx context.Context, a *access.Attempt) (*access.Principal
 // usable guards what all else relies on. The name of those who show nothing is not for those who show something: rules and events could not tell them apart.
 func usable(p *access.Principal, by string) error {
 	switch {
-	case p == nil || p.Tenant == "" || p.Name == "":
-		return fmt.Errorf("a bug: %s has let in a principal without a name or tenant", by)
+	case p == nil:
+		return fmt.Errorf("a bug: %s has let in nobody", by)
 	case p.Name == access.AnonymousName && by != MethodAnonymous:
 		return &access.Refused{Reason: ReasonNotUsable, Detail: "the name " + access.AnonymousName + " is for those who show nothing; give the principal another one"}
 	}
-	return nil
+	return p.Check(ReasonNotUsable)
 }
 
 // pause waits, as long as anybody waits for the answer.

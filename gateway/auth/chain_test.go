@@ -56,7 +56,8 @@ func TestTheFirstThatJudgesDecides(t *testing.T) {
 		{"down", &says{err: down}, &says{p: principal("b")}, "", "first", down, 0},
 		{"for nobody", &says{err: access.ErrNotMine}, &says{err: access.ErrNotMine}, "", Nobody, &access.Refused{Reason: ReasonNoCredential}, 1},
 		{"no principal", &says{}, &says{p: principal("b")}, "", "first", errors.New("a bug"), 0},
-		{"without a tenant", &says{p: &access.Principal{Name: "a"}}, &says{}, "", "first", errors.New("a bug"), 0},
+		{"without a tenant", &says{p: &access.Principal{Name: "a"}}, &says{}, "", "first", &access.Refused{Reason: ReasonNotUsable}, 0},
+		{"endless", &says{p: principal(strings.Repeat("a", access.NameMax+1))}, &says{}, "", "first", &access.Refused{Reason: ReasonNotUsable}, 0},
 		{"the name of those who show nothing", &says{p: principal(access.AnonymousName)}, &says{}, "", "first", &access.Refused{Reason: ReasonNotUsable}, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
