@@ -3,9 +3,11 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"sluice/gateway/access"
 	"sluice/gateway/bridge"
+	"sluice/gateway/clientid"
 	"sluice/mapping/failure"
 	"sluice/mqtt/session"
 )
@@ -26,19 +28,45 @@ func (d *device) exchange(e session.Authenticate, clientID string) {
 	}
 	who, err := d.authenticate(ctx, a)
 	if err == nil && e.Again {
-		err = sameAs(a.Before, who)
+		err = d.renews(ctx, a, who)
 	}
 	if err != nil {
 		d.post(bridge.FailAuthentication(exchangeFailure(a, err)))
 		return
 	}
 	d.principal.Store(who)
+	// What was taken back meanwhile has not seen this principal. If that closes the connection, the device is not told of a success before.
+	d.recheck()
+	d.endIfRevoked(d.gw.revocations.current.Load(), clientID)
 	d.post(authenticated{})
-	d.recheck() // what was taken back meanwhile has not seen this principal
 }
 
 // authenticated is session.AuthSucceeded, with a new principal.
 type authenticated struct{}
+
+// renews reports why a principal may not take the place of the one that the connection has; nil: it may. What CONNECT would have to pass, this has to pass.
+func (d *device) renews(ctx context.Context, a *access.Attempt, who *access.Principal) error {
+	if err := sameAs(a.Before, who); err != nil {
+		return err
+	}
+	if len(who.ClientIDs) > 0 {
+		templates, err := clientid.ParseAll(who.ClientIDs)
+		if err != nil || !templates.Allow(clientid.Owner{Tenant: who.Tenant, Principal: who.Name}, a.ClientID) {
+			return &access.Refused{Reason: reasonClientID, Detail: fmt.Sprintf("it allows client identifiers like %q", who.ClientIDs)}
+		}
+	}
+	if anonymous(who) || who.Credential == a.Before.Credential {
+		return nil
+	}
+	// Else another client could be the first with the new credential.
+	switch inTheWay, err := d.gw.opt.Store.Bind(ctx, d.gw.bindRequest(who, a.ClientID, d.boundFor)); {
+	case err != nil:
+		return fmt.Errorf("the client identifier was not bound: %w", err)
+	case inTheWay != nil:
+		return &access.Refused{Reason: reasonClientID, Detail: fmt.Sprintf("client identifier or credential are bound otherwise (%q of %q)", inTheWay.ClientID, inTheWay.Principal)}
+	}
+	return nil
+}
 
 // sameAs refuses a re-authentication as somebody else: session, subscriptions and what is under way are the first one's.
 func sameAs(before, who *access.Principal) error {
@@ -48,8 +76,11 @@ func sameAs(before, who *access.Principal) error {
 	return &access.Refused{Reason: reasonAnother, Detail: "it shows " + who.Tenant + "/" + who.Name + ", and the connection is of " + before.Tenant + "/" + before.Name}
 }
 
-// reasonAnother is the reason of a re-authentication that shows another principal.
-const reasonAnother = "another-principal"
+// The reasons of a re-authentication that is refused although what it shows is good.
+const (
+	reasonAnother  = "another-principal"
+	reasonClientID = "client-id"
+)
 
 // exchangeFailure is what a device is told of an exchange that failed, and what the operator is told besides. On an open connection it is a DISCONNECT.
 func exchangeFailure(a *access.Attempt, err error) (f *failure.Failure, detail string) {

@@ -13,6 +13,7 @@ import (
 	"sluice/mapping/failure"
 	"sluice/mqtt/mqtttest"
 	"sluice/mqtt/packet"
+	"sluice/sessionstore"
 )
 
 // tokenMethod is the Authentication Method of these tests.
@@ -132,6 +133,7 @@ func TestEnhancedAuthenticationThatFails(t *testing.T) {
 func TestThePrincipalExpires(t *testing.T) {
 	for _, v := range []packet.Version{packet.V311, packet.V5} {
 		judged(t, func(b *bubble, n *bubbleNode, j *judge) {
+			j.who = &access.Principal{Tenant: access.DefaultTenant, Name: "watcher", Source: "judge"}
 			watcher, _ := n.joins("watcher", packet.V5)
 			watcher.Subscribe("will", 1)
 			j.set(func() { j.who = passing(time.Minute) })
@@ -202,6 +204,7 @@ func TestEndsThatChange(t *testing.T) {
 		time.Sleep(time.Hour)
 		d.Publish("a", nil, 1)
 		j.set(func() { j.who = passing(0) })
+		j.set(func() { j.who.Name = "late" })
 		late, connack := n.joins("late", packet.V5, withMethod("x"))
 		if connack.Reason == packet.Success { // what ends with its beginning may be told in either packet
 			if p := mqtttest.Expect[*packet.Disconnect](late); p.Reason != packet.NotAuthorized {
@@ -256,4 +259,54 @@ func (j *hangingJudge) Authenticate(ctx context.Context, a *access.Attempt) (*ac
 	}
 	<-ctx.Done()
 	return nil, ctx.Err()
+}
+
+// What a CONNECT with a token would be refused for, its renewal is refused for, too.
+func TestARenewalIsJudgedLikeAConnect(t *testing.T) {
+	of := func(credential string, clientIDs ...string) *access.Principal {
+		return &access.Principal{Tenant: "t", Name: "pump", Source: "judge", Credential: credential, ClientIDs: clientIDs}
+	}
+	revocation := sessionstore.Revocation{ID: "r", Credential: "revoked", At: time.Now(), Until: time.Now().Add(24 * 365 * 100 * time.Hour)}
+	for name, c := range map[string]struct {
+		renewal *access.Principal
+		ok      bool
+	}{
+		"the same credential":                    {of("c1"), true},
+		"a new one":                              {of("c2"), true},
+		"one without a name":                     {of(""), true},
+		"templates that allow it":                {of("c2", "{principal}", "dev*"), true},
+		"templates that do not":                  {of("c2", "other-*"), false},
+		"templates that are none":                {of("c2", "{"), false},
+		"a credential that another client has":   {of("taken"), false},
+		"a credential that is revoked":           {of("revoked"), false},
+		"another principal of the same name":     {&access.Principal{Tenant: "u", Name: "pump", Source: "judge"}, false},
+		"another principal of the same tenant":   {&access.Principal{Tenant: "t", Name: "valve", Source: "judge"}, false},
+		"the name in another case is no renewal": {&access.Principal{Tenant: "t", Name: "Pump", Source: "judge"}, false},
+	} {
+		judged(t, func(b *bubble, n *bubbleNode, j *judge) {
+			if err := b.store.PutRevocation(t.Context(), revocation); err != nil {
+				t.Fatal(err)
+			}
+			j.who = of("taken")
+			other, _ := n.joins("other", packet.V5)
+			j.set(func() { j.who = of("c1") })
+			d, _ := n.joins("dev", packet.V5, withMethod("x"))
+			time.Sleep(5 * time.Second) // the revocation is everywhere
+			j.set(func() { j.who = c.renewal })
+			d.Send(again("x"))
+			if c.ok {
+				if a := mqtttest.Expect[*packet.Auth](d); a.Reason != packet.Success {
+					t.Errorf("%s: AUTH %v", name, a.Reason)
+				}
+				d.Publish("a", nil, 1)
+				d.Disconnect()
+			} else {
+				if p := mqtttest.Expect[*packet.Disconnect](d); p.Reason != packet.NotAuthorized {
+					t.Errorf("%s: DISCONNECT %v", name, p.Reason)
+				}
+				d.ExpectClosed()
+			}
+			other.Disconnect()
+		})
+	}
 }
