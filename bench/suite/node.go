@@ -32,7 +32,7 @@ func (l *Lab) startNode(ctx context.Context, settings ...string) (*node, error) 
 	}
 	cmd := exec.Command(l.binary, "serve", "--set", "node.id="+name, "--set", "bus.url="+l.busURL, "--set", "sessions.url="+l.storeURL,
 		"--set", "mqtt.tcp.listen=127.0.0.1:0", "--set", "mqtt.tls.listen=127.0.0.1:0", "--set", "mqtt.tls.cert="+l.certFile, "--set", "mqtt.tls.key="+l.keyFile,
-		"--set", "admin.listen=127.0.0.1:0", "--set", "log.format=json", "--set", "retained.queue=off", "--set", "auth.methods=anonymous")
+		"--set", "admin.listen=127.0.0.1:0", "--set", "log.format=json", "--set", "retained.queue=off", "--set", "auth.methods=anonymous", "--set", "access.default=all")
 	for _, setting := range settings {
 		cmd.Args = append(cmd.Args, "--set", setting)
 	}
