@@ -23,7 +23,7 @@ const (
 	// what is dropped for a device that does not keep up, and at QoS 1 no more than a second's worth.
 	fanUnderWay = 10_000
 	fanWindow   = 50
-	// producerLinks is how many connections the bare publisher and the backend use: as many as a node does (bus.connections).
+	// producerLinks is how many connections the bare publisher and the backend use: more gain nothing on two cores.
 	producerLinks = 2
 	// measureMin and measureMax bound the time one figure is measured for. Below, ten-millisecond ticks of /proc show; above, nothing new comes.
 	measureMin = 1 * time.Second
