@@ -50,7 +50,7 @@ var mayImport = map[string][]string{
 	"gateway/sim":           {"amqp", "amqp/message", "gateway/bridge", "gateway/records", "mapping", "mapping/failure", "mqtt/packet", "mqtt/session", "mqtt/topic", "sessionstore", "sessionstore/memory"},
 	"gateway/node":          {"amqp/...", "gateway", "gateway/...", "mqtt/...", "sessionstore", "sessionstore/..."},
 	"gateway":               {"amqp", "amqp/message", "gateway/access", "gateway/auth", "gateway/clientid", "gateway/permit", "gateway/quota", "gateway/bridge", "gateway/secure", "gateway/events", "gateway/records", "gateway/tracing", "mapping", "mapping/failure", "mapping/rules", "mapping/rules/explain", "mqtt/packet", "mqtt/topic", "mqtt/session", "mqtt/transport", "sessionstore"},
-	"cmd/sluice":            {"amqp", "amqp/message", "amqp/client", "gateway/adminport", "gateway/auth/password", "gateway/config", "gateway/node", "gateway/secure", "mapping", "mapping/rules/explain", "mqtt/packet", "mqtt/topic", "mqtt/transport"},
+	"cmd/sluice":            {"amqp", "amqp/message", "amqp/client", "gateway/adminport", "gateway/auth/password", "gateway/config", "gateway/node", "gateway/permit", "gateway/secure", "mapping", "mapping/rules/explain", "mqtt/packet", "mqtt/topic", "mqtt/transport"},
 	"sessionstore/redis":    {"sessionstore"},
 	"sessionstore/memory":   {"sessionstore"},
 	"amqp/embedded/frame":   {"amqp/embedded/wire", "amqp/message"},

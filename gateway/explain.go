@@ -12,8 +12,12 @@ import (
 )
 
 // explain answers GET /api/v1/explain: what this node makes of a message, or of a subscription, by the rules it runs with. The parameters are those of
-// `sluice explain`, with _ for - in their names. A question that makes no sense is answered with 400 and a sentence.
+// `sluice explain`, with _ for - in their names; with as it is what the rules of access allow. A question that makes no sense is answered with 400 and a sentence.
 func (gw *Gateway) explain(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Has("as") {
+		gw.explainRights(w, r.URL.Query())
+		return
+	}
 	q, err := explainQuestion(r.URL.Query())
 	if err != nil {
 		answer(w, http.StatusBadRequest, err.Error())
@@ -75,7 +79,7 @@ func explainQuestion(values url.Values) (q explain.Question, err error) {
 			seconds, err = strconv.ParseUint(value, 10, 32)
 			q.Expiry = uint32(seconds)
 		default:
-			return q, fmt.Errorf("%s: unknown parameter; there are topic, qos, retain, payload, content_type, response_topic, expiry, user_property, principal, tenant, client_id, v311, for a message of a backend address and subject, and for a subscription subscribe", name)
+			return q, fmt.Errorf("%s: unknown parameter; there are topic, qos, retain, payload, content_type, response_topic, expiry, user_property, principal, tenant, client_id, v311, for a message of a backend address and subject, and for a subscription subscribe; with as, which asks for the rights of a principal, topic, subscribe, qos, retain, will, tenant, client_id, group and claim", name)
 		}
 		if err != nil {
 			return q, fmt.Errorf("%s %q: %w", name, value, err)

@@ -51,3 +51,43 @@ func TestExplainOverHTTP(t *testing.T) {
 		}
 	}
 }
+
+// With as it answers by the rules of access that are in force.
+func TestExplainRightsOverHTTP(t *testing.T) {
+	gw := &Gateway{opt: Options{Policy: mustPolicy(t, `rules:
+  - allow: site
+    who: {tenants: acme, groups: staff, claims: {level: ["2", "3"]}}
+    do: [publish, subscribe]
+    topics: "plant/{claim:site}/{client_id}/#"
+    qos_max: 1
+    retain: false
+`)}}
+	gw.rights = newRights(gw)
+	ask := func(query string) (int, string) {
+		w := httptest.NewRecorder()
+		gw.explain(w, httptest.NewRequest(http.MethodGet, "/api/v1/explain?"+query, nil))
+		return w.Code, w.Body.String()
+	}
+	const who = "as=p&tenant=acme&group=x&group=staff&claim=level%3D3&claim=site%3Dhall&client_id=c7&"
+	for query, want := range map[string]string{
+		who + "topic=plant/hall/c7/x&qos=1":           `{"allowed":true,"rule":"site","filter":"plant/hall/c7/#","why":"allowed"`,
+		who + "topic=plant/hall/c7/x&retain=true":     `{"allowed":false,"rule":"site","filter":"plant/hall/c7/#","why":"retain: false"`,
+		who + "topic=plant/hall/c7/x&qos=2&will=true": `"why":"the QoS is above qos_max"`,
+		who + "subscribe=plant/%23&qos=2":             `"granted_qos":1`,
+		"as=p&topic=plant/hall/c7/x":                  `"says":"is not for this device: tenants"`,
+		"as=p&topic=a/%23":                            "",
+		"as=p&topic=a&claim=x":                        "is no claim",
+		"as=p&topic=a&payload=x":                      "payload: unknown parameter; with as there are",
+		"as=p&topic=a&will=x":                         `will "x"`,
+		"as=p":                                        "ask for the topic of a message",
+	} {
+		code, body := ask(query)
+		if !strings.Contains(body, want) || (code == http.StatusOK) != strings.HasPrefix(body, "{") {
+			t.Errorf("%q: %d %s, want %s", query, code, body, want)
+		}
+	}
+	gw.rights.in.Store(nil)
+	if _, body := ask("as=p&topic=a"); !strings.Contains(body, `"allowed":true`) || !strings.Contains(body, "access.default is all") {
+		t.Errorf("without a policy: %s", body)
+	}
+}

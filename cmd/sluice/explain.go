@@ -15,17 +15,21 @@ func explainCommand() *cobra.Command {
 	var q explain.Question
 	var payload string
 	var asJSON bool
+	var rights rightsQuestion
 	cmd := &cobra.Command{
 		Use:   "explain [TOPIC]",
 		Short: "Say what becomes of a message, or where those of a subscription come from",
 		Long: "Explains what the configuration makes of a message that a device publishes to TOPIC: the mapping rule that matches, the AMQP message with\n" +
 			"every section, what the bus's answers mean for the device, what a device gets when the message comes back, and what is lost.\n" +
 			"With --address or --subject and no TOPIC it explains a backend's message on its way to devices. With --subscribe it says where the\n" +
-			"messages of a subscription come from, and which rules it hears nothing of. It needs neither bus nor store.",
+			"messages of a subscription come from, and which rules it hears nothing of. It needs neither bus nor store.\n" +
+			"With --as it says instead whether a device of that principal may publish to TOPIC, or subscribe with --subscribe, and which rule of access.policy decides;\n" +
+			"--policy asks a file that is not in force.",
 		Example: "  sluice explain plant/hall/line/7/temp --qos 1 --payload 21.5 -c sluice.yaml\n" +
 			"  sluice explain plant/hall/line/7/temp --v311 --json\n" +
 			"  sluice explain --address /exchanges/commands/dev.7 --payload on\n" +
-			"  sluice explain --subscribe 'plant/#' -c sluice.yaml",
+			"  sluice explain --subscribe 'plant/#' -c sluice.yaml\n" +
+			"  sluice explain plant/7/recipe --as otto --group contractors --policy new.yaml",
 		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := s.load(cmd)
@@ -34,6 +38,13 @@ func explainCommand() *cobra.Command {
 			}
 			if len(args) == 1 {
 				q.Topic = args[0]
+			}
+			if rights.as != "" {
+				e, err := rights.ask(cfg, &q)
+				if err != nil {
+					return err
+				}
+				return writeExplanation(cmd.OutOrStdout(), &e, asJSON)
 			}
 			q.Payload = []byte(payload)
 			if q.Filter != "" {
@@ -66,6 +77,7 @@ func explainCommand() *cobra.Command {
 	f.StringVar(&q.Address, "address", "", "address that a backend sends to: /exchanges/NAME/KEY or /queues/NAME, percent-encoded, on Artemis as it is")
 	f.StringVar(&q.Subject, "subject", "", "subject of a backend's message")
 	f.StringVar(&q.Filter, "subscribe", "", "topic filter of a subscription to be explained, instead of a message")
+	rights.register(f)
 	f.BoolVar(&asJSON, "json", false, "print JSON, as GET /api/v1/explain does")
 	return cmd
 }

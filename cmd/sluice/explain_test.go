@@ -10,9 +10,7 @@ import (
 	"testing"
 )
 
-var rewrite = flag.Bool("rewrite", false, "write the output of the examples in docs/mapping.md anew instead of comparing with it")
-
-const mappingPage = "../../docs/mapping.md"
+var rewrite = flag.Bool("rewrite", false, "write the output of the examples in docs/mapping.md and docs/authorization.md anew instead of comparing with it")
 
 var (
 	yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
@@ -21,8 +19,14 @@ var (
 )
 
 // TestMappingPage runs the examples of docs/mapping.md with the rules that stand there: the output is what the page shows.
-func TestMappingPage(t *testing.T) {
-	page, err := os.ReadFile(mappingPage)
+func TestMappingPage(t *testing.T) { runPage(t, "../../docs/mapping.md", 10) }
+
+// TestAuthorizationPage does the same with the policy of docs/authorization.md.
+func TestAuthorizationPage(t *testing.T) { runPage(t, "../../docs/authorization.md", 4) }
+
+func runPage(t *testing.T, name string, least int) {
+	t.Helper()
+	page, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,11 +49,11 @@ func TestMappingPage(t *testing.T) {
 		}
 		return []byte("```console\n$ " + command + "\n" + got + "```")
 	})
-	if ran < 10 {
-		t.Errorf("%d examples, want ten at least", ran)
+	if ran < least {
+		t.Errorf("%d examples, want %d at least", ran, least)
 	}
 	if *rewrite {
-		if err := os.WriteFile(mappingPage, written, 0o644); err != nil {
+		if err := os.WriteFile(name, written, 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -61,7 +65,7 @@ func runCommand(t *testing.T, line, file string) string {
 	var args []string
 	for _, w := range word.FindAllString(line, -1)[1:] {
 		w = strings.Trim(w, "'")
-		if w == "sluice.yaml" {
+		if w == "sluice.yaml" || w == "policy.yaml" {
 			w = file
 		}
 		args = append(args, w)
@@ -87,6 +91,9 @@ func TestExplainRefusesWhatMakesNoSense(t *testing.T) {
 		`the topic "a/#"`:            {"a/#"},
 		"MQTT 3.1.1 has no":          {"a", "--v311", "-P", "a=b"},
 		"configuration cannot be us": {"a", "--set", "rules=x"},
+		"is no claim; write it as":   {"a", "--as", "p", "--claim", "site"},
+		"--policy: cannot open":      {"a", "--as", "p", "--policy", "/nowhere"},
+		"neither retained nor a Wil": {"--subscribe", "a", "--as", "p", "--retain", "--set", "access.default=own"},
 	} {
 		cmd := root()
 		cmd.SetArgs(append([]string{"explain"}, args...))

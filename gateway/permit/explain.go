@@ -206,7 +206,9 @@ func (e *Explanation) Text() string {
 	default:
 		fmt.Fprintf(&b, "decision  %s by rule %s (%s): %s\n", verdict, e.Rule, e.Filter, e.Why)
 	}
-	b.WriteString("rules\n")
+	if len(e.Rules) > 0 {
+		b.WriteString("rules\n")
+	}
 	for _, s := range e.Rules {
 		fmt.Fprintf(&b, "  %s (line %d) %s\n", s.Rule, s.Line, s.Says)
 	}
@@ -234,4 +236,27 @@ func said(yes bool, text string) string {
 		return text
 	}
 	return ""
+}
+
+// Everything is the explanation where there is no policy.
+func Everything(q Question) *Explanation {
+	e := &Explanation{Allowed: true, Rule: NoRule, Why: "everything is allowed: access.default is all, and there is no access.policy", question: q}
+	if q.Filter != "" {
+		granted := packet.QoS(q.QoS)
+		e.QoS = &granted
+	}
+	return e
+}
+
+// ParseClaims reads claims that are written as name=value; a name may come again.
+func ParseClaims(list []string) (map[string][]string, error) {
+	claims := map[string][]string{}
+	for _, s := range list {
+		name, value, ok := strings.Cut(s, "=")
+		if !ok || name == "" {
+			return nil, fmt.Errorf("%q is no claim; write it as name=value", s)
+		}
+		claims[name] = append(claims[name], value)
+	}
+	return claims, nil
 }

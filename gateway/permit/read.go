@@ -55,7 +55,7 @@ func (r *reader) document(content []byte) {
 		r.fault(1, "the file is empty; a policy that denies everything is: rules: []")
 		return
 	} else if err != nil {
-		r.fault(1, "is no YAML: %s", strings.TrimPrefix(err.Error(), "yaml: "))
+		r.faults = append(r.faults, fmt.Sprintf("the file is no YAML: %s; within [ ] texts with { or # need quotes", strings.TrimPrefix(err.Error(), "yaml: ")))
 		return
 	}
 	if err := decoder.Decode(&more); !errors.Is(err, io.EOF) {

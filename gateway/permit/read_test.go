@@ -10,7 +10,8 @@ import (
 func TestFaultsNameLineKeyAndMend(t *testing.T) {
 	for _, c := range []struct{ name, file, want string }{
 		{"empty", "", "line 1: the file is empty; a policy that denies everything is: rules: []"},
-		{"no YAML", "rules: [", "line 1: is no YAML: "},
+		{"no YAML", "rules: [", "the file is no YAML: line 1: "},
+		{"placeholder in a list", "rules:\n- allow: x\n  topics: [a/{tenant}/#]", "within [ ] texts with { or # need quotes"},
 		{"a text", "hello", `line 1: begin the file with "rules:" and one rule behind each dash`},
 		{"other keys", "rule: []", `line 1: the file: unknown key "rule"; there are rules`},
 		{"no list", "rules: all", `line 1: rules: is no list; begin each rule with a dash`},
