@@ -40,7 +40,7 @@ var authBuilders = map[string]func(authContext) (authenticator, error){
 }
 
 func openPasswords(c authContext) (authenticator, error) {
-	a, err := password.Open(password.Options{Key: "auth.password_file", File: c.cfg.Auth.PasswordFile, Brake: c.brake, Logger: c.log})
+	a, err := password.Open(password.Options{Key: "auth.password_file", File: c.cfg.Auth.PasswordFile, Brake: c.brake, Logger: c.log, Registry: c.registry})
 	if err != nil {
 		return authenticator{}, err
 	}

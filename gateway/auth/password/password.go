@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"sluice/gateway/access"
@@ -31,6 +32,8 @@ type Options struct {
 	File   string
 	Brake  *auth.Brake
 	Logger *zap.Logger
+	// Registry takes the metric that says whether a changed file cannot be used.
+	Registry prometheus.Registerer
 }
 
 // Authenticator judges attempts with a user name. Open makes one.
@@ -38,6 +41,7 @@ type Authenticator struct {
 	opt    Options
 	source reload.Source[*table]
 	users  atomic.Pointer[table]
+	stale  prometheus.Gauge
 	slots  *slots
 	proven *proven
 	// decoys says with whose hash an unknown user is compared; nobody is the one where the file has none.
@@ -48,6 +52,9 @@ type Authenticator struct {
 // Open reads the file for the first time. The error names the key, the file, the line and the way to mend it.
 func Open(o Options) (*Authenticator, error) {
 	a := &Authenticator{opt: o, slots: newSlots(waitingMax), proven: newProven()}
+	a.stale = prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "sluice", Name: "password_file_stale",
+		Help: "1 while the file of passwords has changed and cannot be used: what was there before stays in force."})
+	o.Registry.MustRegister(a.stale)
 	_, _ = rand.Read(a.decoys[:]) // never fails (crypto/rand)
 	h, err := Hash(a.decoys[:])
 	if err != nil {
@@ -95,8 +102,10 @@ func (a *Authenticator) look(changed func()) {
 	switch {
 	case !news:
 	case err != nil:
+		a.stale.Set(1)
 		a.opt.Logger.Error("the changed file of passwords cannot be used; what was there before stays in use", zap.Error(err))
 	default:
+		a.stale.Set(0)
 		a.users.Store(a.source.Value)
 		a.opt.Logger.Info("the changed file of passwords is in use", zap.String("file", a.opt.File), zap.Int("users", len(a.source.Value.users)))
 		changed()

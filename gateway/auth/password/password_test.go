@@ -13,6 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/goleak"
 	"go.uber.org/zap"
 	"go.uber.org/zap/zaptest/observer"
@@ -57,7 +58,7 @@ func open(t *testing.T, content string) (a *Authenticator, file string, logs *ob
 	core, logs := observer.New(zap.DebugLevel)
 	file = filepath.Join(t.TempDir(), "passwords")
 	put(t, file, content)
-	a, err := Open(Options{Key: "auth.password_file", File: file, Brake: auth.NewBrake(), Logger: zap.New(core)})
+	a, err := Open(Options{Key: "auth.password_file", File: file, Brake: auth.NewBrake(), Logger: zap.New(core), Registry: prometheus.NewRegistry()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -201,6 +202,16 @@ func TestARightPasswordIsRemembered(t *testing.T) {
 	})
 }
 
+// staleness is the metric of that name.
+func staleness(t *testing.T, a *Authenticator) float64 {
+	t.Helper()
+	families, err := a.opt.Registry.(*prometheus.Registry).Gather()
+	if err != nil || len(families) != 1 || families[0].GetName() != "sluice_password_file_stale" {
+		t.Fatal(families, err)
+	}
+	return families[0].GetMetric()[0].GetGauge().GetValue()
+}
+
 // TestTheFileIsReadAgain: who is gone or has changed does not hold any more, all others do; a broken file changes nothing.
 func TestTheFileIsReadAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -228,6 +239,9 @@ func TestTheFileIsReadAgain(t *testing.T) {
 		if changes != 0 || a.Holds(in["bob"]) != nil || a.Holds(in["cyd"]) != nil {
 			t.Error("a broken file is in use")
 		}
+		if v := staleness(t, a); v != 1 {
+			t.Errorf("stale is %v with a broken file, want 1", v)
+		}
 		if l := logs.FilterLevelExact(zap.ErrorLevel).All(); len(l) != 1 || !strings.Contains(fmt.Sprint(l[0].ContextMap()["error"]), `auth.password_file`) ||
 			!strings.Contains(fmt.Sprint(l[0].ContextMap()["error"]), "line 2") {
 			t.Errorf("told %v", l)
@@ -236,6 +250,9 @@ func TestTheFileIsReadAgain(t *testing.T) {
 		pass()
 		if changes != 1 {
 			t.Errorf("%d changes, want one", changes)
+		}
+		if v := staleness(t, a); v != 0 {
+			t.Errorf("stale is %v with the mended file, want 0", v)
 		}
 		for name, holds := range map[string]bool{"ada": true, "bob": false, "cyd": false, "dan": false} {
 			if err := a.Holds(in[name]); (err == nil) != holds {
