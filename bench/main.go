@@ -39,6 +39,9 @@ was; the line below each part says when and how that part was measured. Go bench
 ` + "`make bench-compare OLD=v1.2.3`" + `. That a PUBLISH of QoS 0 or 1 is decoded and encoded without an allocation is not measured here but held by a test
 (` + "`go test -run WithoutAllocation ./mqtt/packet`" + `).`
 
+// defaultHold is how long connections are held.
+const defaultHold = 10 * time.Minute
+
 type options struct {
 	budget    time.Duration
 	hold      time.Duration
@@ -59,7 +62,7 @@ func main() {
 	}
 	var o options
 	flag.DurationVar(&o.budget, "time", 25*time.Minute, "about how long all scenarios together may take, but for hold and holdmany")
-	flag.DurationVar(&o.hold, "hold", 10*time.Minute, "how long connections are held in the scenarios hold and holdmany")
+	flag.DurationVar(&o.hold, "hold", defaultHold, "how long connections are held in the scenarios hold and holdmany")
 	flag.BoolVar(&o.full, "full", false, "measure the whole grid; it takes what it takes")
 	flag.IntVar(&o.rounds, "rounds", 2, "how often the contenders of a case take turns")
 	flag.StringVar(&o.scenarios, "scenarios", "", "names, separated by spaces: "+strings.Join(suite.Names(), " ")+"; empty: all but hold and holdmany")
@@ -134,6 +137,9 @@ func command(o options) string {
 	line := "make bench BENCH_TIME=" + o.budget.String() + fmt.Sprintf(" BENCH_ROUNDS=%d", o.rounds)
 	if o.full {
 		line += " BENCH_FULL=1"
+	}
+	if o.hold != defaultHold {
+		line += " BENCH_HOLD=" + o.hold.String()
 	}
 	if o.scenarios != "" {
 		line += " BENCH_SCENARIOS='" + o.scenarios + "'"
