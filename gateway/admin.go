@@ -13,8 +13,8 @@ import (
 const readyWait = 2 * time.Second
 
 // AdminHandler serves /healthz (the process lives), /readyz (bus and store can be reached, and the node is not stopping: else 503 with the
-// cause), /metrics (Prometheus), /capabilities (what the devices of each listener are offered) and /api/v1/explain (what the mapping rules make of a
-// message).
+// cause), /metrics (Prometheus), /capabilities (what the devices of each listener are offered), /api/v1/explain (what the mapping rules make of a
+// message), /api/v1/revocations and /api/v1/clients (docs/admin.md). Who may ask is not known here (gateway/adminport).
 func (gw *Gateway) AdminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
@@ -33,6 +33,11 @@ func (gw *Gateway) AdminHandler() http.Handler {
 		_ = json.NewEncoder(w).Encode(gw.capabilities())
 	})
 	mux.HandleFunc("GET /api/v1/explain", gw.explain)
+	mux.HandleFunc("GET /api/v1/revocations", gw.listRevocations)
+	mux.HandleFunc("POST /api/v1/revocations", gw.addRevocation)
+	mux.HandleFunc("DELETE /api/v1/revocations/{id}", gw.removeRevocation)
+	mux.HandleFunc("GET /api/v1/clients", gw.showClient)
+	mux.HandleFunc("DELETE /api/v1/clients", gw.freeClient)
 	return mux
 }
 

@@ -132,6 +132,10 @@ const (
 	boundAssigned      = time.Hour
 	boundAfterExpiry   = time.Hour
 	DefaultClientsKeep = 30 * 24 * time.Hour
+	// adminBodyMax bounds what an administrator sends, in bytes; revocationDefault is how long a revocation lasts unless it says otherwise, revocationMax the longest.
+	adminBodyMax      = 16 << 10
+	revocationDefault = 30 * 24 * time.Hour
+	revocationMax     = 10 * 365 * 24 * time.Hour
 	// upkeepWait bounds one of those steps.
 	upkeepWait = 5 * time.Second
 	// workBatch is how many pieces of work are claimed at once, workMax how many are under way.

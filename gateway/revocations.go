@@ -81,12 +81,6 @@ func (s *revokedSet) find(who *access.Principal, clientID string, now time.Time)
 	return meant(s.clients[nameIn{who.Tenant, clientID}])
 }
 
-// revoked reports whether somebody with this client identifier may not be here any more. It is asked before a session is opened, after a re-authentication,
-// and of all connections when the list has changed.
-func (gw *Gateway) revoked(who *access.Principal, clientID string) bool {
-	return gw.revocations.current.Load().find(who, clientID, time.Now()) != nil
-}
-
 // revokedNow ends a connection.
 var revokedNow = bridge.CloseFor(failure.Revoked)
 

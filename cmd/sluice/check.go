@@ -95,11 +95,11 @@ func checkListeners(_ context.Context, cfg *config.Config) (string, error) {
 			said = append(said, "TLS sessions are resumed on this node only (set mqtt.tls.ticket_secret)")
 		}
 	}
-	if cfg.AdminListen != "" {
-		if err := tryListen(cfg.AdminListen, "admin.listen"); err != nil {
+	if cfg.Admin.Listen != "" {
+		if err := tryListen(cfg.Admin.Listen, "admin.listen"); err != nil {
 			return "", err
 		}
-		said = append(said, "admin on "+cfg.AdminListen)
+		said = append(said, "admin on "+cfg.Admin.Listen)
 	}
 	return strings.Join(said, "\n"), nil
 }

@@ -58,6 +58,6 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 		Example:       "  sluice serve                                       # alone, with its own bus: to try it\n  sluice serve --set bus.url=amqp://user:pass@host --set sessions.url=redis://host:6379",
 	}
-	cmd.AddCommand(serveCommand(), checkCommand(), tailCommand(), sendCommand(), explainCommand(), quarantineCommand(), passwdCommand(), versionCommand(), configCommand())
+	cmd.AddCommand(serveCommand(), checkCommand(), tailCommand(), sendCommand(), explainCommand(), quarantineCommand(), revokeCommand(), clientCommand(), passwdCommand(), versionCommand(), configCommand())
 	return cmd
 }

@@ -33,7 +33,7 @@ func file(t *testing.T, content string) string {
 func TestDefaults(t *testing.T) {
 	c := load(t, Source{})
 	if c.TCPListen != "127.0.0.1:1883" || c.TLSListen != "" || c.BusURLs != nil || c.SessionsURL != "" ||
-		c.EmbeddedListen != "127.0.0.1:5672" || c.AdminListen != "127.0.0.1:8080" || c.LogLevel != "info" || c.BusGrace != 30*time.Second {
+		c.EmbeddedListen != "127.0.0.1:5672" || c.Admin.Listen != "127.0.0.1:8080" || c.LogLevel != "info" || c.BusGrace != 30*time.Second {
 		t.Errorf("got %+v", c)
 	}
 	if d := load(t, Source{}); c.NodeID == "" || c.NodeID == d.NodeID {
@@ -59,7 +59,7 @@ func TestPrecedence(t *testing.T) {
 func TestFormsOfValues(t *testing.T) {
 	c := load(t, Source{File: file(t, "auth:\n  methods: [anonymous]\nmqtt:\n  tcp:\n    listen: off\n  tls:\n    listen: 0.0.0.0:8883\n    cert: c.pem\n    key: k.pem\nbus:\n  url:\n    - amqp://a:5672\n    - amqps://b\n"+
 		"  grace: 1m\nadmin:\n  listen: \"off\"\n")})
-	if c.TCPListen != "" || c.AdminListen != "" || len(c.BusURLs) != 2 || c.BusGrace != time.Minute {
+	if c.TCPListen != "" || c.Admin.Listen != "" || len(c.BusURLs) != 2 || c.BusGrace != time.Minute {
 		t.Errorf("got %+v", c)
 	}
 	if c := load(t, Source{Set: []string{"bus.url=amqp://a, amqp://b"}}); len(c.BusURLs) != 2 {

@@ -18,6 +18,7 @@ func (c *Config) crossChecks() []string {
 	c.tlsFaults(fault)
 	c.authFaults(fault)
 	c.accessFaults(fault)
+	c.adminFaults(fault)
 	if c.EmbeddedUser == "" && len(c.BusURLs) == 0 && !loopback(c.EmbeddedListen) {
 		fault("bus.embedded.listen is %s, which others can reach, and bus.embedded.user is empty; set bus.embedded.user and bus.embedded.password, or listen on 127.0.0.1", c.EmbeddedListen)
 	}

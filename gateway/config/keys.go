@@ -70,7 +70,8 @@ type Config struct {
 	MemoryMax        int // bytes; zero: as GOMEMLIMIT has it
 	Quotas           Quotas
 	MaxSubscriptions int
-	AdminListen      string // empty: off
+	Admin            Admin
+	Clients          Clients
 	TracesEndpoint   string // URL with its path; empty: off
 	TracesRatio      float64
 	TracesTimeout    time.Duration
@@ -97,7 +98,7 @@ type key struct {
 
 // keys is the table of all keys, bound to c, in the order of the reference.
 func keys(c *Config) []key {
-	return slices.Concat(coreKeys(c), authKeys(c), jwtKeys(&c.Auth.JWT), httpKeys(&c.Auth.HTTP), accessKeys(c), quotaKeys(c))
+	return slices.Concat(coreKeys(c), authKeys(c), jwtKeys(&c.Auth.JWT), httpKeys(&c.Auth.HTTP), clientsKeys(c), accessKeys(c), quotaKeys(c), adminKeys(c))
 }
 
 // coreKeys are those of the gateway itself.
@@ -172,7 +173,6 @@ func coreKeys(c *Config) []key {
 		{"limits.connections", 100000, "Connections of this node, those in their handshakes included. One more is refused: with 0x89 in a CONNACK on plain TCP, else by closing it.", integer(&c.MaxConnections, 1, 1<<31-1)},
 		{"limits.connect_rate", 0, "New connections of this node in a second, and at once. More are refused: with 0x9F in a CONNACK on plain TCP, else by closing them. 0 is no limit.", integer(&c.ConnectRate, 0, 1<<31-1)},
 		{"limits.subscriptions", 1000, "Subscriptions of a session; one more is answered with 0x97.", integer(&c.MaxSubscriptions, 1, 1<<20)},
-		{"admin.listen", "127.0.0.1:8080", "Where /healthz, /readyz, /metrics, /capabilities and /api/v1/explain are served: host:port, port 0 takes a free one, off for none.", address(&c.AdminListen, offAllowed)},
 		{"tracing.otlp_endpoint", "", "Where spans of messages go (docs/tracing.md): URL of an OpenTelemetry collector that takes OTLP over HTTP, such as http://localhost:4318; without a path it is /v1/traces. Empty: no spans are made.", collectorURL(&c.TracesEndpoint)},
 		{"tracing.ratio", 1, "Of the messages without a trace context, how many are traced, from 0 (none) to 1 (all). Of those that have one, its sampled flag says it.", fraction(&c.TracesRatio)},
 		{"tracing.timeout", "10s", "How long the collector may take for a batch of spans, further attempts included; then the batch is dropped. Messages wait for nothing of this.", duration(&c.TracesTimeout, 100*time.Millisecond, time.Minute)},

@@ -32,8 +32,11 @@ func (n *Node) listen() (listeners []gateway.Listener, admin net.Listener, err e
 		}
 		listeners = append(listeners, l)
 	}
-	if n.cfg.AdminListen != "" {
-		admin, err = transport.Listen(n.cfg.AdminListen, "admin.listen")
+	if n.cfg.Admin.Listen != "" {
+		if err := n.openAdmin(); err != nil {
+			return listeners, nil, err
+		}
+		admin, err = transport.Listen(n.cfg.Admin.Listen, "admin.listen")
 		if err != nil {
 			return listeners, admin, err
 		}

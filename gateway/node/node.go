@@ -61,6 +61,7 @@ type Node struct {
 	lent     bool         // the store is not ours to close
 	embedded *embeddedBus // nil with a real bus
 	admin    *http.Server
+	adminTo  adminAccess
 	registry *prometheus.Registry
 	tls      *secure.Server    // nil without TLS listeners
 	spans    *tracing.Exporter // nil: off
@@ -218,6 +219,7 @@ func (n *Node) options() gateway.Options {
 		RetainedQueue:     c.RetainedQueue,
 		EventsAddress:     c.EventsAddress,
 		QuarantineAddress: c.Quarantine,
+		Clients:           gateway.Clients{Shared: c.Clients.Sharing == config.SharingShared, Templates: c.Clients.Templates, Keep: c.Clients.Keep},
 	}
 }
 
@@ -242,15 +244,9 @@ func (n *Node) serve(listeners []gateway.Listener, admin net.Listener) {
 	if n.quotasOf != nil {
 		n.serving.Go(func() { n.watchQuotas(ctx) })
 	}
-	if admin == nil {
-		return
+	if admin != nil {
+		n.serveAdmin(ctx, admin)
 	}
-	n.admin = &http.Server{Handler: n.gateway.AdminHandler(), ReadHeaderTimeout: 5 * time.Second}
-	n.serving.Go(func() {
-		if err := n.admin.Serve(admin); !errors.Is(err, http.ErrServerClosed) {
-			n.log.Error("admin server ended", zap.Error(err))
-		}
-	})
 }
 
 // Ready reports why the node should get no devices, nil when it should.
