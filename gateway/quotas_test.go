@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"sluice/amqp/embedded"
 	"sluice/gateway/access"
 	"sluice/gateway/auth"
 	"sluice/gateway/quota"
@@ -173,7 +174,7 @@ func TestAFullQuotaIsNobodyElses(t *testing.T) {
 // without answer do not keep it.
 func TestATakeoverNeedsNoSecondPlace(t *testing.T) {
 	metered(t, limited(quota.Rules{Principal: quota.Limits{Connections: 1, InFlight: 10}, DelayMax: time.Second}), func(w *failing) {
-		w.bus.set(func(b *faultyBus) { b.busy = true })
+		w.broker.Faults().Answer(embedded.Answer{Address: "/exchanges/amq.topic/a.b", Never: true})
 		for i := range 5 {
 			c := w.dial()
 			c.connect("dev", as("acme/a"))
@@ -182,7 +183,6 @@ func TestATakeoverNeedsNoSecondPlace(t *testing.T) {
 				w.t.Fatalf("connection %d is refused: %v", i, c.packets())
 			}
 		}
-		w.bus.set(func(b *faultyBus) { b.busy = false })
 		w.pass(time.Minute)
 		if p, n := w.node.quotas.book.Accounts(); p != 1 || n != 1 {
 			w.t.Errorf("%d principals, %d tenants in the book", p, n)
@@ -193,8 +193,8 @@ func TestATakeoverNeedsNoSecondPlace(t *testing.T) {
 		w.pass(time.Minute)
 		c := w.dial()
 		c.connect("dev9", as("acme/a"))
-		for range 10 {
-			c.publish("a/b", 1)
+		for range 25 {
+			c.publish("a/c", 1)
 		}
 		if c.isClosed() || c.hears("quota") {
 			w.t.Errorf("what earlier connections had under way is still counted: %v", c.packets())
