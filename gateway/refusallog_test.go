@@ -12,7 +12,7 @@ import (
 )
 
 // Of many refused messages of QoS 0 a bounded number is logged, and of the others how many they are, also when nothing follows; those of QoS 1 are all. So it is with
-// refused connections.
+// refused connections and filters.
 func TestRefusalsAreLoggedInBoundedNumber(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core, logs := observer.New(zap.WarnLevel)
@@ -50,6 +50,13 @@ func TestRefusalsAreLoggedInBoundedNumber(t *testing.T) {
 		}
 		l.end()
 		if all := logs.All(); len(all) != 2 || all[1].Message != "more connections were refused than are logged one by one" || all[1].ContextMap()["count"] != uint64(4*refusalLines) {
+			t.Errorf("%v", all)
+		}
+		if got := took(5*refusalLines, &failure.Occurrence{Failure: failure.FilterNotValid}); got != refusalLines {
+			t.Errorf("%d lines about filters, want %d", got, refusalLines)
+		}
+		l.end()
+		if all := logs.All(); len(all) != 3 || all[2].Message != "more topic filters were refused than are logged one by one" {
 			t.Errorf("%v", all)
 		}
 	})
