@@ -104,12 +104,26 @@ func (m *Machine) fanOut(msg Message) {
 	if _, ok := m.hears(msg.Publish.Topic, 0); !ok {
 		return
 	}
-	p := m.newPublish(msg, r, 0)
-	m.setExpiry(p, msg.Expires)
+	p := msg.Publish
+	if !m.fits(msg, r) {
+		p = m.newPublish(msg, r, 0)
+		m.setExpiry(p, msg.Expires)
+	}
 	if _, ok := m.writable(p); ok {
 		m.shorten(p)
 		m.emit(SendPacket{Packet: p})
 	}
+}
+
+// fits reports whether the device is to get a message of the node lane just as it is: then thousands can share one packet, which nobody changes.
+func (m *Machine) fits(msg Message, r route) bool {
+	t := msg.Publish
+	if t.QoS > 0 || t.ID != 0 || t.Dup || t.Retain != r.retain || m.conn.aliasMax > 0 {
+		return false
+	}
+	// MQTT 3.1.1 has no properties, so none are written.
+	return !m.v5() || msg.Expires.IsZero() && len(r.ids) == 0 && len(t.Properties.SubscriptionIDs) == 0 &&
+		t.Properties.Set&(packet.PropTopicAlias|packet.PropMessageExpiry) == 0
 }
 
 // deliver sends a message, or says why not.

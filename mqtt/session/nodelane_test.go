@@ -1,0 +1,46 @@
+package session
+
+import (
+	"testing"
+	"time"
+
+	"sluice/mqtt/packet"
+)
+
+// A message of the node lane that the device gets as it is goes out as the packet that all devices share; one that has to be changed for it does not, and
+// the shared packet stays as it was.
+func TestTheNodeLanesPacketIsSharedUnlessItHasToBeChanged(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		msg    Message
+		filter packet.Subscription
+		shared bool
+	}{
+		{"as it is", Message{Publish: &packet.Publish{Topic: "t"}}, packet.Subscription{Filter: "t"}, true},
+		{"QoS 1", Message{Publish: &packet.Publish{Topic: "t", QoS: 1}}, packet.Subscription{Filter: "t"}, false},
+		{"retain flag goes", Message{Publish: &packet.Publish{Topic: "t", Retain: true}}, packet.Subscription{Filter: "t"}, false},
+		{"retain flag stays", Message{Publish: &packet.Publish{Topic: "t", Retain: true}}, packet.Subscription{Filter: "t", RetainAsPublished: true}, true},
+		{"expires", Message{Publish: &packet.Publish{Topic: "t"}, Expires: scriptStart.Add(time.Hour)}, packet.Subscription{Filter: "t"}, false},
+	} {
+		m := opened(t, testConfig())
+		m.Step(scriptStart, PacketReceived{Packet: &packet.Subscribe{ID: 2, Subscriptions: []packet.Subscription{c.filter}}}, nil)
+		m.Step(scriptStart, Subscribed{ID: 2, Reasons: []packet.ReasonCode{0}}, nil)
+		before := *c.msg.Publish
+		out := m.Step(scriptStart, MessageArrived{Message: c.msg}, nil)
+		if len(out) == 0 {
+			t.Fatalf("%s: nothing is sent", c.name)
+		}
+		sent, ok := out[0].(SendPacket)
+		if !ok {
+			t.Fatalf("%s: %T", c.name, out[0])
+		}
+		p := sent.Packet.(*packet.Publish)
+		if (p == c.msg.Publish) != c.shared || p.QoS != 0 || p.Retain != (before.Retain && c.filter.RetainAsPublished) {
+			t.Errorf("%s: sent %+v", c.name, p)
+		}
+		if after := *c.msg.Publish; after.QoS != before.QoS || after.Retain != before.Retain || after.Properties.Set != before.Properties.Set || after.Topic != before.Topic {
+			t.Errorf("%s: the shared packet became %+v", c.name, after)
+		}
+	}
+}
