@@ -18,6 +18,7 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev
 LDFLAGS  := -s -w -X main.version=$(VERSION)
 
 GOLANGCI_LINT := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+GOVULNCHECK   := golang.org/x/vuln/cmd/govulncheck@v1.8.0
 SERVICES      := scripts/services
 
 .DEFAULT_GOAL := help
@@ -47,7 +48,8 @@ test-artemis: toolchain services-up ## of all tests those against ActiveMQ Artem
 	$(GO) test -race -shuffle=on -timeout $(TIMEOUT) -run '/artemis' ./gateway/e2e ./gateway/e2e/faults
 
 .PHONY: check
-check: toolchain fmt-check vet imports-check ## what needs no service: toolchain, gofmt, go vet, import rules
+check: toolchain fmt-check vet imports-check ## what needs no service: toolchain, gofmt, go vet, import rules, known vulnerabilities if their database can be reached
+	@GO='$(GO)' scripts/vulncheck $(GOVULNCHECK) --unreachable-ok
 
 .PHONY: toolchain
 toolchain: ## make sure that Go and a C compiler (for the race detector) are there
@@ -79,6 +81,10 @@ docs: ## write docs/configuration.md, docs/conformance.md and the tables of docs
 .PHONY: lint
 lint: ## golangci-lint, pinned
 	$(GO) run $(GOLANGCI_LINT) run ./...
+
+.PHONY: vulncheck
+vulncheck: toolchain ## known vulnerabilities in what the code reaches; fails where their database cannot be reached
+	@GO='$(GO)' scripts/vulncheck $(GOVULNCHECK)
 
 .PHONY: fuzz
 fuzz: ## run each fuzz target for FUZZTIME (10s)

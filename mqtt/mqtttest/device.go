@@ -22,7 +22,8 @@ const (
 	// maxSetAside bounds what a helper may set aside while it waits for something else.
 	maxSetAside = 100_000
 
-	defaultKeepAlive = 60 // seconds
+	// defaultKeepAlive, in seconds, is longer than any test: a Device sends no PINGREQ by itself.
+	defaultKeepAlive = 1800
 )
 
 // devices counts the default client identifiers, so that two devices of a test do not take over each other's session.
@@ -76,7 +77,7 @@ func Dial(t testing.TB, address string, v packet.Version) *Device {
 func (d *Device) SetTimeout(timeout time.Duration) { d.timeout = timeout }
 
 // Connect sends CONNECT and returns the CONNACK, be it a refusal or not. Without options it asks for a clean start with a
-// client identifier of its own and a Keep Alive of 60 seconds.
+// client identifier of its own and a Keep Alive that no test lives to see.
 func (d *Device) Connect(options ...func(*packet.Connect)) *packet.Connack {
 	d.t.Helper()
 	p := &packet.Connect{

@@ -45,8 +45,13 @@ func awaitReplica(t *testing.T, s *Store) {
 func stall(t *testing.T, s *Store, replica *goredis.Client, d time.Duration) (over time.Time) {
 	t.Helper()
 	asleep := make(chan error, 1)
+	// The answer comes at the end of it: a client that gave up before would send it to sleep again.
+	o := *replica.Options()
+	o.ReadTimeout, o.MaxRetries = d+patience, -1
+	sleeper := goredis.NewClient(&o)
+	t.Cleanup(func() { _ = sleeper.Close() })
 	over = time.Now().Add(d)
-	go func() { asleep <- replica.Do(context.Background(), "DEBUG", "SLEEP", d.Seconds()).Err() }()
+	go func() { asleep <- sleeper.Do(context.Background(), "DEBUG", "SLEEP", d.Seconds()).Err() }()
 	t.Cleanup(func() {
 		if err := await(t, asleep); err != nil {
 			t.Errorf("DEBUG SLEEP: %v", err)

@@ -161,19 +161,23 @@ func (n *node) current() *life {
 	return n.lives[len(n.lives)-1]
 }
 
-// at gives the life that a connection established at that time belongs to.
-func (n *node) at(when time.Time) *life {
+// between gives the lives that a connection may belong to which was dialled and established at these times.
+func (n *node) between(dialled, established time.Time) (some []*life) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, l := range n.lives {
 		l.mu.Lock()
-		covers := l.ended.IsZero() || when.Before(l.ended)
+		over := !l.ended.IsZero() && !dialled.Before(l.ended)
+		last := l.ended.IsZero() || established.Before(l.ended)
 		l.mu.Unlock()
-		if covers {
-			return l
+		if !over {
+			some = append(some, l)
+		}
+		if last {
+			break
 		}
 	}
-	return nil
+	return some
 }
 
 func (l *life) signal(s syscall.Signal) { _ = l.cmd.Process.Signal(s) } // a process that is gone needs none

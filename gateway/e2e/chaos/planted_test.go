@@ -78,6 +78,21 @@ func TestWillsAreJudged(t *testing.T) {
 	}
 }
 
+// A device that reads the CONNACK of a process that has stopped meanwhile is not that of the process in its place.
+func TestAConnectionIsOlderThanItsConnackIsRead(t *testing.T) {
+	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	restarted := &node{lives: []*life{{terminated: at, ended: at.Add(time.Second)}, {}}}
+	for _, c := range []struct {
+		dialled time.Duration
+		want    cause
+	}{{-time.Second, causeDrain}, {500 * time.Millisecond, causeDrain}, {time.Second, causeNone}, {2 * time.Second, causeNone}} {
+		s := stint{node: 0, how: byNode, dialled: at.Add(c.dialled), established: at.Add(3 * time.Second), ended: at.Add(4 * time.Second)}
+		if why := explain(s, []*node{restarted}); why != c.want {
+			t.Errorf("dialled %v after SIGTERM: cause %d, want %d", c.dialled, why, c.want)
+		}
+	}
+}
+
 // Who is taken over by nobody's fault must have given up a CONNECT, and a node must have had a reason to be late with it.
 func TestTakeoversAreJudged(t *testing.T) {
 	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)

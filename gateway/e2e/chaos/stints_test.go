@@ -104,13 +104,19 @@ func explain(s stint, nodes []*node) cause {
 	case s.node < 0:
 		return causeSilence // it ended before anybody could look where it was
 	}
-	l := nodes[s.node].at(s.established)
-	if l == nil {
-		return causeNone
+	// A device may read its CONNACK when the process that sent it is gone already, and another one is in its place.
+	for _, l := range nodes[s.node].between(s.dialled, s.established) {
+		if why := l.ending(s.ended.Add(50 * time.Millisecond)); why != causeNone { // the device may have seen it before we wrote down the time
+			return why
+		}
 	}
+	return causeNone
+}
+
+// ending says what was done to the process before late that ends its connections.
+func (l *life) ending(late time.Time) cause {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	late := s.ended.Add(50 * time.Millisecond) // the device may have seen it before we wrote down the time
 	switch {
 	case !l.killed.IsZero() && l.killed.Before(late):
 		return causeKill
