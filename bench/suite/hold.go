@@ -17,8 +17,9 @@ const (
 	holdRate = 500
 	// holdKeepAlive is that of the devices.
 	holdKeepAlive = time.Minute
-	// holdWarm is how long the load goes on before memory is looked at: until collectors have found their size, and buffers theirs.
-	holdWarm = 2 * time.Minute
+	// holdWarm is how long the load goes on before memory is looked at: until collectors have found their size, which takes a few of their rounds of a
+	// minute or two, and buffers theirs.
+	holdWarm = 5 * time.Minute
 	// holdLooks is how often memory is looked at.
 	holdLooks = 120
 	// holdGrowthMost is how much memory may grow in the time, in percent: what a collector's rhythm makes of memory that is flat.
@@ -49,8 +50,8 @@ func (l *Lab) holding(ctx context.Context, h holding, s Settings) (*report.Secti
 				"an AMQP producer to the devices, of which one in %d is subscribed at QoS 1 and the others at QoS 0. Each device sends PINGREQ twice in its keep alive of %v. "+
 				"A connection that ends, a ping without an answer and a message that is lost fail the run, at QoS 0 too: there are no figures then.",
 				s.Hold, holdRate, subscribedOneIn, holdKeepAlive),
-			fmt.Sprintf("Memory is resident memory of all nodes together, looked at %d times, from two minutes after the load began. Growth is that of the straight line that lies closest "+
-				"to these looks (least squares). The devices are in processes of their own, at most one node's in each, since a process may have only so many files open.", holdLooks),
+			fmt.Sprintf("Memory is resident memory of all nodes together, looked at %d times, from %v after the load began. Growth is that of the straight line that lies closest "+
+				"to these looks (least squares). The devices are in processes of their own, at most one node's in each, since a process may have only so many files open.", holdLooks, s.holdWarm()),
 		},
 		Columns: []report.Column{
 			{Key: "mib", Head: "gateway MiB at first"}, {Key: "slope", Head: "growth, KiB/min"}, {Key: "growth", Head: "growth in the time, %"},

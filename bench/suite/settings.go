@@ -67,7 +67,7 @@ func (s Settings) key() string {
 }
 
 // holdWarm is how long connections are under load before memory is looked at.
-func (s Settings) holdWarm() time.Duration { return min(holdWarm, s.Hold/5) }
+func (s Settings) holdWarm() time.Duration { return min(holdWarm, s.Hold/2) }
 
 // pace divides a share of the budget among so many measured spans.
 func (s Settings) pace(share float64, spans int) (warm, measure time.Duration) {

@@ -77,12 +77,15 @@ func (l *Lab) Run(ctx context.Context, s Settings, names []string, folder, comma
 			continue
 		}
 		l.say("== %s", sc.name)
+		if err := l.tidy(ctx); err != nil {
+			return errors.Join(failed, err)
+		}
 		if setup.Idle = l.idleCores(s.look); setup.Idle < quiet {
 			l.say("BUSY: other work uses %.0f %% of this machine's processor time; the figures will say little", 100*(1-setup.Idle))
 		}
 		began := time.Now()
 		section, err := sc.run(l, ctx, s, sc.share)
-		if err := errors.Join(err, l.tidy(ctx)); err != nil {
+		if err != nil {
 			l.say("FAILED: %s: %v", sc.name, err)
 			failed = errors.Join(failed, fmt.Errorf("%s: %w", sc.name, err))
 			continue
@@ -94,7 +97,7 @@ func (l *Lab) Run(ctx context.Context, s Settings, names []string, folder, comma
 		}
 		fmt.Fprintln(l.out, section.Table())
 	}
-	return failed
+	return errors.Join(failed, l.tidy(ctx))
 }
 
 // tidy waits until the bus is done with what the scenario left to it: after nodes with many subscriptions it removes bindings for a minute, and answers
