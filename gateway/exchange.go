@@ -39,6 +39,9 @@ func (d *device) exchange(e session.Authenticate, clientID string) {
 	d.recheck()
 	d.endIfRevoked(d.gw.revocations.current.Load(), clientID)
 	d.post(authenticated{})
+	if e.Again {
+		d.post(bridge.AccessChanged{}) // other groups and claims may have other rights
+	}
 }
 
 // authenticated is session.AuthSucceeded, with a new principal.
