@@ -31,6 +31,7 @@ var scenarios = []scenario{
 	{"nodes", 0.06, (*Lab).nodesScenario},
 	{"recovery", 0.04, (*Lab).recoveryScenario},
 	{"storm", 0.05, (*Lab).stormScenario},
+	{"neighbour", 0.03, (*Lab).neighbourScenario},
 	{"hold", 0, (*Lab).holdScenario},
 	{"holdmany", 0, (*Lab).holdManyScenario},
 }
