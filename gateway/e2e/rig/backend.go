@@ -69,6 +69,14 @@ func InProcess(t testing.TB) Backend {
 	return Backend{Name: "memory", Shared: true, BoundsInboxes: true, KeepsTTL: true, busKind: config.KindRabbitMQ, busURL: "amqp://" + l.Addr().String(), store: store}
 }
 
+// InProcessOnRedis is InProcess with the sessions in Redis, in a database of their own: nodes on another bus would do their work there.
+func InProcessOnRedis(t testing.TB) Backend {
+	t.Helper()
+	b := InProcess(t)
+	b.Name, b.store, b.sessionsURL = "redis", nil, database(t, databaseOwn)
+	return b
+}
+
 // Real is RabbitMQ with Redis.
 func Real(t testing.TB) Backend {
 	t.Helper()
