@@ -61,7 +61,7 @@ func TestWhoIsTooFastIsSlowed(t *testing.T) {
 	metered(t, limited(rules), func(w *failing) {
 		for qos := packet.QoS(0); qos <= 2; qos++ {
 			c := w.dial()
-			c.connect("dev", as("acme/"+string('a'+rune(qos))), func(p *packet.Connect) { p.KeepAlive = 1 })
+			c.connect("dev-"+string('a'+rune(qos)), as("acme/"+string('a'+rune(qos))), func(p *packet.Connect) { p.KeepAlive = 1 })
 			c.flood("a/b", qos, 50)
 			w.pass(3*time.Second + 500*time.Millisecond)
 			if n := w.taken(qos); n < 40 || n > 50 {
@@ -192,7 +192,7 @@ func TestATakeoverNeedsNoSecondPlace(t *testing.T) {
 		}
 		w.pass(time.Minute)
 		c := w.dial()
-		c.connect("dev9", as("acme/a"))
+		c.connect("dev", as("acme/a"))
 		for range 25 {
 			c.publish("a/c", 1)
 		}
