@@ -220,9 +220,7 @@ func (c *caller) told(f *failure.Failure) (t packet.Type, user []packet.UserProp
 		case *packet.Disconnect:
 			ok, user = p.Reason == want, p.Properties.User
 		case *packet.Ack:
-			if ok = p.Reason == want; p.Properties != nil {
-				user = p.Properties.User
-			}
+			ok, user = p.Reason == want, p.Properties.User
 		case *packet.Suback:
 			ok, user = slices.Contains(p.Reasons, want), p.Properties.User
 		case *packet.Unsuback:

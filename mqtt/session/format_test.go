@@ -98,9 +98,7 @@ func formatPacket(p packet.Packet) string {
 		l.add("%s", formatPublish(p))
 	case *packet.Ack:
 		l.add("%d %s", p.ID, code(p.Reason))
-		if p.Properties != nil {
-			l.add("%s", formatProperties(p.Properties))
-		}
+		l.add("%s", formatProperties(&p.Properties))
 	case *packet.Suback:
 		l.add("%d", p.ID)
 		for _, r := range p.Reasons {
