@@ -11,8 +11,8 @@
 // Rules are in an order. Of a topic name the first rule that is for the device, for what it does and for the name decides, and no other; without one it is
 // denied. What a rule of allow restricts (qos_max, retain, will, shared) is denied by that rule: no later one is looked at.
 //
-// A SUBSCRIBE is granted when the filter matches some name that may be heard. What it matches besides is held back from the device message by message
-// (View.Deliver). A shared subscription is granted only when all that its filter matches may be heard: what a member may not hear would otherwise be
+// A SUBSCRIBE is granted when the filter matches some name that may be heard, and none that no rule of allow is for. What rules of deny take out of it is held
+// back from the device message by message (View.Deliver). A shared subscription is granted only when all that its filter matches may be heard: what a member may not hear would otherwise be
 // taken from those who may.
 //
 // Invariants (oracle_test.go): no value of a device makes a filter of allow match more than the rule's author wrote, nor one of deny less. Decisions about

@@ -5,9 +5,10 @@ import (
 	"sluice/mqtt/topic"
 )
 
-// Subscribe decides about a topic filter, which may be that of a shared subscription. It is granted when it matches a name that may be heard; then
-// Decision.QoSMax is the highest QoS that any such name allows, and Deliver has the rest. A shared one is granted when all names that it matches may be
-// heard, by rules that let it be shared.
+// Subscribe decides about a topic filter, which may be that of a shared subscription. It is granted when it matches a name that may be heard, and no name that
+// no rule of allow is for; then Decision.QoSMax is the highest QoS that any such name allows, and Deliver holds back what rules of deny take out. A wider one
+// would be bound on the bus as it is: the device's queue there would fill with what is nothing to it, and a full queue refuses the messages of others. A shared
+// one is granted when all names that it matches may be heard, by rules that let it be shared.
 func (v *View) Subscribe(filter string) Decision {
 	v.compile()
 	if d, ok := v.subscribed[filter]; ok {
@@ -38,10 +39,13 @@ func (v *View) hear(filter string) Decision {
 		}
 		return granted.Obstacle != Nothing || granted.QoSMax < 2
 	})
-	if granted.Allowed() {
-		return granted
+	switch {
+	case !granted.Allowed():
+		return refused
+	case reaches(filter, v.allowing, v.policy.levels):
+		return Decision{Rule: NoRule, Obstacle: TooWide}
 	}
-	return refused
+	return granted
 }
 
 func (v *View) share(filter string) Decision {

@@ -17,6 +17,7 @@ type View struct {
 	compiled   bool
 	publishing entries
 	hearing    entries
+	allowing   []entry // of hearing, the filters of allow
 	problems   []Problem
 
 	// What was decided for names, as indexes of entries or noEntry, and for filters.
@@ -66,6 +67,11 @@ func (v *View) compile() {
 		}
 		if r.subscribe {
 			v.add(&v.hearing, r, filters)
+		}
+	}
+	for _, e := range v.hearing.list {
+		if e.rule.allow {
+			v.allowing = append(v.allowing, e)
 		}
 	}
 }
@@ -205,10 +211,12 @@ const (
 	NoWill                     // will: false
 	NoShared                   // shared: false
 	NotAll                     // a shared subscription to topics of which not all are allowed
+	TooWide                    // a subscription to topics that no rule allows, besides some that may be heard
 )
 
 var obstacleTexts = [...]string{"allowed", "no rule allows it", "denied", "the QoS is above qos_max", "retain: false", "will: false", "shared: false",
-	"not all topics that the filter matches are allowed, as a shared subscription needs"}
+	"not all topics that the filter matches are allowed, as a shared subscription needs",
+	"the filter also matches topics that no rule of allow is for: a narrower one may do"}
 
 // String gives a few words for the operator.
 func (o Obstacle) String() string { return obstacleTexts[o] }
