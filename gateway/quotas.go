@@ -63,12 +63,12 @@ func (q *quotas) label(tenant string) string {
 func (d *device) enter(key sessionstore.Key) *session.SessionRefused {
 	book := d.gw.quotas.book
 	if hit := book.Arrive(time.Now(), key.Tenant, key.Principal); hit != nil {
-		return d.gw.quotas.refuse(hit)
+		return d.turnDown(hit)
 	}
 	d.displace(key)
 	place, hit := book.Enter(key.Tenant, key.Principal)
 	if hit != nil {
-		return d.gw.quotas.refuse(hit)
+		return d.turnDown(hit)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -79,8 +79,15 @@ func (d *device) enter(key sessionstore.Key) *session.SessionRefused {
 	return nil
 }
 
-func (q *quotas) refuse(h *quota.Hit) *session.SessionRefused {
-	x := q.hit(h)
+// turnDown refuses a connection, late: a device that comes back at once is to cost its neighbours little.
+func (d *device) turnDown(h *quota.Hit) *session.SessionRefused {
+	wait := time.NewTimer(d.gw.quotas.book.Rules().DelayMax)
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-d.ctx.Done():
+	}
+	x := d.gw.quotas.hit(h)
 	r := bridge.RefuseSession(x.Failure, "")
 	r.Text = x.Text
 	return &r
@@ -123,10 +130,13 @@ func (m meter) Answered(n int) { m.place.Answered(n) }
 func (m meter) Subscribed(n int) { m.place.Subscribed(n) }
 
 func (m meter) MoreSubscriptions(have int) *bridge.Excess {
-	if hit := m.place.Subscribe(have); hit != nil {
-		return m.quotas.hit(hit)
+	hit := m.place.Subscribe(have)
+	if hit == nil {
+		return nil
 	}
-	return nil
+	x := m.quotas.hit(hit)
+	x.Pause = m.quotas.book.Rules().DelayMax
+	return x
 }
 
 // ofSession are the failures of a session that meets a bound of its own, with the names of their quotas.

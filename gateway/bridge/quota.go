@@ -30,7 +30,8 @@ type Charge struct {
 // Excess is what is too much.
 type Excess struct {
 	Failure *failure.Failure
-	Text    string // for the device: which quota it is, and its value
+	Text    string        // for the device: which quota it is, and its value
+	Pause   time.Duration // of a subscription: take nothing more from the device for so long
 }
 
 // meter is what a bridge knows of its device's Quota.
@@ -71,6 +72,10 @@ func (b *Bridge) moreSubscriptions(have int) (cause string) {
 	}
 	if b.meter.excess = b.meter.quota.MoreSubscriptions(have); b.meter.excess == nil {
 		return ""
+	}
+	if p := b.meter.excess.Pause; p > 0 {
+		// Else whoever asks without end keeps the node busy with refusals.
+		b.tell(session.SlowDown{Until: b.failures.now.Add(p)})
 	}
 	return b.meter.excess.Failure.Name
 }
