@@ -25,7 +25,7 @@ const (
 // neighbourQuotas are those of each tenant. The quiet one stays well below.
 var neighbourQuotas = []string{
 	"quota.tenant.connections=15", "quota.tenant.connect_rate=20", "quota.tenant.publish_rate=500", "quota.tenant.publish_bytes=1000000", "quota.tenant.subscriptions=100",
-	"quota.delay_max=500ms",
+	"quota.tenant.in_flight=50", "retained.messages=500", "quota.delay_max=500ms",
 }
 
 func (l *Lab) neighbourScenario(ctx context.Context, s Settings, share float64) (_ *report.Section, err error) {
@@ -35,7 +35,7 @@ func (l *Lab) neighbourScenario(ctx context.Context, s Settings, share float64) 
 			fmt.Sprintf("One tenant fills a quota from %d connections as fast as it can; another one has %d devices that publish %d messages a second at QoS 1, to an AMQP consumer. Latency is from the "+
 				"moment a message was due to its arrival at the consumer. The same devices are measured in turn without the noise and beside it, so the ratio is that of the same minute.",
 				noiseConnections, neighbourDevices, neighbourRate),
-			"The quotas of each tenant are 15 connections, 20 new ones a second, 500 messages and 1,000,000 bytes a second, and 100 subscriptions. Both tenants, the generator and the node share the machine.",
+			"The quotas of each tenant are 15 connections, 20 new ones a second, 500 messages and 1,000,000 bytes a second, 50 messages under way, 100 subscriptions and 500 retained messages. Both tenants, the generator and the node share the machine.",
 		},
 		Columns: []report.Column{
 			{Key: "p50_alone", Head: "p50 alone, ms"}, {Key: "p50", Head: "p50 beside, ms"}, {Key: "p50_against", Head: "ratio"},

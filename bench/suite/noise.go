@@ -23,6 +23,8 @@ type noise struct {
 var noises = []noise{
 	{"messages a second", "publish_rate", func(n *noiseMaker, c net.Conn, r *packet.Reader) { n.publish(c, r, 64) }},
 	{"bytes a second", "publish_bytes", func(n *noiseMaker, c net.Conn, r *packet.Reader) { n.publish(c, r, 64<<10) }},
+	{"messages under way", "in_flight", (*noiseMaker).burst},
+	{"retained messages", "retained", (*noiseMaker).retain},
 	{"new connections", "connect_rate", func(*noiseMaker, net.Conn, *packet.Reader) {}},
 	{"connections", "connections", (*noiseMaker).sit},
 	{"subscriptions", "subscriptions", (*noiseMaker).subscribe},
@@ -118,6 +120,49 @@ func (m *noiseMaker) publish(c net.Conn, r *packet.Reader, size int) {
 	for i := 0; ; i++ {
 		p.ID = packet.ID(1 + i%1000)
 		m.tries.Add(1)
+		answer, ok := exchange(c, r, p).(*packet.Ack)
+		if !ok {
+			return
+		}
+		if !answer.Reason.Failed() {
+			m.passed.Add(1)
+		}
+	}
+}
+
+// burst publishes as much as it can before it reads the answers.
+func (m *noiseMaker) burst(c net.Conn, r *packet.Reader) {
+	const burst = 50 // below the Receive Maximum of the listener
+	for {
+		var b []byte
+		for i := range burst {
+			var err error
+			if b, err = packet.Append(b, &packet.Publish{Topic: m.prefix + "/noise", QoS: 1, ID: packet.ID(1 + i), Payload: make([]byte, 64)}, packet.V5); err != nil {
+				return
+			}
+		}
+		m.tries.Add(burst)
+		if _, err := c.Write(b); err != nil {
+			return
+		}
+		for range burst {
+			p, err := r.ReadPacket()
+			if err != nil {
+				return
+			}
+			if answer, ok := p.(*packet.Ack); ok && !answer.Reason.Failed() {
+				m.passed.Add(1)
+			}
+		}
+	}
+}
+
+// retain keeps one message more each time, for as long as a measurement may take.
+func (m *noiseMaker) retain(c net.Conn, r *packet.Reader) {
+	const keep = 5 * time.Minute
+	for {
+		p := &packet.Publish{Topic: fmt.Sprintf("%s/kept/%d", m.prefix, m.tries.Add(1)), QoS: 1, ID: 1, Retain: true, Payload: make([]byte, 64)}
+		p.Properties.SetMessageExpiry(uint32(keep.Seconds()))
 		answer, ok := exchange(c, r, p).(*packet.Ack)
 		if !ok {
 			return
