@@ -2,8 +2,10 @@ package quota
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -127,5 +129,39 @@ func TestReload(t *testing.T) {
 		write("")
 		expect("without a quota", false)
 		expect("without a quota", false)
+	})
+}
+
+// FuzzExceptions: a file is refused, or each quota that follows from it is one that the keys of the same name could have.
+func FuzzExceptions(f *testing.F) {
+	f.Add([]byte(example))
+	f.Add([]byte("tenants: {a: {principals: {b: , c: {}}, session: }, b: {principal: {in_flight: 1}}}"))
+	f.Add([]byte("a: &a {connections: 1}\ntenants: {t: *a}"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		e, err := parse(b)
+		if err != nil {
+			return
+		}
+		r := &Rules{Exceptions: e}
+		for name, tenant := range e.Tenants {
+			principals := []string{"somebody"}
+			if tenant != nil {
+				principals = slices.AppendSeq(principals, maps.Keys(tenant.Principals))
+			}
+			all := []Limits{r.tenantLimits(name)}
+			for _, p := range principals {
+				all = append(all, r.principalLimits(name, p))
+				if s := r.Session(name, p); s.ReceiveMaximum > 65535 || s.PacketSize > 268435455 || min(s.ReceiveMaximum, s.PacketSize, s.Subscriptions) < 0 {
+					t.Errorf("%s/%s has sessions of %+v", name, p, s)
+				}
+			}
+			for _, l := range all {
+				for _, v := range []int{l.Connections, l.ConnectRate, l.PublishRate, l.PublishBurst, l.PublishBytes, l.InFlight, l.Subscriptions} {
+					if v < 0 || v > Most {
+						t.Errorf("%s has %+v", name, l)
+					}
+				}
+			}
+		}
 	})
 }
