@@ -3,6 +3,7 @@ package rig
 import (
 	"cmp"
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,5 +118,19 @@ func Logger(t testing.TB) *zap.Logger {
 	}
 	encoding := zap.NewDevelopmentEncoderConfig()
 	encoding.EncodeTime = zapcore.TimeEncoderOfLayout("15:04:05.000")
-	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(encoding), zapcore.Lock(zapcore.AddSync(t.Output())), level))
+	return zap.New(zapcore.NewCore(zapcore.NewConsoleEncoder(encoding), zapcore.Lock(zapcore.AddSync(shortLines{t.Output()})), level))
+}
+
+// shortLines keeps the beginnings of lines: those of a test stay in memory until it ends, and a topic may have 64 KB.
+type shortLines struct{ w io.Writer }
+
+func (s shortLines) Write(line []byte) (int, error) {
+	short := line
+	if len(line) > logLineMax {
+		short = append(slices.Clone(line[:logLineMax]), "...\n"...)
+	}
+	if _, err := s.w.Write(short); err != nil {
+		return 0, err
+	}
+	return len(line), nil
 }
