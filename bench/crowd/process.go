@@ -121,9 +121,6 @@ func (p *Process) read() (a answer, err error) {
 	return a, nil
 }
 
-// PID is the process's.
-func (p *Process) PID() int { return p.cmd.Process.Pid }
-
 // Hold begins the load and waits for its result.
 func (p *Process) Hold() (Result, error) {
 	if _, err := io.WriteString(p.in, "\n"); err != nil {
