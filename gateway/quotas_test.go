@@ -271,3 +271,31 @@ func TestShortOfMemory(t *testing.T) {
 		}
 	})
 }
+
+// TestDeniedMessagesCostAsMuchAsOthers: a device that publishes where it may not is slowed like any other, and what is denied does not stay under way.
+func TestDeniedMessagesCostAsMuchAsOthers(t *testing.T) {
+	rules := quota.Rules{Principal: quota.Limits{PublishRate: 10, InFlight: 1}, DelayMax: time.Second}
+	for topic, denial := range map[string]*failure.Failure{"denied/x": failure.PublishDenied, "$sluice/x": failure.TopicReserved} {
+		metered(t, func(o *Options) {
+			limited(rules)(o)
+			o.Policy = mustPolicy(t, someDenied)
+		}, func(w *failing) {
+			c := w.dial()
+			c.connect("dev", as("acme/a"))
+			c.flood(topic, 0, 50)
+			w.pass(2*time.Second + 500*time.Millisecond)
+			if n, err := strconv.Atoi(w.counted(denial.Name)); err != nil || n < 30 || n > 40 {
+				w.t.Errorf("%s: %d messages (%v) are judged in 2.5 s at 10 a second, with 10 at once", denial.Name, n, err)
+			}
+			w.pass(5 * time.Second)
+			if n := w.counted(denial.Name); n != "50" || c.isClosed() {
+				w.t.Errorf("%s of 50 messages are denied; closed: %t", n, c.isClosed())
+			}
+			for _, f := range []*failure.Failure{failure.QuotaInFlight, failure.QuotaPublishRate} {
+				if n := w.counted(f.Name); n != "0" {
+					w.t.Errorf("%s of them meet %s", n, f.Name)
+				}
+			}
+		})
+	}
+}

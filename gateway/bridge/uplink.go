@@ -121,17 +121,16 @@ func (b *Bridge) abandon(out []Effect) []Effect {
 }
 
 func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effect {
-	if session.OwnTopic(e.Packet.Topic) {
-		return b.refuseUnsent(now, e, unsent{failure: failure.TopicReserved}, out)
-	}
-	if b.access != nil {
-		if d := b.access.Publish(e.Packet.Topic, e.Packet.QoS, e.Packet.Retain); d.Failure != nil {
-			return b.refuseUnsent(now, e, unsent{failure: d.Failure, detail: d.Detail, rule: d.Rule, formerly: d.Formerly}, out)
-		}
-	}
+	// What is denied costs what any message costs: else a device could have refusals at any rate.
 	counted, refused, out := b.charge(now, e, out)
 	if refused {
 		return out
+	}
+	if why := b.denied(e.Packet); why.failure != nil {
+		if counted {
+			b.uplink.freed++ // it does not get under way
+		}
+		return b.refuseUnsent(now, e, why, out)
 	}
 	in := mapping.UplinkMessage{
 		Dialect:           b.cfg.Dialect,
@@ -174,6 +173,18 @@ type unsent struct {
 	rule    string // that denies it; empty: the mapping rule is named
 	// formerly: see Denial.
 	formerly bool
+}
+
+// denied says why the device may not publish this; the failure is nil when it may.
+func (b *Bridge) denied(p *packet.Publish) unsent {
+	if session.OwnTopic(p.Topic) {
+		return unsent{failure: failure.TopicReserved}
+	}
+	if b.access == nil {
+		return unsent{}
+	}
+	d := b.access.Publish(p.Topic, p.QoS, p.Retain)
+	return unsent{failure: d.Failure, detail: d.Detail, rule: d.Rule, formerly: d.Formerly}
 }
 
 // refuseUnsent refuses a message that does not reach the bus, nor the quarantine: that is for what the bus refuses. What a device of MQTT 3.1.1 sees follows
