@@ -78,7 +78,11 @@ func (d *device) send(p packet.Packet) {
 	case *packet.Connack:
 		d.gw.metrics.connects.WithLabelValues(p.Reason.String()).Inc()
 	}
-	if err := d.writer.Append(p, d.bridge.Machine().Version()); err != nil {
+	write := d.writer.AppendAlone
+	if publish, ok := p.(*packet.Publish); ok && publish.QoS == 0 {
+		write = d.writer.Append // a fan-out goes on to the next device meanwhile, and its next message may share the write
+	}
+	if err := write(p, d.bridge.Machine().Version()); err != nil {
 		d.log.Debug("packet not sent", zap.Uint8("type", uint8(p.Type())), zap.Error(err))
 	}
 }

@@ -241,7 +241,7 @@ func TestNoProblemInformation(t *testing.T) {
 			var props *packet.Properties
 			switch p := p.(type) {
 			case *packet.Ack:
-				props = &p.Properties
+				props = p.Properties
 			case *packet.Suback:
 				props = &p.Properties
 			case *packet.Unsuback:
@@ -283,6 +283,9 @@ func TestTheReasonFitsTheMaximumPacketSize(t *testing.T) {
 				b.t.Fatalf("%d: no PUBACK: %v", c.limit, d.packets())
 			}
 			p := d.packets()[i].(*packet.Ack).Properties
+			if p == nil {
+				p = &packet.Properties{}
+			}
 			if (len(p.User) == 2) != c.user || p.Has(packet.PropReasonString) != c.text {
 				b.t.Errorf("%d bytes: %+v", c.limit, p)
 			}

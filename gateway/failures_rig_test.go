@@ -220,7 +220,9 @@ func (c *caller) told(f *failure.Failure) (t packet.Type, user []packet.UserProp
 		case *packet.Disconnect:
 			ok, user = p.Reason == want, p.Properties.User
 		case *packet.Ack:
-			ok, user = p.Reason == want, p.Properties.User
+			if ok = p.Reason == want; p.Properties != nil {
+				user = p.Properties.User
+			}
 		case *packet.Suback:
 			ok, user = slices.Contains(p.Reasons, want), p.Properties.User
 		case *packet.Unsuback:

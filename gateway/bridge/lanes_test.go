@@ -207,7 +207,7 @@ func TestADeliveryIsSettledWhenTheDeviceAcknowledges(t *testing.T) {
 func TestTheDeviceSaysNo(t *testing.T) {
 	r := listening(t, 1)
 	r.step(DeliveryArrived{Tag: 5, Message: backendMessage("a/b", true)})
-	ack := &packet.Ack{Kind: packet.PUBACK, ID: r.packets[0].(*packet.Publish).ID, Reason: packet.PayloadFormatInvalid}
+	ack := &packet.Ack{Kind: packet.PUBACK, ID: r.packets[0].(*packet.Publish).ID, Reason: packet.PayloadFormatInvalid, Properties: &packet.Properties{}}
 	ack.Properties.SetReasonString("no JSON")
 	ack.Properties.User = []packet.UserProperty{{Key: "k", Value: "v"}}
 	r.step(session.PacketReceived{Packet: ack})

@@ -46,7 +46,7 @@ func (r *rig) quarantined() (n int) {
 // refuse answers the n-th packet to the device with a failure.
 func (r *rig) refuse(n int) {
 	r.t.Helper()
-	ack := &packet.Ack{Kind: packet.PUBACK, ID: r.packets[n].(*packet.Publish).ID, Reason: packet.PayloadFormatInvalid}
+	ack := &packet.Ack{Kind: packet.PUBACK, ID: r.packets[n].(*packet.Publish).ID, Reason: packet.PayloadFormatInvalid, Properties: &packet.Properties{}}
 	ack.Properties.SetReasonString("no JSON")
 	r.step(session.PacketReceived{Packet: ack})
 }

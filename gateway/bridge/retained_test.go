@@ -49,8 +49,8 @@ func TestARetainedMessageIsAnsweredOnceItIsStored(t *testing.T) {
 			if a.ID != 7 || a.Reason != c.want {
 				t.Errorf("got %+v, want %v", a, c.want)
 			}
-			if told := a.Properties.ReasonString == failure.RetainedQuota.Sentence; told != a.Reason.Failed() {
-				t.Errorf("reason string %q", a.Properties.ReasonString)
+			if told := a.Properties != nil && a.Properties.ReasonString == failure.RetainedQuota.Sentence; told != a.Reason.Failed() {
+				t.Errorf("properties %+v", a.Properties)
 			}
 		})
 	}

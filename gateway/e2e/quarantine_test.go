@@ -109,6 +109,7 @@ func refuseSecond(t *testing.T, d *mqtttest.Device, qos packet.QoS) {
 		second := string(p.Payload) == "second"
 		if second {
 			ack.Reason = packet.NotAuthorized
+			ack.Properties = &packet.Properties{}
 			ack.Properties.SetReasonString("not today")
 			ack.Properties.User = []packet.UserProperty{{Key: "valve", Value: "stuck"}}
 		}
@@ -287,7 +288,7 @@ func TestQuarantineCommands(t *testing.T) {
 			for _, payload := range []string{"one", "two", "three"} {
 				expectEnd(t, s.run(t, "send", prefix, payload, "--ttl", "1h"), 0)
 				p := mqtttest.Expect[*packet.Publish](d)
-				ack := &packet.Ack{Kind: packet.PUBACK, ID: p.ID, Reason: packet.QuotaExceeded}
+				ack := &packet.Ack{Kind: packet.PUBACK, ID: p.ID, Reason: packet.QuotaExceeded, Properties: &packet.Properties{}}
 				ack.Properties.SetReasonString("no room for " + payload)
 				d.Send(ack)
 			}

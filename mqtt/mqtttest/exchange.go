@@ -102,7 +102,7 @@ func Describe(p packet.Packet) string {
 		return fmt.Sprintf("PUBLISH %d to %q, QoS %d, DUP %t, RETAIN %t, %d bytes", p.ID, p.Topic, p.QoS, p.Dup, p.Retain,
 			len(p.Payload))
 	case *packet.Ack:
-		return describeReason(fmt.Sprintf("%s %d", p.Kind, p.ID), p.Reason, &p.Properties)
+		return describeReason(fmt.Sprintf("%s %d", p.Kind, p.ID), p.Reason, p.Properties)
 	case *packet.Suback:
 		return fmt.Sprintf("SUBACK %d with %v", p.ID, p.Reasons)
 	case *packet.Unsuback:

@@ -15,7 +15,12 @@ func (p *Ack) decode(c *cursor, h Header) (err error) {
 	if p.Reason, err = c.reason(); err != nil || len(c.b) == 0 {
 		return err
 	}
-	return p.Properties.decode(c, place(p.Kind))
+	var props Properties
+	if err := props.decode(c, place(p.Kind)); err != nil || props.Empty() {
+		return err
+	}
+	p.Properties = &props
+	return nil
 }
 
 func (p *Ack) layout(v Version) (l layout, err error) {
@@ -36,9 +41,9 @@ func (p *Ack) layout(v Version) (l layout, err error) {
 		}
 		return l, nil
 	}
-	return l, l.addReason(p.Reason, &p.Properties, p.Kind)
+	return l, l.addReason(p.Reason, p.Properties, p.Kind)
 }
 
 func (p *Ack) appendBody(dst []byte, l layout, _ Version) []byte {
-	return l.appendReason(appendUint16(dst, uint16(p.ID)), p.Reason, &p.Properties)
+	return l.appendReason(appendUint16(dst, uint16(p.ID)), p.Reason, p.Properties)
 }

@@ -18,6 +18,9 @@ type good struct {
 	nonMinimal bool
 }
 
+// pointer is for an Ack.
+func pointer(p packet.Properties) *packet.Properties { return &p }
+
 func with(set func(*packet.Properties)) packet.Properties {
 	var p packet.Properties
 	set(&p)
@@ -138,14 +141,14 @@ var goodPackets = []good{
 		&packet.Ack{Kind: packet.PUBACK, ID: 1, Reason: packet.NotAuthorized}, true},
 	{"pubrec with properties", packet.V5,
 		wire{}.u16(9).u8(0x99).props(wire{}.u8(0x1F).str("not JSON").u8(0x26).str("k").str("v")).packet(0x50),
-		&packet.Ack{Kind: packet.PUBREC, ID: 9, Reason: packet.PayloadFormatInvalid, Properties: with(func(p *packet.Properties) {
+		&packet.Ack{Kind: packet.PUBREC, ID: 9, Reason: packet.PayloadFormatInvalid, Properties: pointer(with(func(p *packet.Properties) {
 			p.SetReasonString("not JSON")
 			p.AddUser("k", "v")
-		})}, false},
+		}))}, false},
 	{"pubrel not found", packet.V5, []byte{0x62, 3, 0, 1, 0x92},
 		&packet.Ack{Kind: packet.PUBREL, ID: 1, Reason: packet.PacketIDNotFound}, false},
 	{"pubcomp with success and properties", packet.V5, wire{}.u16(9).u8(0).props(wire{}.u8(0x26).str("k").str("v")).packet(0x70),
-		&packet.Ack{Kind: packet.PUBCOMP, ID: 9, Properties: with(func(p *packet.Properties) { p.AddUser("k", "v") })}, false},
+		&packet.Ack{Kind: packet.PUBCOMP, ID: 9, Properties: pointer(with(func(p *packet.Properties) { p.AddUser("k", "v") }))}, false},
 
 	{"subscribe", packet.V311, wire{}.u16(10).str("a/+").u8(1).str("#").u8(2).packet(0x82),
 		&packet.Subscribe{ID: 10, Subscriptions: []packet.Subscription{{Filter: "a/+", QoS: 1}, {Filter: "#", QoS: 2}}}, false},

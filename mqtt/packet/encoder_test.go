@@ -69,7 +69,7 @@ var unwritable = []struct {
 	{"puback too large", v5, &packet.Ack{Kind: packet.PUBACK, ID: 1, Reason: 0x95}, "MQTT-3.4.2-1", false},
 	{"puback refusing", v4, &packet.Ack{Kind: packet.PUBACK, ID: 1, Reason: 0x87}, "no negative PUBACK", true},
 	{"pubrec refusing", v4, &packet.Ack{Kind: packet.PUBREC, ID: 1, Reason: 0x97}, "no negative PUBREC", true},
-	{"puback with content type", v5, &packet.Ack{Kind: packet.PUBACK, ID: 1, Properties: with(func(p *packet.Properties) { p.SetContentType("") })}, "PUBACK may not hold Content Type", false},
+	{"puback with content type", v5, &packet.Ack{Kind: packet.PUBACK, ID: 1, Properties: pointer(with(func(p *packet.Properties) { p.SetContentType("") }))}, "PUBACK may not hold Content Type", false},
 	{"subscribe id 0", v5, &packet.Subscribe{Subscriptions: []packet.Subscription{{Filter: "a"}}}, "MQTT-2.2.1-3", false},
 	{"subscribe to nothing", v5, &packet.Subscribe{ID: 1}, "MQTT-3.8.3-2", false},
 	{"subscribe to an empty filter", v5, &packet.Subscribe{ID: 1, Subscriptions: []packet.Subscription{{}}}, "MQTT-4.7.3-1", false},
@@ -129,7 +129,7 @@ func TestLeftOutIn311(t *testing.T) {
 	}{
 		{&packet.Connack{Reason: packet.Banned, Properties: props}, []byte{0x20, 2, 0, 5}},
 		{&packet.Publish{Topic: "t", Payload: []byte("p"), Properties: props}, wire{}.str("t").raw("p").packet(0x30)},
-		{&packet.Ack{Kind: packet.PUBACK, ID: 7, Reason: packet.NoMatchingSubscribers, Properties: props}, []byte{0x40, 2, 0, 7}},
+		{&packet.Ack{Kind: packet.PUBACK, ID: 7, Reason: packet.NoMatchingSubscribers, Properties: &props}, []byte{0x40, 2, 0, 7}},
 		{&packet.Ack{Kind: packet.PUBCOMP, ID: 7, Reason: packet.PacketIDNotFound}, []byte{0x70, 2, 0, 7}},
 		{&packet.Suback{ID: 7, Reasons: []packet.ReasonCode{2, 0x87, 0xA2}, Properties: props}, []byte{0x90, 5, 0, 7, 2, 0x80, 0x80}},
 		{&packet.Unsuback{ID: 7, Reasons: []packet.ReasonCode{0x11}, Properties: props}, []byte{0xB0, 2, 0, 7}},

@@ -14,9 +14,15 @@ const (
 	// maxHeaderBytes is the longest fixed header: one byte of type and flags, four bytes of Remaining Length.
 	maxHeaderBytes = 5
 
-	// readBufferBytes is what an idle connection costs in the Reader. It takes some twenty small packets with one system
-	// call, and stays well inside the 8 KiB that an idle connection may hold.
-	readBufferBytes = 2 << 10
+	// ownBufferBytes is what an idle connection costs in the Reader: room for a PUBLISH with a small payload, and a small part of the 8 KiB that an idle
+	// connection may hold. largeBufferBytes is taken while more comes: some ten small packets with one system call. It is given up after spareReadsMax reads
+	// in a row that did without: a device's next pings.
+	ownBufferBytes   = 232
+	largeBufferBytes = 2 << 10
+	spareReadsMax    = 8
+
+	// emptyReadsMax bounds the reads in a row that bring neither a byte nor an error.
+	emptyReadsMax = 100
 
 	// readStepBytes is the most that a Reader allocates on the word of a Remaining Length alone. Larger bodies get more
 	// memory only after their bytes arrived, at most doubling, so a client that announces 256 KiB and sends nothing costs

@@ -93,7 +93,7 @@ type Ack struct {
 	Kind       Type
 	ID         ID
 	Reason     ReasonCode
-	Properties Properties
+	Properties *Properties // nil without any, as nearly all are: there is an Ack for each message, and Properties are large
 }
 
 // Subscription is one topic filter of a SUBSCRIBE with its options (MQTT 5, 3.8.3.1).

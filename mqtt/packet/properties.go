@@ -72,12 +72,12 @@ type Properties struct {
 	SharedSubAvailable   byte
 }
 
-// Has reports whether every property of s is present.
-func (p *Properties) Has(s PropertySet) bool { return p.Set&s == s }
+// Has reports whether every property of s is present. A nil p has none.
+func (p *Properties) Has(s PropertySet) bool { return p != nil && p.Set&s == s }
 
-// Empty reports whether there is no property at all.
+// Empty reports whether there is no property at all, as of a nil p.
 func (p *Properties) Empty() bool {
-	return p.Set == 0 && len(p.User) == 0 && len(p.SubscriptionIDs) == 0
+	return p == nil || p.Set == 0 && len(p.User) == 0 && len(p.SubscriptionIDs) == 0
 }
 
 // Clear removes the properties of s.

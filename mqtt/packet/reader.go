@@ -1,7 +1,6 @@
 package packet
 
 import (
-	"bufio"
 	"errors"
 	"io"
 )
@@ -9,7 +8,7 @@ import (
 // Reader reads packets from a stream. It is for one goroutine. After an error it is finished: what it had read of a packet
 // is lost.
 type Reader struct {
-	r   *bufio.Reader
+	in  buffer
 	max int
 	v   Version
 }
@@ -17,7 +16,7 @@ type Reader struct {
 // NewReader reads from r and refuses packets of more than maxPacketSize bytes, fixed header included. A size that is not in
 // 1 to MaxPacketSize means MaxPacketSize.
 func NewReader(r io.Reader, maxPacketSize int) *Reader {
-	reader := &Reader{r: bufio.NewReaderSize(r, readBufferBytes)}
+	reader := &Reader{in: buffer{src: r}}
 	reader.SetMaxPacketSize(maxPacketSize)
 	return reader
 }
@@ -34,7 +33,7 @@ func (r *Reader) SetMaxPacketSize(n int) {
 }
 
 // Buffered is the number of bytes that can be read without waiting for the network. Zero is the moment to flush answers.
-func (r *Reader) Buffered() int { return r.r.Buffered() }
+func (r *Reader) Buffered() int { return r.in.buffered() }
 
 // ReadPacket reads and decodes one packet. The packet may be kept: its memory is its own. A packet that is refused is an
 // *Error. Errors of the stream come as they are: io.EOF between packets, io.ErrUnexpectedEOF inside one.
@@ -70,7 +69,7 @@ func (r *Reader) ReadBody() (Header, []byte, error) {
 func (r *Reader) readHeader() (Header, error) {
 	var b [maxHeaderBytes]byte
 	for n := range b {
-		next, err := r.r.ReadByte()
+		next, err := r.in.readByte()
 		if n > 0 && errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}
@@ -93,7 +92,7 @@ func (r *Reader) readBody(length int) ([]byte, error) {
 	}
 	body := make([]byte, min(length, readStepBytes))
 	for have := 0; ; {
-		n, err := io.ReadFull(r.r, body[have:])
+		n, err := io.ReadFull(&r.in, body[have:])
 		if errors.Is(err, io.EOF) {
 			err = io.ErrUnexpectedEOF
 		}

@@ -66,7 +66,10 @@ func drawPacket(t *rapid.T, kind packet.Type, v packet.Version) packet.Packet {
 	case packet.PUBLISH:
 		return drawPublish(t, v)
 	case packet.PUBACK, packet.PUBREC, packet.PUBREL, packet.PUBCOMP:
-		p := &packet.Ack{Kind: kind, ID: id, Properties: drawProperties(t, int(kind), v)}
+		p := &packet.Ack{Kind: kind, ID: id}
+		if props := drawProperties(t, int(kind), v); !props.Empty() {
+			p.Properties = &props
+		}
 		if v == packet.V5 {
 			p.Reason = drawReason(t, kind)
 		}

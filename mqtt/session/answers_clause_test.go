@@ -214,7 +214,7 @@ func propertiesOfAny(p packet.Packet) *packet.Properties {
 	case *packet.Connack:
 		return &p.Properties
 	case *packet.Ack:
-		return &p.Properties
+		return p.Properties
 	case *packet.Suback:
 		return &p.Properties
 	case *packet.Unsuback:

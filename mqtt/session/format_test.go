@@ -98,7 +98,9 @@ func formatPacket(p packet.Packet) string {
 		l.add("%s", formatPublish(p))
 	case *packet.Ack:
 		l.add("%d %s", p.ID, code(p.Reason))
-		l.add("%s", formatProperties(&p.Properties))
+		if p.Properties != nil {
+			l.add("%s", formatProperties(p.Properties))
+		}
 	case *packet.Suback:
 		l.add("%d", p.ID)
 		for _, r := range p.Reasons {

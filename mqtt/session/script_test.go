@@ -263,7 +263,7 @@ func (s *script) packet(a *args) packet.Packet {
 		return p
 	case "puback", "pubrec", "pubrel", "pubcomp":
 		kinds := map[string]packet.Type{"puback": packet.PUBACK, "pubrec": packet.PUBREC, "pubrel": packet.PUBREL, "pubcomp": packet.PUBCOMP}
-		p := &packet.Ack{Kind: kinds[a.word], ID: a.id()}
+		p := &packet.Ack{Kind: kinds[a.word], ID: a.id(), Properties: &packet.Properties{}}
 		if v, ok := a.get("reason"); ok {
 			p.Properties.SetReasonString(v)
 		}

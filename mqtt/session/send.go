@@ -47,7 +47,7 @@ func (m *Machine) cannotSend(p packet.Packet) {
 func propertiesOf(p packet.Packet) *packet.Properties {
 	switch p := p.(type) {
 	case *packet.Ack:
-		return &p.Properties
+		return p.Properties
 	case *packet.Connack:
 		return &p.Properties
 	case *packet.Disconnect:
@@ -94,7 +94,10 @@ func (m *Machine) sendAck(kind packet.Type, id packet.ID, reason packet.ReasonCo
 				a.Reason = packet.Success
 			}
 		}
-		m.describe(&a.Properties, x)
+		if !m.conn.quiet && (x.Text != "" || len(x.User) > 0) {
+			a.Properties = &packet.Properties{}
+			m.describe(a.Properties, x)
+		}
 	}
 	m.send(a)
 }

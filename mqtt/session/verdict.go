@@ -29,7 +29,10 @@ func rejected(why RejectionCause, reason packet.ReasonCode, text string) verdict
 
 // refusedBy is the verdict of a device that answered with a failure.
 func refusedBy(p *packet.Ack) verdict {
-	v := verdict{outcome: SettleRejected, why: ByDevice, id: p.ID, reason: p.Reason, user: p.Properties.User}
+	v := verdict{outcome: SettleRejected, why: ByDevice, id: p.ID, reason: p.Reason}
+	if p.Properties != nil {
+		v.user = p.Properties.User
+	}
 	if p.Properties.Has(packet.PropReasonString) {
 		v.text = p.Properties.ReasonString
 	}

@@ -126,7 +126,7 @@ func (w *walk) answer() packet.Packet {
 		}
 	}
 	if w.m.v5() && w.chance(6) {
-		a.Reason = packet.QuotaExceeded
+		a.Reason, a.Properties = packet.QuotaExceeded, &packet.Properties{}
 		a.Properties.SetReasonString("full")
 		if a.Kind == packet.PUBCOMP {
 			a.Reason = packet.PacketIDNotFound

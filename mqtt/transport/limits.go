@@ -8,6 +8,10 @@ const (
 	writeChunk = 64 << 10
 	// deadlineShare is the part of the write timeout by which a write may take longer, so that not each needs a deadline of its own.
 	deadlineShare = 8
+	// directMax is the most that is written on the spot, in bytes: what a socket's buffer takes at once, and what takes no longer than a few wake-ups.
+	directMax = 4 << 10
+	// directPause is how long nothing must have been written for that: about as long as it takes to wake the flusher.
+	directPause = 100 * time.Microsecond
 	// retainedBuffer is the largest write buffer that an idle connection keeps.
 	retainedBuffer = 4 << 10
 	// closeLinger is how long a connection whose sending half we closed is still read from.

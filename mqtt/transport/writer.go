@@ -21,10 +21,12 @@ type Writer struct {
 	timeout time.Duration
 	low     int
 	onLow   func()
+	direct  *direct // nil: everything goes by the flusher
 
-	// deadline is the connection's write deadline; only the flusher touches it.
+	// deadline is the connection's write deadline. The flusher has it, and while there is none, the holder of mu.
 	deadline time.Time
 	mu       sync.Mutex
+	last     time.Time // when something was last written directly, or the flusher last ended
 	pending  []byte
 	spare    []byte // the other buffer of the pair, nil while the flusher has it
 	inFlight int    // bytes the flusher took and has not written
@@ -37,11 +39,17 @@ type Writer struct {
 // NewWriter returns a writer for conn. A write of up to 64 KiB that takes longer than timeout, or an eighth more, ends the connection. onLow is called, from
 // the flusher's goroutine, each time the buffer falls to low bytes or fewer after having been above it.
 func NewWriter(conn net.Conn, timeout time.Duration, low int, onLow func()) *Writer {
-	return &Writer{conn: conn, timeout: timeout, low: low, onLow: onLow}
+	return &Writer{conn: conn, timeout: timeout, low: low, onLow: onLow, direct: newDirect(conn)}
 }
 
 // Append encodes p behind what is waiting. It returns an error when p cannot be encoded (nothing is sent of it) or ErrClosed.
-func (w *Writer) Append(p packet.Packet, v packet.Version) error {
+func (w *Writer) Append(p packet.Packet, v packet.Version) error { return w.add(p, v, false) }
+
+// AppendAlone is Append for a packet behind which no other is expected soon. If there was none for a while either, it is written at once, as far as that
+// needs no waiting.
+func (w *Writer) AppendAlone(p packet.Packet, v packet.Version) error { return w.add(p, v, true) }
+
+func (w *Writer) add(p packet.Packet, v packet.Version, alone bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.err != nil || w.closing {
@@ -52,8 +60,31 @@ func (w *Writer) Append(p packet.Packet, v packet.Version) error {
 		return err
 	}
 	w.pending = b
+	if alone && w.direct != nil && !w.flushing && w.writeLocked(time.Now()) {
+		return nil
+	}
 	w.startLocked()
 	return nil
+}
+
+// writeLocked writes what waits on the spot, and reports whether that is all. It leaves it to the flusher when the last write was only just now: then
+// more is coming, and can share a system call. There is no flusher.
+func (w *Writer) writeLocked(now time.Time) bool {
+	if len(w.pending) > directMax || now.Sub(w.last) < directPause {
+		return false
+	}
+	if !w.deadline.IsZero() && !now.Before(w.deadline) {
+		w.deadline = time.Time{}
+		_ = w.conn.SetWriteDeadline(w.deadline)
+	}
+	w.last = now
+	n := w.direct.try(w.pending)
+	if n == len(w.pending) {
+		w.pending = keepSmall(w.pending)
+		return true
+	}
+	w.pending = w.pending[:copy(w.pending, w.pending[n:])]
+	return false
 }
 
 // Buffered is the number of bytes not yet handed to the network.
@@ -111,7 +142,7 @@ func (w *Writer) take() (buf []byte, low bool) {
 		return nil, true
 	}
 	if len(w.pending) == 0 || w.err != nil {
-		w.flushing = false
+		w.flushing, w.last = false, time.Now()
 		w.pending = keepSmall(w.pending)
 		w.spare = nil
 		if w.closing {
