@@ -24,7 +24,7 @@ func (m *Machine) cameAgain(ev MessageArrived) bool {
 	if m.underWayTwice(ev) || m.completedAgain(ev) || m.copyAgain(ev) {
 		return true
 	}
-	if v, ok := d.answered.take(ev.Message.Identity, d.session.gen); ok {
+	if v, ok := d.answered.again(&ev.Message, d.session.gen); ok {
 		m.settle(&d.session, ev.Delivery, ev.Message.Identity, v)
 		return true
 	}

@@ -75,9 +75,22 @@ func (r *answeredRing) add(limit int, a answered) {
 	r.next = (r.next + 1) % limit
 }
 
-// take removes what was answered on a lane before gen under this identity. On one lane the bus brings no message twice, so there the
-// same identity is another message.
-func (r *answeredRing) take(identity string, gen uint64) (verdict, bool) {
+// again gives the verdict of a message that was answered on a lane before gen, and comes again. On one lane the bus brings no message twice, so
+// there the same identity is another message.
+func (r *answeredRing) again(msg *Message, gen uint64) (verdict, bool) {
+	a, ok := r.take(msg.Identity, gen)
+	return a.verdict, ok && a.is(msg)
+}
+
+// is reports whether a message of the same identity is this one. It is if the bus was not told the verdict, and has it still, or says that it has delivered
+// it before. Not every bus can say that, but what was accepted and has an identity of its own is no other message either. What was refused may be sent
+// again on purpose, from a quarantine, and what has only its content may be a second message.
+func (a *answered) is(msg *Message) bool {
+	return a.gen == 0 || msg.Redelivered || msg.Unique && a.verdict.outcome == SettleAccepted
+}
+
+// take removes what was answered on a lane before gen under this identity.
+func (r *answeredRing) take(identity string, gen uint64) (answered, bool) {
 	for i := range r.entries {
 		a := r.entries[i]
 		if a.gen >= gen || a.identity != identity {
@@ -87,7 +100,7 @@ func (r *answeredRing) take(identity string, gen uint64) (verdict, bool) {
 		r.entries = slices.Concat(r.entries[r.next:], r.entries[:r.next])
 		i = (i - r.next + len(r.entries)) % len(r.entries)
 		r.entries, r.next = slices.Delete(r.entries, i, i+1), 0
-		return a.verdict, true
+		return a, true
 	}
-	return verdict{}, false
+	return answered{}, false
 }
