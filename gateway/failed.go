@@ -22,7 +22,7 @@ func (gw *Gateway) failed(log *zap.Logger, key sessionstore.Key, o *failure.Occu
 // note is failed without the backend.
 func (gw *Gateway) note(log *zap.Logger, key sessionstore.Key, o *failure.Occurrence) {
 	gw.metrics.failures.WithLabelValues(o.Failure.Name).Inc()
-	if !gw.refusals.takes(time.Now(), o) {
+	if kind, most := linesOf(o); most > 0 && !gw.lines.takes(time.Now(), kind, most) {
 		return
 	}
 	level := zap.WarnLevel

@@ -101,7 +101,7 @@ type Gateway struct {
 	admission *admission
 	tallies   *tallies
 	quotas    *quotas
-	refusals  *refusalLog
+	lines     *logLines
 	rights    *rights
 	// quarantine is nil when it is off.
 	quarantine  *quarantine
@@ -122,8 +122,9 @@ type Gateway struct {
 
 // New returns a gateway that watches for takeovers and listens nowhere yet. It fails when the store cannot be watched.
 func New(ctx context.Context, opt Options) (*Gateway, error) {
+	lines := newLogLines(opt.Logger)
 	gw := &Gateway{
-		opt: opt, log: opt.Logger, directory: newDirectory(), admission: newAdmission(opt.ConnectionsMax, opt.ConnectRate, opt.MemoryMax),
+		opt: opt, lines: lines, log: newBoundedLog(opt.Logger, lines), directory: newDirectory(), admission: newAdmission(opt.ConnectionsMax, opt.ConnectRate, opt.MemoryMax),
 		unansweredSlots: make(chan struct{}, unansweredMax),
 	}
 	gw.ctx, gw.cancel = context.WithCancel(context.Background())
@@ -140,7 +141,6 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	gw.targets = newTargets(gw)
 	gw.upkeep = newUpkeep(gw)
 	gw.tallies = newTallies(gw)
-	gw.refusals = &refusalLog{gw: gw}
 	gw.rights = newRights(gw)
 	gw.revocations = newRevocations(gw)
 	if err := gw.revocations.load(ctx); err != nil {

@@ -90,9 +90,13 @@ const (
 	eventsLength = 10_000
 	// wedgePause is how often it is looked whether an alarm is over.
 	wedgePause = 5 * time.Second
-	// refusalLines is how many refused or dropped messages of QoS 0, and refused connections, the node logs one by one in a refusalWindow.
+	// refusalLines is how many lines of one kind the node logs one by one in a linesWindow: refused or dropped messages of QoS 0, refused filters, refused and
+	// ended connections, and any other text. answeredLines is it for messages of QoS 1 and 2, which acknowledgements pace and somebody may look for. fieldMax
+	// bounds what a line has of a topic, a filter, a client identifier or an error, in bytes: devices may make them 65,535 bytes long.
 	refusalLines  = 100
-	refusalWindow = 10 * time.Second
+	answeredLines = 1000
+	linesWindow   = 10 * time.Second
+	fieldMax      = 512
 	// endedMax bounds the sessions of which it is remembered, for the moment until their inbox is removed, that they ended with their connection.
 	endedMax = 10_000
 	// quarantineLength bounds the messages in the quarantine. One more is refused: the device is told, or the sender.

@@ -60,8 +60,8 @@ func (u *upkeep) start(ctx context.Context) error {
 	}
 	u.tasks.Go(func() { u.every(u.gw.ctx, wedgePause, nil, u.gw.tallies.look) })
 	u.tasks.Go(func() {
-		u.every(u.gw.ctx, refusalWindow, nil, u.gw.refusals.look)
-		u.gw.refusals.end()
+		u.every(u.gw.ctx, linesWindow, nil, u.gw.lines.look)
+		u.gw.lines.end()
 	})
 	u.tasks.Go(u.compareEpochs)
 	u.tasks.Go(func() { u.every(u.gw.ctx, revocationsPause, u.gw.revocations.kicks, u.gw.revocations.look) })
