@@ -60,6 +60,9 @@ func dial(ctx context.Context, o *Options, e endpoint, container string) (*conne
 	if err != nil {
 		c.net.abort(err)
 		<-c.net.flushed
+		if c.net.peer().loginRefused {
+			return nil, ErrLogin
+		}
 		return nil, err
 	}
 	properties := c.conn.Properties()

@@ -38,6 +38,9 @@ func scopeOf(err error) scope {
 	return inPlace
 }
 
+// ErrLogin: the bus refuses the user or the password. The client tries on all the same, since credentials are made and changed while it runs.
+var ErrLogin = errors.New("the bus refuses the user or the password")
+
 // opError names the operation, the object and the bus's own words. It never holds credentials.
 type opError struct {
 	op, object string

@@ -16,13 +16,18 @@ const (
 	codeDisposition = 0x15
 	codeDetach      = 0x16
 	codeEnd         = 0x17
+	codeSASLOutcome = 0x44 // [AMQP 5.3.3.6]
 )
 
 // The frame header [AMQP 2.3.1].
 const (
 	frameHeaderSize = 8
 	frameTypeAMQP   = 0
+	frameTypeSASL   = 1
 )
+
+// saslCodeAuth: the credentials are refused [AMQP 5.3.3.7].
+const saslCodeAuth = 1
 
 // guardError is why the guard ends a connection.
 type guardError struct{ reason string }
@@ -33,10 +38,12 @@ func refuse(format string, args ...any) error {
 	return &guardError{reason: fmt.Sprintf(format, args...)}
 }
 
-// peerLimits is what the peer's open and begin say and go-amqp does not show. Unset is the standard's default: no limit.
+// peerLimits is what the peer says and go-amqp does not show: in open and begin, where unset is the standard's default, no limit, and before them
+// whether it refuses the credentials.
 type peerLimits struct {
-	channelMax uint32
-	handleMax  uint32
+	channelMax   uint32
+	handleMax    uint32
+	loginRefused bool
 }
 
 func noPeerLimits() peerLimits {
@@ -65,6 +72,12 @@ func guardFrame(dst, frame []byte, peer *peerLimits) ([]byte, error) {
 		return dst, refuse("data offset %d does not lie within the frame of %d bytes", start, len(frame))
 	}
 	body := frame[start:]
+	if frame[5] == frameTypeSASL {
+		if p, err := parsePerformative(body); err == nil && p.code == codeSASLOutcome {
+			code, _ := p.uint(0)
+			peer.loginRefused = code == saslCodeAuth
+		}
+	}
 	if len(body) == 0 || frame[5] != frameTypeAMQP {
 		return appendFrame(dst, frame, body, nil), nil // a heartbeat, or SASL, which has no compound values
 	}

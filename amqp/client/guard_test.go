@@ -246,3 +246,18 @@ func FuzzGuard(f *testing.F) {
 		}
 	})
 }
+
+// The library says in words only that credentials are refused, so the guard notes it [AMQP 5.3.3.7].
+func TestGuardNotesRefusedLogin(t *testing.T) {
+	for code, want := range map[frame.SASLCode]bool{0: false, 1: true, 2: false, 4: false} {
+		in, err := frame.AppendSASL(nil, &frame.SASLOutcome{Code: code})
+		if err != nil {
+			t.Fatal(err)
+		}
+		peer := noPeerLimits()
+		out, err := guardFrame(nil, in, &peer)
+		if err != nil || !bytes.Equal(in, out) || peer.loginRefused != want {
+			t.Errorf("code %d: refused %t, want %t; %x became %x, %v", code, peer.loginRefused, want, in, out, err)
+		}
+	}
+}

@@ -18,6 +18,7 @@ func Probe(ctx context.Context, o Options) (amqp.Info, error) {
 		return amqp.Info{}, err
 	}
 	var wait backoff
+	var last error // that says more than that time ran out
 	for attempt := 0; ; attempt++ {
 		c, err := dial(ctx, &o, endpoints[attempt%len(endpoints)], o.ContainerID)
 		if err == nil {
@@ -25,8 +26,11 @@ func Probe(ctx context.Context, o Options) (amqp.Info, error) {
 			<-c.net.flushed
 			return c.info, nil
 		}
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		if ctx.Err() != nil || !wait.wait(ctx, nil) {
-			return amqp.Info{}, failure("connect to the bus", "", err)
+			return amqp.Info{}, failure("connect to the bus", "", last)
 		}
 	}
 }

@@ -37,7 +37,7 @@ func (c *connection) requested(e endpoint.LinkRequested) {
 		if c.watch != nil {
 			c.watch.Detached(time.Now(), e.Link)
 		}
-		c.log.Info("link refused", zap.String("link", e.Link.Name()), zap.Error(refusal))
+		c.log.Debug("link refused", zap.String("link", e.Link.Name()), zap.Error(refusal))
 		c.engine.RefuseLink(e.Link, refusal)
 		return
 	}

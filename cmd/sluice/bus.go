@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -11,7 +12,6 @@ import (
 	"sluice/amqp/client"
 	"sluice/gateway/config"
 	"sluice/gateway/node"
-	"sluice/gateway/secure"
 )
 
 const (
@@ -42,18 +42,19 @@ func openBus(ctx context.Context, cfg *config.Config) (*client.Client, error) {
 	}
 	if err := reach(ctx, bus); err != nil {
 		closeBus(bus)
-		return nil, unreachable(cfg, secure.Mend("bus.tls", err))
+		return nil, unreachable(cfg, err)
 	}
 	return bus, nil
 }
 
+// reach waits for the bus. It does not wait for other credentials.
 func reach(ctx context.Context, bus *client.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, reachWait)
 	defer cancel()
 	for {
 		err := bus.Ready(ctx)
-		if err == nil {
-			return nil
+		if err == nil || errors.Is(err, client.ErrLogin) {
+			return err
 		}
 		select {
 		case <-ctx.Done():
@@ -65,7 +66,7 @@ func reach(ctx context.Context, bus *client.Client) error {
 
 func unreachable(cfg *config.Config, err error) error {
 	if len(cfg.BusURLs) > 0 {
-		return fmt.Errorf("bus.url: the bus cannot be used: %w", err)
+		return fmt.Errorf("bus.url: %w", node.MendBus(err))
 	}
 	host, p, _ := net.SplitHostPort(cfg.EmbeddedListen)
 	return fmt.Errorf("no embedded bus on %s port %s: start one with `sluice serve`, or set bus.url to the bus you use: %w", host, p, err)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -22,7 +21,7 @@ func checkCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "check",
 		Short: "Check a configuration, try bus and store, say what serve would do",
-		Args:  cobra.NoArgs,
+		Args:  arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := s.load(cmd)
 			if err != nil {
@@ -49,7 +48,7 @@ func check(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		name string
 		run  func(context.Context, *config.Config) (string, error)
 	}{
-		{"devices", checkListeners}, {"bus", checkBus}, {"sessions", checkStore},
+		{"devices", checkListeners}, {"admin", checkAdmin}, {"bus", checkBus}, {"sessions", checkStore},
 	}
 	failed := 0
 	for _, step := range steps {
@@ -61,7 +60,7 @@ func check(ctx context.Context, cfg *config.Config, out io.Writer) error {
 		fmt.Fprintf(out, "%-9s %s\n", step.name, strings.ReplaceAll(said, "\n", "\n          "))
 	}
 	if failed > 0 {
-		return errors.New("the configuration is well-formed, but serve would not work with it now")
+		return errNotNow
 	}
 	fmt.Fprintln(out, "all well: sluice serve would work with this configuration")
 	return nil
@@ -95,13 +94,14 @@ func checkListeners(_ context.Context, cfg *config.Config) (string, error) {
 			said = append(said, "TLS sessions are resumed on this node only (set mqtt.tls.ticket_secret)")
 		}
 	}
-	if cfg.Admin.Listen != "" {
-		if err := tryListen(cfg.Admin.Listen, "admin.listen"); err != nil {
-			return "", err
-		}
-		said = append(said, "admin on "+cfg.Admin.Listen)
-	}
 	return strings.Join(said, "\n"), nil
+}
+
+func checkAdmin(_ context.Context, cfg *config.Config) (string, error) {
+	if cfg.Admin.Listen == "" {
+		return "off", nil
+	}
+	return "on " + cfg.Admin.Listen, tryListen(cfg.Admin.Listen, "admin.listen")
 }
 
 func tryListen(address, key string) error {

@@ -30,7 +30,7 @@ func explainCommand() *cobra.Command {
 			"  sluice explain --address /exchanges/commands/dev.7 --payload on\n" +
 			"  sluice explain --subscribe 'plant/#' -c sluice.yaml\n" +
 			"  sluice explain plant/7/recipe --as otto --group contractors --policy new.yaml",
-		Args: cobra.MaximumNArgs(1),
+		Args: arguments("[TOPIC]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := s.load(cmd)
 			if err != nil {

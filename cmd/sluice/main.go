@@ -43,7 +43,7 @@ func (s *settings) load(cmd *cobra.Command) (*config.Config, error) {
 		fmt.Fprintln(cmd.ErrOrStderr(), "sluice: warning: "+w)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the configuration cannot be used:\n%w", err)
+		return nil, configurationFault(err)
 	}
 	return c, nil
 }
@@ -58,6 +58,7 @@ func root() *cobra.Command {
 		SilenceErrors: true,
 		Example:       "  sluice serve                                       # alone, with its own bus: to try it\n  sluice serve --set bus.url=amqp://user:pass@host --set sessions.url=redis://host:6379",
 	}
-	cmd.AddCommand(serveCommand(), checkCommand(), tailCommand(), sendCommand(), explainCommand(), quarantineCommand(), revokeCommand(), clientCommand(), passwdCommand(), versionCommand(), configCommand())
-	return cmd
+	cmd.SetFlagErrorFunc(flagFault)
+	return group(cmd, serveCommand(), checkCommand(), tailCommand(), sendCommand(), explainCommand(), quarantineCommand(), revokeCommand(), clientCommand(), passwdCommand(),
+		versionCommand(), configCommand())
 }

@@ -27,7 +27,7 @@ func passwdCommand() *cobra.Command {
 		Long: "Sets the password of a user in the file that auth.password_file names; running nodes take it within seconds. The password is asked for on a terminal, or else read from\n" +
 			"standard input, a line. What the file says of the user's tenant and groups is replaced as well. A device of the user that is connected is disconnected.",
 		Example: "  sluice passwd passwords press-7\n  sluice passwd passwords press-7 --tenant plant-a --group presses --group hall-1\n  sluice passwd passwords press-7 --delete",
-		Args:    cobra.ExactArgs(2),
+		Args:    arguments("FILE", "NAME"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			u.Name = args[1]
 			return passwd(cmd, args[0], u, remove)

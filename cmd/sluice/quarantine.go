@@ -26,8 +26,7 @@ func quarantineCommand() *cobra.Command {
 			"on_error: quarantine. Each is as it was, with the reason. See docs/events.md.",
 		Example: "  sluice quarantine ls\n  sluice quarantine show 0a1b2c3d4e5f\n  sluice quarantine replay 0a1b2c3d4e5f\n  sluice quarantine drop --all --yes",
 	}
-	cmd.AddCommand(quarantineLs(), quarantineShow(), quarantineReplay(), quarantineDrop())
-	return cmd
+	return group(cmd, quarantineLs(), quarantineShow(), quarantineReplay(), quarantineDrop())
 }
 
 // inmate is a message in the quarantine.
@@ -115,7 +114,7 @@ func quarantineLs() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls",
 		Short: "List what is in the quarantine, the oldest first",
-		Args:  cobra.NoArgs,
+		Args:  arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			table := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
 			fmt.Fprintln(table, "ID\tTIME\tFAILURE\tCLIENT\tTOPIC\tREASON")
@@ -139,7 +138,7 @@ func quarantineShow() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "show ID",
 		Short: "Print a message in the quarantine with all that is known of it",
-		Args:  cobra.ExactArgs(1),
+		Args:  arguments("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return w.named(cmd, args, func(_ context.Context, m inmate) error {
 				showInmate(cmd.OutOrStdout(), w.cfg.Dialect, m)

@@ -47,7 +47,7 @@ func revokeCommand() *cobra.Command {
 		Example: "  sluice revoke --principal pump-7 --reason 'stolen from hall 2' --for 720h\n" +
 			"  sluice revoke --credential jwt:https://issuer.example/4711\n" +
 			"  sluice revoke list\n  sluice revoke remove 2XF5A7GYQ3",
-		Args: cobra.NoArgs,
+		Args: commandBelow,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if r.Principal == "" && r.ClientID == "" && r.Credential == "" {
 				return errors.New("say whom: --principal, --client-id or --credential")
@@ -83,7 +83,7 @@ func revokeCommand() *cobra.Command {
 func revocationsCommand() *cobra.Command {
 	var a adminClient
 	cmd := &cobra.Command{
-		Use: "list", Short: "List what is revoked", Args: cobra.NoArgs,
+		Use: "list", Short: "List what is revoked", Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			answer, err := a.ask(cmd, http.MethodGet, "/api/v1/revocations", nil, nil)
 			if err != nil {
@@ -109,7 +109,7 @@ func revocationsCommand() *cobra.Command {
 func unrevokeCommand() *cobra.Command {
 	var a adminClient
 	cmd := &cobra.Command{
-		Use: "remove ID", Short: "Remove a revocation", Args: cobra.ExactArgs(1),
+		Use: "remove ID", Short: "Remove a revocation", Args: arguments("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			_, err := a.ask(cmd, http.MethodDelete, "/api/v1/revocations/"+url.PathEscape(args[0]), nil, nil)
 			return err
@@ -126,18 +126,17 @@ func clientCommand() *cobra.Command {
 		Long: "A client identifier belongs to the principal that has used it first, and a credential to the client identifier it was used with first\n" +
 			"(docs/identity.md). When a device is replaced, its successor may need them freed.",
 	}
-	cmd.AddCommand(
+	return group(cmd,
 		ofClientCommand("show CLIENT-ID", "Show whom a client identifier belongs to", http.MethodGet),
 		ofClientCommand("free CLIENT-ID", "Free a client identifier, and the credentials that belong to it", http.MethodDelete),
 	)
-	return cmd
 }
 
 func ofClientCommand(use, short, method string) *cobra.Command {
 	var a adminClient
 	var tenant string
 	cmd := &cobra.Command{
-		Use: use, Short: short, Args: cobra.ExactArgs(1),
+		Use: use, Short: short, Args: arguments("CLIENT-ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			query := url.Values{"client_id": {args[0]}}
 			if tenant != "" {

@@ -40,7 +40,7 @@ func sendCommand() *cobra.Command {
 			"With --retain it goes to the queue retained.queue: a node sends it to TOPIC and keeps it for later subscribers; an empty PAYLOAD removes what is kept.",
 		Example: "  sluice send commands/hall on\n  sluice send commands/hall '{\"on\":true}' --content-type application/json --property trace=42 --qos 2\n" +
 			"  sluice send state/hall 21.5 --retain",
-		Args: cobra.ExactArgs(2),
+		Args: arguments("TOPIC", "PAYLOAD"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := s.load(cmd)
 			if err != nil {
@@ -71,7 +71,11 @@ func sendCommand() *cobra.Command {
 				}
 				m.Properties.To = bus.InboxAddress(cfg.RetainedQueue)
 			}
-			if err := send(cmd.Context(), bus, m, o.timeout); err != nil {
+			err = send(cmd.Context(), bus, m, o.timeout)
+			if o.retain && errors.Is(err, errReleased) {
+				return fmt.Errorf("released: there is no queue %s on this bus, which a node makes when it starts; the bus kept nothing", cfg.RetainedQueue)
+			}
+			if err != nil {
 				return err
 			}
 			fmt.Fprintf(cmd.ErrOrStderr(), "accepted: %d bytes to %s\n", len(body), args[0])
@@ -144,12 +148,14 @@ func send(ctx context.Context, bus amqp.Bus, m *message.Message, timeout time.Du
 	}
 }
 
+var errReleased = errors.New("released: nobody subscribes to this topic; the bus kept nothing")
+
 func outcomeError(o message.Outcome) error {
 	switch o.Kind {
 	case message.Accepted:
 		return nil
 	case message.Released:
-		return errors.New("released: nobody subscribes to this topic, or no node has made the queue for retained messages; the bus kept nothing")
+		return errReleased
 	}
 	if o.Error != nil {
 		return fmt.Errorf("%v: %w", o.Kind, o.Error)

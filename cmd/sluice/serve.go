@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
@@ -19,7 +21,7 @@ func serveCommand() *cobra.Command {
 		Short: "Run a node",
 		Long: "Runs a node until SIGTERM or SIGINT. Without bus.url it runs an AMQP 1.0 bus of its own, without sessions.url it keeps sessions in\n" +
 			"memory: good for trying it out, and nothing is kept.\n\nKeys (as --set key=value, SLUICE_KEY in the environment, or in the file):\n\n" + config.Help(),
-		Args: cobra.NoArgs,
+		Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := s.load(cmd)
 			if err != nil {
@@ -93,12 +95,20 @@ func banner(out io.Writer, cfg *config.Config, n *node.Node) {
 		fmt.Fprintln(out)
 		return
 	}
-	flags := ""
+	self, flags := programName(), ""
 	if n.EmbeddedBus != defaultEmbedded {
 		flags = " --set bus.embedded.listen=" + n.EmbeddedBus
 	}
 	fmt.Fprintf(out, "\n  Try, in three other terminals:\n")
-	fmt.Fprintf(out, "    sluice tail 'sensors/#'%s\n", flags)
+	fmt.Fprintf(out, "    %s tail 'sensors/#'%s\n", self, flags)
 	fmt.Fprintf(out, "    mosquitto_sub -V 5 -p %s -q 1 -t 'commands/#' -v\n", port(n.TCP))
-	fmt.Fprintf(out, "    mosquitto_pub -V 5 -p %s -q 1 -t sensors/hall -m 21.5; sluice send commands/hall on%s\n\n", port(n.TCP), flags)
+	fmt.Fprintf(out, "    mosquitto_pub -V 5 -p %s -q 1 -t sensors/hall -m 21.5; %s send commands/hall on%s\n\n", port(n.TCP), self, flags)
+}
+
+// programName is how this program was called, so that the commands of the banner can be copied where sluice is not on the PATH.
+func programName() string {
+	if strings.ContainsAny(os.Args[0], " '\"$\\") {
+		return "sluice"
+	}
+	return os.Args[0]
 }

@@ -49,7 +49,7 @@ func tailCommand() *cobra.Command {
 			"With --events it prints the events of the nodes (docs/events.md) instead: refused messages, takeovers and the like. They stay in their queue,\n" +
 			"though nobody else gets those that are shown until the command ends; --take removes them.",
 		Example: "  sluice tail 'sensors/#'\n  sluice tail --events\n  sluice tail 'sensors/+/temperature' --set bus.url=amqp://user:pass@rabbitmq:5672",
-		Args:    cobra.MaximumNArgs(1),
+		Args:    arguments("[FILTER]"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, err := s.load(cmd)
 			if err != nil {

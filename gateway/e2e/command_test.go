@@ -3,6 +3,7 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,7 +89,7 @@ func TestCommands(t *testing.T) {
 			checkTail(t, b, s)
 			checkSend(t, b, s)
 			expectEnd(t, sluice(t, "check", "--set", "mqtt.tcp.listen="+s.mqtt), 1, "devices   FAILED: mqtt.tcp.listen", s.mqtt,
-				"serve would not work with it now")
+				"serve would not work with this configuration now")
 			s.Terminate()
 			expectEnd(t, s.Process, 0, `"msg":"stopping`, `"msg":"stopped"`)
 			expectEnd(t, sluice(t, append([]string{"check"}, s.flags...)...), 0, "devices   MQTT over TCP on 127.0.0.1:0", "bus       ", b.checked, "all well")
@@ -188,7 +189,7 @@ func TestServeRefuses(t *testing.T) {
 		{"all faults of a file", []string{"--config", file}, []string{"mqtt.tcp.lisen: unknown key", `sessions.expiry_max: "7 days"`}},
 		{"no file", []string{"--config", file + ".missing"}, []string{file + ".missing"}},
 		{"secrets stay secret", []string{"--set", "bus.url=ftp://user:secret@host"}, []string{"bus.url", "amqp://"}},
-		{"no store", []string{"--set", "sessions.url=redis://127.0.0.1:1"}, []string{"sessions.url"}},
+		{"no store", []string{"--set", "sessions.url=redis://127.0.0.1:1"}, []string{"sessions.url", "look whether Redis runs there"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			p := sluice(t, append(append([]string{"serve"}, free...), c.args...)...)
@@ -198,6 +199,30 @@ func TestServeRefuses(t *testing.T) {
 			}
 			if p.Stdout() != "" {
 				t.Errorf("a banner is printed:\n%s", p.Stdout())
+			}
+		})
+	}
+}
+
+// A bus that refuses the credentials is told from one that is not there.
+func TestCheckTellsWhyTheBusCannotBeUsed(t *testing.T) {
+	t.Parallel()
+	u, err := url.Parse(rig.Env(t, rig.EnvRabbitMQ))
+	if err != nil {
+		t.Fatal(err)
+	}
+	u.User = url.UserPassword("nobody", "secret")
+	for _, c := range []struct{ name, url, says string }{
+		{"wrong password", u.String(), u.Host + ": the bus refuses the user or the password; put the right ones into bus.url"},
+		{"nobody listens", "amqp://127.0.0.1:1", "127.0.0.1:1: connect: connection refused; look whether the bus runs there"},
+		{"no TLS there", "amqps://" + u.Host, "on TLS with amqps://, without it with amqp://"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			p := sluice(t, "check", "--set", "bus.url="+c.url, "--set", "bus.kind=rabbitmq", "--set", "mqtt.tcp.listen=127.0.0.1:0", "--set", "admin.listen=off")
+			expectEnd(t, p, 1, "bus       FAILED: bus.url: ", c.says)
+			if strings.Contains(p.Output(), "secret") {
+				t.Errorf("a password is shown:\n%s", p.Output())
 			}
 		})
 	}
@@ -216,10 +241,14 @@ func TestVersion(t *testing.T) {
 func TestBannersCommands(t *testing.T) {
 	t.Parallel()
 	s := serve(t, "--set", "bus.embedded.listen=127.0.0.1:0")
-	s.Line("sluice send")
+	s.Line("sluice send commands/hall on")
+	program, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
 	var commands []string
 	for l := range strings.Lines(s.Stdout()) {
-		if l = strings.TrimSpace(l); strings.HasPrefix(l, "sluice ") || strings.HasPrefix(l, "mosquitto_") {
+		if l = strings.TrimSpace(l); strings.HasPrefix(l, program+" ") || strings.HasPrefix(l, "mosquitto_") {
 			commands = append(commands, l)
 		}
 	}
@@ -242,13 +271,9 @@ func TestBannersCommands(t *testing.T) {
 	expectEnd(t, tail, 0, "payload: 21.5")
 }
 
-// shell runs a line as a person would who has sluice and mosquitto on the path.
+// shell runs a line as a person would who has mosquitto on the path.
 func shell(t *testing.T, line string) *rig.Process {
 	t.Helper()
-	path, err := binary()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dirs := []string{filepath.Dir(path), filepath.Dir(rig.Env(t, rig.EnvMosquittoPub)), os.Getenv("PATH")}
+	dirs := []string{filepath.Dir(rig.Env(t, rig.EnvMosquittoPub)), os.Getenv("PATH")}
 	return rig.Run(t, "/usr/bin/env", "PATH="+strings.Join(dirs, ":"), "sh", "-c", line)
 }

@@ -14,7 +14,6 @@ import (
 	"sluice/amqp/embedded"
 	"sluice/gateway"
 	"sluice/gateway/config"
-	"sluice/gateway/secure"
 	"sluice/mqtt/transport"
 	"sluice/sessionstore"
 	"sluice/sessionstore/memory"
@@ -35,7 +34,7 @@ func FindBus(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 	defer cancel()
 	info, err := client.Probe(ctx, client.Options{URLs: cfg.BusURLs, ContainerID: "sluice-" + cfg.NodeID + "/probe", TLS: tls})
 	if err != nil {
-		log.Warn("the bus could not be asked for its kind and is taken for RabbitMQ; if it is not, set bus.kind", zap.Error(secure.Mend("bus.tls", err)))
+		log.Warn("the bus could not be asked for its kind and is taken for RabbitMQ; if it is not, set bus.kind", zap.Error(MendBus(err)))
 	}
 	if err := cfg.FoundBus(info.Product); err != nil {
 		return fmt.Errorf("bus.url: the bus calls itself %q, and the configuration does not fit it: %w", info.Product, err)
@@ -105,7 +104,7 @@ func OpenStore(ctx context.Context, cfg *config.Config, log *zap.Logger) (sessio
 	}
 	store, err := redis.Open(ctx, cfg.SessionsURL, options)
 	if err != nil {
-		return nil, fmt.Errorf("sessions.url: %w", secure.Mend("sessions.tls", err))
+		return nil, fmt.Errorf("sessions.url: %w", mendStore(err))
 	}
 	return store, nil
 }
