@@ -31,7 +31,7 @@ type Auth struct {
 
 func authKeys(c *Config) []key {
 	a := &c.Auth
-	const same = "The same for %s alone. Empty takes that of auth.methods."
+	const same = "Methods of %s alone. Empty takes those of auth.methods."
 	return []key{
 		{"auth.methods", "", "How devices prove who they are, asked in this order, separated by commas or as a list (docs/authentication.md): certificate, password, jwt, http, anonymous. " +
 			"Empty is anonymous on a loopback address, and is refused on any other.", methods(&a.Methods)},

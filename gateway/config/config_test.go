@@ -197,6 +197,21 @@ func TestReferenceIsCurrent(t *testing.T) {
 	}
 }
 
+// TestExampleOfTheReference: the example at the top of the page is a configuration, and means what it says.
+func TestExampleOfTheReference(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "sluice.yaml")
+	if err := os.WriteFile(file, []byte(example), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, warnings, err := Load(Source{File: file})
+	if err != nil || len(warnings) > 0 {
+		t.Fatal(warnings, err)
+	}
+	if c.NodeID != "node-1" || c.TCPListen != "" || c.TLSListen != "0.0.0.0:8883" || c.SessionsURL != "redis://redis:6379" || c.Access.Policy == "" {
+		t.Errorf("%+v", c)
+	}
+}
+
 func TestEveryKeyHasADefaultThatIsValid(t *testing.T) {
 	for _, k := range keys(&Config{}) {
 		if err := k.set(k.value); err != nil {
