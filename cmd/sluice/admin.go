@@ -84,14 +84,25 @@ func (a *adminClient) ask(cmd *cobra.Command, method, path string, query url.Val
 		return nil, fmt.Errorf("the administration port breaks off: %w", err)
 	}
 	if resp.StatusCode/100 != 2 {
-		return nil, fmt.Errorf("%s %s: %s: %s", method, path, resp.Status, strings.TrimSpace(string(answer)))
+		return nil, refusal(resp.Status, strings.TrimSpace(string(answer)))
 	}
 	return answer, nil
+}
+
+// refusal is what the node says instead of doing it, in its own words where it has some.
+func refusal(status, words string) error {
+	if words == "" {
+		words = "the node answers " + status
+	}
+	return errors.New(words)
 }
 
 // target says whom to ask, and what to show.
 func (a *adminClient) target(cmd *cobra.Command) (base, token string, tlsConfig *tls.Config, err error) {
 	base, file := strings.TrimRight(a.url, "/"), a.tokenFile
+	if base != "" && !strings.HasPrefix(base, "http://") && !strings.HasPrefix(base, "https://") {
+		return "", "", nil, fmt.Errorf("--admin %q: write it like http://host:8080 or https://host:8080", base)
+	}
 	if base == "" || file == "" {
 		cfg, err := a.load(cmd)
 		if err != nil && base == "" {

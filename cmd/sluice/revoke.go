@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"text/tabwriter"
 	"time"
 
@@ -85,16 +86,12 @@ func revocationsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "list", Short: "List what is revoked", Args: arguments(),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			answer, err := a.ask(cmd, http.MethodGet, "/api/v1/revocations", nil, nil)
+			list, err := a.revocations(cmd)
 			if err != nil {
 				return err
 			}
-			var list struct{ Revocations []revocation }
-			if err := json.Unmarshal(answer, &list); err != nil {
-				return fmt.Errorf("the node's answer cannot be read: %w", err)
-			}
 			out := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 0, 2, ' ', 0)
-			for _, r := range list.Revocations {
+			for _, r := range list {
 				if r.Until != nil && r.At != nil {
 					fmt.Fprintf(out, "%s\t%s\tof %s\tuntil %s\t%q\n", r.ID, r.what(), r.At.Format(time.RFC3339), r.Until.Format(time.RFC3339), r.Reason)
 				}
@@ -106,12 +103,35 @@ func revocationsCommand() *cobra.Command {
 	return cmd
 }
 
+func (a *adminClient) revocations(cmd *cobra.Command) ([]revocation, error) {
+	answer, err := a.ask(cmd, http.MethodGet, "/api/v1/revocations", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	var list struct{ Revocations []revocation }
+	if err := json.Unmarshal(answer, &list); err != nil {
+		return nil, fmt.Errorf("the node's answer cannot be read: %w", err)
+	}
+	return list.Revocations, nil
+}
+
 func unrevokeCommand() *cobra.Command {
 	var a adminClient
 	cmd := &cobra.Command{
 		Use: "remove ID", Short: "Remove a revocation", Args: arguments("ID"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			_, err := a.ask(cmd, http.MethodDelete, "/api/v1/revocations/"+url.PathEscape(args[0]), nil, nil)
+			list, err := a.revocations(cmd)
+			if err != nil {
+				return err
+			}
+			// The port removes twice without complaint, as a repeated request must; a name written wrong would pass for a success.
+			if !slices.ContainsFunc(list, func(r revocation) bool { return r.ID == args[0] }) {
+				return fmt.Errorf("there is no revocation %q; sluice revoke list lists them", args[0])
+			}
+			if _, err := a.ask(cmd, http.MethodDelete, "/api/v1/revocations/"+url.PathEscape(args[0]), nil, nil); err != nil {
+				return err
+			}
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\tremoved\n", args[0])
 			return err
 		},
 	}
@@ -144,6 +164,10 @@ func ofClientCommand(use, short, method string) *cobra.Command {
 			}
 			answer, err := a.ask(cmd, method, "/api/v1/clients", query, nil)
 			if err != nil {
+				return err
+			}
+			if method == http.MethodDelete {
+				_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\tfreed\n", args[0])
 				return err
 			}
 			_, err = cmd.OutOrStdout().Write(answer)
