@@ -11,6 +11,7 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/gateway/config"
+	"sluice/gateway/heap"
 	"sluice/gateway/node"
 )
 
@@ -40,6 +41,7 @@ func serveCommand() *cobra.Command {
 }
 
 func serve(ctx context.Context, cfg *config.Config, log *zap.Logger, out io.Writer) error {
+	defer governMemory(log)()
 	n, err := node.Start(ctx, cfg, log)
 	if err != nil {
 		return err
@@ -56,6 +58,20 @@ func serve(ctx context.Context, cfg *config.Config, log *zap.Logger, out io.Writ
 	}
 	log.Info("stopped")
 	return nil
+}
+
+// governMemory governs the garbage collector until end.
+func governMemory(log *zap.Logger) (end func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		heap.Govern(ctx, log)
+	}()
+	return func() {
+		cancel()
+		<-ended
+	}
 }
 
 // banner says, to who tries it out, that nothing is kept and what to try next.

@@ -16,7 +16,7 @@ func (s *Store) Epochs(ctx context.Context, keys []sessionstore.Key) ([]uint64, 
 	steps := make([]*step, len(keys))
 	for i, key := range keys {
 		// Not HGET: its answer to nothing is nil, which a lane takes for a command that was never sent.
-		steps[i] = &step{key: key, cmd: []any{"HMGET", s.keys(key)[0], "epoch"}, size: len(key.ClientID)}
+		steps[i] = &step{key: key, cmd: []any{"HMGET", s.meta(key), "epoch"}, size: len(key.ClientID)}
 	}
 	replies, err := s.all(ctx, steps)
 	if err != nil {

@@ -145,11 +145,16 @@ func (s *Store) check(ctx context.Context) error {
 
 // keys gives meta, subs, in, out, claim, will, work and aside of a session. The braces make it one hash tag.
 func (s *Store) keys(key sessionstore.Key) []string {
-	head := s.prefix + "{" + key.String() + "}:"
+	head := s.head(key)
 	return []string{
 		head + "meta", head + "subs", head + "in", head + "out", head + "claim", head + "will", head + "work", head + "aside",
 	}
 }
+
+// meta is the first of keys.
+func (s *Store) meta(key sessionstore.Key) string { return s.head(key) + "meta" }
+
+func (s *Store) head(key sessionstore.Key) string { return s.prefix + "{" + key.String() + "}:" }
 
 func (s *Store) channel(node string) string { return s.prefix + "node:" + node + ":lost" }
 
