@@ -111,7 +111,7 @@ func (s *Store) leaveStep(g sessionstore.Group, f sessionstore.Fence, goesOn boo
 // goesOn tells whether the session has this owner. When it does not, nobody joins for that owner any more.
 func (s *Store) goesOn(ctx context.Context, f sessionstore.Fence) (bool, error) {
 	reply, err := s.do(ctx, s.laneOf(f.Key), &step{
-		key: f.Key, cmd: []any{"HMGET", s.keys(f.Key)[0], "epoch", "owner"}, size: len(f.Key.ClientID),
+		key: f.Key, cmd: []any{"HMGET", s.meta(f.Key), "epoch", "owner"}, size: len(f.Key.ClientID),
 	})
 	if err != nil {
 		return false, err
