@@ -25,7 +25,7 @@ type Guard struct {
 // NewRefused makes the counter.
 func NewRefused(r prometheus.Registerer) *prometheus.CounterVec {
 	c := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "sluice", Name: "admin_refused_total",
-		Help: "Requests to the administration port that were turned away: unauthorized, browser, host (a name that is not this machine's own), or content-type."}, []string{"reason"})
+		Help: "Requests to the administration port that were turned away: unauthorized, browser, host (a name that is not this machine's own), or content-type. And connections that were closed since there were too many: connections."}, []string{"reason"})
 	r.MustRegister(c)
 	return c
 }
@@ -36,6 +36,7 @@ const (
 	browser      = "browser"
 	foreignHost  = "host"
 	contentType  = "content-type"
+	tooMany      = "connections"
 )
 
 // Wrap puts the guard before h.

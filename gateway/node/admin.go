@@ -62,10 +62,13 @@ func (n *Node) serveAdmin(ctx context.Context, l net.Listener) {
 		l = tls.NewListener(l, n.adminTo.tls.Listen(secure.Listener{Protocol: secure.ProtocolHTTP, ClientCertificates: certificates}))
 		n.serving.Go(func() { n.adminTo.tls.Run(ctx) })
 	}
+	connections := adminport.NewConnections(adminport.ConnectionsMax, guard.Refused)
 	debug, _ := zap.NewStdLogAt(n.log, zap.DebugLevel) // fails for a level that is none
 	n.admin = &http.Server{
 		Handler: guard.Wrap(n.gateway.AdminHandler()), MaxHeaderBytes: adminHeaderMax, ErrorLog: debug,
 		ReadHeaderTimeout: adminHeaderTime, ReadTimeout: adminReadTime, WriteTimeout: adminWriteTime, IdleTimeout: adminIdleTime,
+		ConnState: connections.Track,
+
 	}
 	n.serving.Go(func() {
 		if err := n.admin.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -4,13 +4,16 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"testing"
 	"time"
 
+	"sluice/gateway/adminport"
 	"sluice/gateway/secure/securetest"
 )
 
@@ -90,5 +93,29 @@ func TestAdminPortWithCertificates(t *testing.T) {
 	}
 	if resp, err := with(strangers.Issue("a stranger").TLS).Do(r); err == nil && resp.StatusCode == http.StatusOK {
 		t.Error("a certificate of another CA lets in")
+	}
+}
+
+// Connections that ask nothing are bounded in number, and keep nobody out.
+func TestAdminPortHasABoundOfConnections(t *testing.T) {
+	n := start(t, alone(t))
+	var first net.Conn
+	for range adminport.ConnectionsMax + 1 {
+		conn, err := net.Dial("tcp", n.Admin)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if first == nil {
+			first = conn
+		}
+	}
+	// Well before the time that a request may take to begin.
+	_ = first.SetReadDeadline(time.Now().Add(adminHeaderTime / 2))
+	if _, err := first.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the oldest connection is open: %v", err)
+	}
+	if code, body := adminGet(t, adminHTTP(t, nil), "http://"+n.Admin+"/healthz", ""); code != 200 {
+		t.Errorf("/healthz: %d %s", code, body)
 	}
 }
