@@ -161,38 +161,3 @@ func Own() (Use, error) {
 	pid := os.Getpid()
 	return Use{CPU: all[pid].cpu, RSS: rss(pid)}, nil
 }
-
-// Idle is the share of all cores' time, 0 to 1, that nobody used in the next moment of length d.
-func Idle(d time.Duration) (float64, error) {
-	idle, all, err := coreTime()
-	if err != nil {
-		return 0, err
-	}
-	time.Sleep(d)
-	idle2, all2, err := coreTime()
-	if err != nil || all2 == all {
-		return 0, err
-	}
-	return float64(idle2-idle) / float64(all2-all), nil
-}
-
-// coreTime reads the first line of /proc/stat: user, nice, system, idle, iowait, irq, softirq, steal, and guest times that are in user already.
-func coreTime() (idle, all int64, err error) {
-	content, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return 0, 0, err
-	}
-	line, _, _ := strings.Cut(string(content), "\n")
-	fields := strings.Fields(line)
-	if len(fields) < 9 {
-		return 0, 0, fmt.Errorf("the first line of /proc/stat is %q", line)
-	}
-	for i, f := range fields[1:9] {
-		n, _ := strconv.ParseInt(f, 10, 64)
-		all += n
-		if i == 3 || i == 4 {
-			idle += n
-		}
-	}
-	return idle, all, nil
-}

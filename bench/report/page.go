@@ -96,6 +96,9 @@ const notKnown = "not known yet"
 func writeTargets(b *strings.Builder, sections []*Section, why map[string]string) {
 	b.WriteString("\n## What it must reach\n\n| what | goal | measured | | why it is short |\n|---|---|---|---|---|\n")
 	for _, s := range sections {
+		if s.Failed != "" {
+			fmt.Fprintf(b, "| %s | | | **failed** | see below; what is here was measured before |\n", s.Title)
+		}
 		for _, t := range s.Targets {
 			held, reason := "**short**", why[t.Key]
 			if reason == "" {
@@ -104,7 +107,7 @@ func writeTargets(b *strings.Builder, sections []*Section, why map[string]string
 			if t.Held {
 				held, reason = "held", ""
 			}
-			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", t.What, t.Want, t.Got, held, strings.ReplaceAll(reason, "|", "\\|"))
+			fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", t.What, t.Want, t.measured(), held, strings.ReplaceAll(reason, "|", "\\|"))
 		}
 	}
 }
@@ -118,8 +121,27 @@ func writeSection(b *strings.Builder, s *Section, notes string) {
 	if notes = strings.TrimSpace(notes); notes != "" {
 		b.WriteString("\n" + notes + "\n")
 	}
+	if s.Failed != "" {
+		fmt.Fprintf(b, "\n**%s**\n", s.Failed)
+	}
+	if len(s.Rows) == 0 {
+		return // it has never been measured
+	}
 	u := s.Setup
-	fmt.Fprintf(b, "\n<sub>%s, %s, %d cores, %.0f %% idle before, %s, revision %s, %d s: `%s`</sub>\n", u.Date, u.Machine, u.Cores, 100*u.Idle, u.Software, u.Revision, u.Seconds, u.Command)
+	fmt.Fprintf(b, "\n<sub>%s, %s, %d cores, %.0f %% idle before, %s, revision %s, %d s%s: `%s`</sub>\n",
+		u.Date, u.Machine, u.Cores, 100*u.Idle, u.Software, u.Revision, u.Seconds, u.calmness(), u.Command)
+}
+
+// calmness says how much the host took away. Sections of earlier times do not know.
+func (u Setup) calmness() string {
+	if u.Spans == 0 {
+		return ""
+	}
+	text := fmt.Sprintf(", at most %.1f %% of the cores' time stolen in each of %d spans", 100*u.Stolen, u.Spans)
+	if u.Again > 0 {
+		text += fmt.Sprintf(" (%d measured again)", u.Again)
+	}
+	return text
 }
 
 // tables are the parts of the section, each with the columns and rows that have figures.
@@ -190,7 +212,7 @@ func (s *Section) Table() string {
 		if t.Held {
 			held = "held"
 		}
-		fmt.Fprintf(&b, "%-5s  %s: %s, wanted %s\n", held, t.What, t.Got, t.Want)
+		fmt.Fprintf(&b, "%-5s  %s: %s, wanted %s\n", held, t.What, t.measured(), t.Want)
 	}
 	return b.String()
 }

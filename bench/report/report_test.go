@@ -100,8 +100,52 @@ func TestPage(t *testing.T) {
 	if strings.Contains(page, "never measured") || strings.Contains(page, "Never") {
 		t.Error("the page has a column that no row fills")
 	}
+	if strings.Contains(page, "stolen") || strings.Contains(page, "failed") {
+		t.Error("the page tells of spans that nobody looked at, or of a failure that there was not")
+	}
 	for _, name := range []string{"bars", "lines"} {
 		checkXML(t, filepath.Join(docs, "performance", name+".svg"))
+	}
+}
+
+// The page says how calm the machine was, where the worst case is, and of a run that failed, also if nothing is there of an earlier one.
+func TestPageOfAnUneasyRun(t *testing.T) {
+	t.Parallel()
+	docs, results := t.TempDir(), t.TempDir()
+	s := example()
+	s.Setup.Spans, s.Setup.Again, s.Setup.Stolen = 40, 3, 0.0123
+	s.Targets[1] = s.Targets[1].In("10 devices")
+	if err := s.Save(results); err != nil {
+		t.Fatal(err)
+	}
+	if err := report.SaveFailure(results, s.Name, "The run failed."); err != nil {
+		t.Fatal(err)
+	}
+	var err error
+	if s.Failed, err = report.LoadFailure(results, s.Name); err != nil {
+		t.Fatal(err)
+	}
+	if err := report.WritePage(docs, "Intro.", []*report.Section{s, {Name: "new", Title: "Newcomer", Failed: "Nothing was found."}}); err != nil {
+		t.Fatal(err)
+	}
+	content, err := os.ReadFile(filepath.Join(docs, "performance.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"| lean | at most 15 | 16.4, 10 devices | **short** |", "at most 1.2 % of the cores' time stolen in each of 40 spans (3 measured again)",
+		"\n**The run failed.**\n", "| Uplink | | | **failed** |", "## Newcomer\n", "\n**Nothing was found.**\n",
+	} {
+		if !strings.Contains(string(content), want) {
+			t.Errorf("the page lacks %q:\n%s", want, content)
+		}
+	}
+	s.Failed = ""
+	if err := s.Save(results); err != nil {
+		t.Fatal(err)
+	}
+	if failure, err := report.LoadFailure(results, s.Name); failure != "" || err != nil {
+		t.Errorf("after a run that found something: %q, %v", failure, err)
 	}
 }
 

@@ -2,11 +2,14 @@ package report
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 )
 
 // Section is what one scenario found.
@@ -19,6 +22,8 @@ type Section struct {
 	Rows    []Row    `json:"rows"`
 	Targets []Target `json:"targets,omitempty"`
 	Plots   []Plot   `json:"plots,omitempty"`
+	// Failed tells of a later run that found nothing: the figures are of the last one that did.
+	Failed string `json:"failed,omitempty"`
 }
 
 // Setup is where and how a section was measured.
@@ -32,6 +37,11 @@ type Setup struct {
 	Seconds  int    `json:"seconds"`  // the scenario took
 	// Idle is the share of the cores, 0 to 1, that nobody used just before.
 	Idle float64 `json:"idle"`
+	// Spans is how many measured spans the figures are made of, Again how many were measured again because the host took the machine away, Stolen the largest share of the
+	// cores' time, 0 to 1, that it took in a span that counts.
+	Spans  int     `json:"spans,omitempty"`
+	Again  int     `json:"again,omitempty"`
+	Stolen float64 `json:"stolen,omitempty"`
 	// Settings tell whether a stored section is that of the run that is asked for.
 	Settings string `json:"settings"`
 }
@@ -78,12 +88,28 @@ type Target struct {
 	What string `json:"what"`
 	Want string `json:"want"`
 	Got  string `json:"got"`
-	Held bool   `json:"held"`
+	// Where is the case of which Got is, if the promise is for several and this is the worst of them.
+	Where string `json:"where,omitempty"`
+	Held  bool   `json:"held"`
 }
 
 // AtLeast and AtMost judge a figure.
 func AtLeast(key, what string, want, got float64) Target {
 	return Target{Key: key, What: what, Want: "at least " + number(want), Got: number(got), Held: got >= want}
+}
+
+// In names the worst of several cases.
+func (t Target) In(where string) Target {
+	t.Where = where
+	return t
+}
+
+// measured is what was found, and where.
+func (t Target) measured() string {
+	if t.Where == "" {
+		return t.Got
+	}
+	return t.Got + ", " + t.Where
 }
 
 // AtMost is the other direction.
@@ -139,7 +165,32 @@ func (s *Section) Save(folder string) error {
 	if err := os.WriteFile(temporary, append(content, '\n'), 0o644); err != nil {
 		return err
 	}
-	return os.Rename(temporary, filepath.Join(folder, s.Name+".json"))
+	if err := os.Rename(temporary, filepath.Join(folder, s.Name+".json")); err != nil {
+		return err
+	}
+	if err := os.Remove(failureFile(folder, s.Name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return nil
+}
+
+func failureFile(folder, name string) string { return filepath.Join(folder, name+".failed") }
+
+// SaveFailure keeps a sentence about a run that failed, until the next Save. What was found before stays.
+func SaveFailure(folder, name, sentence string) error {
+	if err := os.MkdirAll(folder, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(failureFile(folder, name), []byte(sentence+"\n"), 0o644)
+}
+
+// LoadFailure gives that sentence, or nothing if the last run did not fail.
+func LoadFailure(folder, name string) (string, error) {
+	content, err := os.ReadFile(failureFile(folder, name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	}
+	return strings.TrimSpace(string(content)), err
 }
 
 // Load reads a section. Without the file the error is fs.ErrNotExist.

@@ -94,11 +94,20 @@ func (l *Lab) hold(ctx context.Context, h holding, s Settings) (row report.Row, 
 		l.say("    %s after %.1f s", count((i+1)*h.devices/h.nodes, "connection"), time.Since(began).Seconds())
 		row.Set("connects", float64(h.devices/h.nodes)/said.Took.Seconds())
 	}
+	share, err := stolen()
+	if err != nil {
+		return row, plot, err
+	}
 	done := l.carry(crowds)
 	memory, bus, used, err := l.watch(ctx, pids(nodes), s, done)
 	if err != nil {
 		return row, plot, err
 	}
+	taken, err := share()
+	if err != nil {
+		return row, plot, err
+	}
+	l.calm.note(taken)
 	r := <-done
 	if r.err != nil {
 		return row, plot, r.err

@@ -43,7 +43,7 @@ func (l *Lab) idleScenario(ctx context.Context, s Settings, _ float64) (*report.
 				"once it no longer changes; at the end every connection is proved to be alive by a ping. Resident memory is all that a process takes of the machine, garbage of " +
 				"its collector included. Behind Sluice, the bus's own memory is shown too.",
 			"Connecting is measured on the way: all parts share the cores with the generator, which has the other half of each handshake, so that processor time " +
-				"per connection says more than the rate.",
+				"per connection says more than the rate. It is measured once, whatever the host takes away.",
 		},
 		Columns: []report.Column{
 			{Key: "kib", Head: "KiB per connection"}, {Key: "kib_bus", Head: "KiB on the bus"}, {Key: "connects", Head: "connects/s"},

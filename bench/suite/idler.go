@@ -3,6 +3,7 @@ package suite
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -89,12 +90,18 @@ func (d *idler) grow(ctx context.Context, n int, before memory, calm time.Durati
 	if err != nil {
 		return row, err
 	}
+	share, err := stolen()
+	if err != nil {
+		return row, err
+	}
 	began := time.Now()
 	more, err := load.DialFleet(ctx, n-from, func(i int) load.Options { return d.options(from + i) })
 	if err != nil {
 		return row, err
 	}
-	setConnects(&row, "connects", "cpu", len(more), time.Since(began), d.pid, used)
+	if err := d.setConnects(&row, "connects", "cpu", len(more), time.Since(began), used, share); err != nil {
+		return row, err
+	}
 	d.fleet = append(d.fleet, more...)
 	if d.habit.subscribed {
 		if err := more.Each(func(i int, one *load.Device) error { return one.Subscribe(1, d.topic(from+i)) }); err != nil {
@@ -122,11 +129,15 @@ func (d *idler) resume(ctx context.Context, row *report.Row) error {
 	if err != nil {
 		return err
 	}
+	share, err := stolen()
+	if err != nil {
+		return err
+	}
 	began := time.Now()
 	if d.fleet, err = load.DialFleet(ctx, n, d.options); err != nil {
 		return err
 	}
-	resumed := 0
+	took, resumed := time.Since(began), 0
 	for _, one := range d.fleet {
 		if one.TLSResumed {
 			resumed++
@@ -136,13 +147,18 @@ func (d *idler) resume(ctx context.Context, row *report.Row) error {
 		d.lab.say("    only %d of %d TLS sessions were resumed: not measured", resumed, n)
 		return nil
 	}
-	setConnects(row, "resumed", "resumed_cpu", n, time.Since(began), d.pid, before)
-	return nil
+	return d.setConnects(row, "resumed", "resumed_cpu", n, took, before, share)
 }
 
-func setConnects(row *report.Row, rate, cpu string, n int, took time.Duration, pid int, before proc.Use) {
-	row.Set(rate, float64(n)/took.Seconds())
-	if now, err := proc.Read(pid); err == nil {
-		row.Set(cpu, perMessage(now.Minus(before).CPU, int64(n)))
+// setConnects notes what n connects took. They are not measured again: the server's memory would be another one then.
+func (d *idler) setConnects(row *report.Row, rate, cpu string, n int, took time.Duration, before proc.Use, share func() (float64, error)) error {
+	now, errUse := proc.Read(d.pid)
+	taken, errCores := share()
+	if err := errors.Join(errUse, errCores); err != nil {
+		return err
 	}
+	row.Set(rate, float64(n)/took.Seconds())
+	row.Set(cpu, perMessage(now.Minus(before).CPU, int64(n)))
+	d.lab.calm.note(taken)
+	return nil
 }

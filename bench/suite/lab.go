@@ -33,6 +33,7 @@ type Lab struct {
 	out    io.Writer
 	own    []string // environment of scripts/services for a set of our own; nil: services of somebody else
 	script string
+	lock   *os.File // of our own set; nil: as above
 
 	busURL, storeURL string
 	plugin, pluginS  *url.URL // RabbitMQ's MQTT plugin, plain and TLS
@@ -45,6 +46,7 @@ type Lab struct {
 	brokerPID        int // mosquitto, 0 if it is not there
 	topology         *client.Client
 	names            atomic.Int64
+	calm             calmness
 	prefix           string
 }
 
@@ -57,11 +59,22 @@ func Open(ctx context.Context, binary, folder string, out io.Writer) (*Lab, erro
 	return l, l.connect(ctx, os.Getenv)
 }
 
-// OpenOwn starts a set of services of its own by scripts/services, which ends with Close.
+// OpenOwn starts a set of services of its own by scripts/services, which ends with Close. Of those that do at the same time on a machine all but the first are refused.
 func OpenOwn(ctx context.Context, binary, folder, script string, out io.Writer) (*Lab, error) {
-	l := &Lab{binary: binary, folder: folder, out: out, script: script, prefix: fmt.Sprintf("bench%d", time.Now().UnixMilli())}
-	if err := l.makeCertificate(); err != nil {
+	lock, err := lockServices(lockFile())
+	if err != nil {
 		return nil, err
+	}
+	l := &Lab{binary: binary, folder: folder, out: out, script: script, lock: lock, prefix: fmt.Sprintf("bench%d", time.Now().UnixMilli())}
+	if err := l.startOwn(ctx); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+func (l *Lab) startOwn(ctx context.Context) error {
+	if err := l.makeCertificate(); err != nil {
+		return err
 	}
 	for _, v := range os.Environ() {
 		// The addresses in our environment are those of another set: the script would take them for services from elsewhere.
@@ -72,17 +85,17 @@ func OpenOwn(ctx context.Context, binary, folder, script string, out io.Writer) 
 	l.own = append(l.own, fmt.Sprint("SLUICE_PORT_OFFSET=", portOffset), "SLUICE_MQTT_TLS_CERT="+l.certFile, "SLUICE_MQTT_TLS_KEY="+l.keyFile)
 	// A set that an interrupted run left has another certificate.
 	if _, err := l.services(ctx, "down"); err != nil {
-		return nil, err
+		return err
 	}
 	l.say("starting RabbitMQ, Redis and mosquitto for this run")
 	for _, name := range []string{"rabbitmq", "redis", "mosquitto"} {
 		if _, err := l.services(ctx, "start", name); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	text, err := l.services(ctx, "env")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	env := map[string]string{}
 	for line := range strings.Lines(text) {
@@ -90,10 +103,7 @@ func OpenOwn(ctx context.Context, binary, folder, script string, out io.Writer) 
 			env[name] = value
 		}
 	}
-	if err := l.connect(ctx, func(name string) string { return env[name] }); err != nil {
-		return nil, errors.Join(err, l.Close())
-	}
-	return l, nil
+	return l.connect(ctx, func(name string) string { return env[name] })
 }
 
 func (l *Lab) services(ctx context.Context, words ...string) (string, error) {
@@ -182,6 +192,9 @@ func (l *Lab) Close() error {
 	if l.own != nil {
 		_, down := l.services(context.Background(), "down")
 		err = errors.Join(err, down)
+	}
+	if l.lock != nil {
+		err = errors.Join(err, l.lock.Close())
 	}
 	return err
 }

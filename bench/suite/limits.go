@@ -32,6 +32,22 @@ const (
 	sendsMin = 20
 	// quiet is the share of the cores that has to be idle before a scenario, or the figures are doubtful.
 	quiet = 0.9
+	// failureMax bounds, in bytes, what the page says of an error.
+	failureMax = 300
 	// settleMax bounds the wait until a process's memory no longer changes.
 	settleMax = 15 * time.Second
+	// stolenMost is the share of the cores' time that the host may take away in a span that counts. Left alone, the machine of the published figures loses one or two ticks of
+	// the two hundred of a second; when its host is busy, five to fifty in a hundred, for seconds.
+	stolenMost = 0.02
+	// calmTries bounds how often a span is measured until it is calm, againShare the time for it, as a share of the scenario's.
+	calmTries  = 4
+	againShare = 0.2
+	// latencyRounds is how often the contenders take turns where their latency is a goal: an odd number, since the goal is judged by the median of the rounds.
+	// latencyMeasure is by how much those spans are longer than others: of the shortest at the lowest rate, a hundred messages are beyond the 99th percentile.
+	latencyRounds  = 5
+	latencyMeasure = 2
+	// An open run does not hold its rate if of what was due in a span more than backlogShare, and what is due in backlogTime, has not arrived at its end beside what had not at its
+	// beginning. Latency may sway by that much without a backlog that grows.
+	backlogShare = 0.05
+	backlogTime  = 50 * time.Millisecond
 )

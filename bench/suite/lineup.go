@@ -25,6 +25,8 @@ type contender struct {
 	name  string
 	qos   byte
 	nodes []*node // of ours
+	// rate is the messages a second of its open runs; 0: half the highest rate of the slowest.
+	rate float64
 	// open connects everything and leaves it to be driven.
 	open func(ctx context.Context) (*setup, error)
 }
@@ -49,7 +51,7 @@ type entry struct {
 
 func (e *entry) pids() []int { return pids(e.nodes) }
 
-func (e *entry) rate() float64 {
+func (e *entry) mean() float64 {
 	total := 0.0
 	for _, r := range e.rates {
 		total += r
@@ -63,10 +65,31 @@ type trial struct {
 	window        int
 	warm, measure time.Duration
 	contenders    []contender
+	// latency says how latency is measured.
+	latency latency
 }
 
-// run connects all contenders, measures them in turn and checks what became of their messages.
-func (l *Lab) run(ctx context.Context, rounds int, t trial) (rows []report.Row, err error) {
+// latency is how often the contenders take turns at a rate that all of them hold, and for how long each time.
+type latency struct {
+	rounds        int
+	warm, measure time.Duration
+}
+
+// run measures the highest rate of all contenders in turn, and then their latency.
+func (l *Lab) run(ctx context.Context, rounds int, t trial) ([]report.Row, error) {
+	return l.lineUp(ctx, t, func(entries []*entry) error {
+		if err := l.closedRuns(ctx, rounds, entries, t); err != nil {
+			return err
+		}
+		if t.latency.rounds == 0 {
+			t.latency = latency{rounds, t.warm, t.measure}
+		}
+		return l.openRuns(ctx, entries, "", t)
+	})
+}
+
+// lineUp connects all contenders, has them measured and checks what became of their messages.
+func (l *Lab) lineUp(ctx context.Context, t trial, measure func([]*entry) error) (rows []report.Row, err error) {
 	l.say("%s", t.name)
 	entries := make([]*entry, len(t.contenders))
 	defer func() { err = errors.Join(err, closeAll(entries)) }()
@@ -77,73 +100,42 @@ func (l *Lab) run(ctx context.Context, rounds int, t trial) (rows []report.Row, 
 		}
 		entries[i] = &entry{contender: c, setup: s, row: report.Row{Case: t.name, Peer: c.name}}
 	}
-	for range rounds {
-		for _, e := range entries {
-			if err := l.closedRun(ctx, e, t); err != nil {
-				return nil, fmt.Errorf("%s, %s: %w", t.name, e.name, err)
-			}
-		}
-	}
-	half := math.Inf(1)
-	for _, e := range entries {
-		half = min(half, e.rate()/2)
-		e.row.Set("rate", e.rate())
-		e.row.Set("rate_lowest", slices.Min(e.rates))
-		e.row.Set("rate_highest", slices.Max(e.rates))
-		setCPU(&e.row, "", e.used, e.arrived, len(e.nodes) > 0)
-	}
-	if err := l.openRuns(ctx, rounds, entries, half, t); err != nil {
-		return nil, err
+	if err := measure(entries); err != nil {
+		return nil, fmt.Errorf("%s, %w", t.name, err)
 	}
 	for _, e := range entries {
 		if err := e.judge(); err != nil {
 			return nil, fmt.Errorf("%s, %s: %w", t.name, e.name, err)
 		}
 		rows = append(rows, e.row)
-		l.say("    %-24s %8.0f messages/s, p99 %.2f ms at half load", e.name, e.rate(), e.row.Values["p99"])
 	}
 	compare(rows)
 	return rows, nil
 }
 
-func (l *Lab) closedRun(ctx context.Context, e *entry, t trial) error {
-	m := &meter{lab: l, gateways: e.pids()}
-	span, err := e.drive.Closed(ctx, t.window, load.Timing{Warm: t.warm, Measure: t.measure, Mark: m.mark})
-	if err != nil {
-		return err
-	}
-	used, err := m.used()
-	e.rates, e.used, e.arrived = append(e.rates, span.Rate()), e.used.plus(used), e.arrived+span.Arrived
-	return err
-}
-
-func (l *Lab) openRuns(ctx context.Context, rounds int, entries []*entry, rate float64, t trial) error {
-	spans, used, arrived := make([]load.Span, len(entries)), make([]uses, len(entries)), make([]int64, len(entries))
+func (l *Lab) closedRuns(ctx context.Context, rounds int, entries []*entry, t trial) error {
 	for range rounds {
-		for i, e := range entries {
-			m := &meter{lab: l, gateways: e.pids()}
-			sends := rate / float64(e.drive.Fan)
-			// A slow fan-out sends less than one message in a short span.
-			measure := min(max(t.measure, time.Duration(sendsMin/sends*float64(time.Second))), measureMax)
-			span, err := e.drive.Open(ctx, sends, load.Timing{Warm: t.warm, Measure: measure, Mark: m.mark})
+		for _, e := range entries {
+			one, err := l.measure(e.pids(), func(mark func()) (load.Span, error) {
+				return e.drive.Closed(ctx, t.window, load.Timing{Warm: t.warm, Measure: t.measure, Mark: mark})
+			})
 			if err != nil {
-				return fmt.Errorf("%s, %s at %.0f messages/s: %w", t.name, e.name, rate, err)
+				return fmt.Errorf("%s: %w", e.name, err)
 			}
-			u, err := m.used()
-			if err != nil {
-				return err
-			}
-			used[i], arrived[i] = used[i].plus(u), arrived[i]+span.Arrived
-			if spans[i].Latency != nil {
-				span.Latency.Merge(spans[i].Latency)
-				span.Late.Merge(spans[i].Late)
-			}
-			spans[i] = span
+			e.rates, e.used, e.arrived = append(e.rates, one.Rate()), e.used.plus(one.used), e.arrived+one.Arrived
 		}
 	}
-	for i, e := range entries {
-		setLatency(&e.row, spans[i], rate)
-		setCPU(&e.row, "half_", used[i], arrived[i], len(e.nodes) > 0)
+	half := math.Inf(1)
+	for _, e := range entries {
+		half = min(half, e.mean()/2)
+	}
+	for _, e := range entries {
+		e.rate = half
+		e.row.Set("rate", e.mean())
+		e.row.Set("rate_lowest", slices.Min(e.rates))
+		e.row.Set("rate_highest", slices.Max(e.rates))
+		setCPU(&e.row, "", e.used, e.arrived, len(e.nodes) > 0)
+		l.say("    %-24s %8.0f messages/s", e.name, e.mean())
 	}
 	return nil
 }
@@ -197,7 +189,6 @@ func compare(rows []report.Row) {
 		}
 		if r.Peer != peerBare && bare != nil {
 			r.Set("against_bare", r.Values["rate"]/bare["rate"])
-			r.Set("p99_added", r.Values["p99"]-bare["p99"])
 		}
 	}
 }

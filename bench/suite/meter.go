@@ -4,29 +4,35 @@ import (
 	"errors"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
 	"sluice/bench/load"
 	"sluice/bench/proc"
 	"sluice/bench/report"
 )
 
 // uses are what the parts of a case use.
-type uses struct{ gateway, bus, store, generator proc.Use }
+type uses struct {
+	gateway, bus, store, generator proc.Use
+	cores                          proc.Cores
+}
 
 func (u uses) minus(before uses) uses {
-	return uses{gateway: u.gateway.Minus(before.gateway), bus: u.bus.Minus(before.bus), store: u.store.Minus(before.store), generator: u.generator.Minus(before.generator)}
+	return uses{gateway: u.gateway.Minus(before.gateway), bus: u.bus.Minus(before.bus), store: u.store.Minus(before.store), generator: u.generator.Minus(before.generator), cores: u.cores.Minus(before.cores)}
 }
 
 func (u uses) plus(o uses) uses {
-	return uses{gateway: u.gateway.Plus(o.gateway), bus: u.bus.Plus(o.bus), store: u.store.Plus(o.store), generator: u.generator.Plus(o.generator)}
+	return uses{gateway: u.gateway.Plus(o.gateway), bus: u.bus.Plus(o.bus), store: u.store.Plus(o.store), generator: u.generator.Plus(o.generator), cores: u.cores.Plus(o.cores)}
 }
 
 // look reads what all parts have used so far. gateways are process ids.
 func (l *Lab) look(gateways []int) (u uses, err error) {
-	var errs [4]error
+	var errs [5]error
 	u.gateway, errs[0] = proc.Read(gateways...)
 	u.bus, errs[1] = proc.Read(l.busPID)
 	u.store, errs[2] = proc.Read(l.storePID)
 	u.generator, errs[3] = proc.Own()
+	u.cores, errs[4] = proc.ReadCores()
 	return u, errors.Join(errs[:]...)
 }
 
@@ -70,6 +76,7 @@ var messagesColumns = []report.Column{
 	{Key: "lost", Head: "lost at QoS 0", Part: partFull},
 	{Key: "doubled", Head: "twice at QoS 1", Part: partFull},
 	{Key: "half_rate", Head: "messages/s", Part: partHalf},
+	{Key: "arrived", Head: "rate not held, no latency: of it arrived, %", Part: partHalf},
 	{Key: "p50", Head: "p50 ms", Part: partHalf},
 	{Key: "p99", Head: "p99 ms", Part: partHalf},
 	{Key: "p999", Head: "p999 ms", Part: partHalf},
@@ -96,15 +103,18 @@ func setCPU(r *report.Row, prefix string, used uses, messages int64, gateway boo
 	r.Set(prefix+"cpu_generator", perMessage(used.generator.CPU, messages))
 }
 
-// setLatency notes an open run.
-func setLatency(r *report.Row, s load.Span, rate float64) {
+// setLatency notes an open run under the keys with prefix.
+func setLatency(r *report.Row, prefix string, s load.Span) {
 	if s.Latency.TotalCount() == 0 {
 		return
 	}
-	ms := func(v int64) float64 { return float64(v) / float64(time.Millisecond) }
-	r.Set("half_rate", rate)
-	r.Set("p50", ms(s.Latency.ValueAtQuantile(50)))
-	r.Set("p99", ms(s.Latency.ValueAtQuantile(99)))
-	r.Set("p999", ms(s.Latency.ValueAtQuantile(99.9)))
-	r.Set("late", ms(s.Late.ValueAtQuantile(99)))
+	r.Set(prefix+"p50", quantile(s.Latency, 50))
+	r.Set(prefix+"p99", quantile(s.Latency, 99))
+	r.Set(prefix+"p999", quantile(s.Latency, 99.9))
+	r.Set(prefix+"late", quantile(s.Late, 99))
+}
+
+// quantile is that of a histogram of nanoseconds, in ms.
+func quantile(h *hdrhistogram.Histogram, percent float64) float64 {
+	return float64(h.ValueAtQuantile(percent)) / float64(time.Millisecond)
 }

@@ -172,11 +172,14 @@ func (g *gust) row(connects, rounds int) (row report.Row) {
 
 // strike takes all connections away and has the devices come back.
 func (t *tempest) strike(ctx context.Context, way comeback) (gust, error) {
-	t.fleet.Drop()
-	if err := t.calm(ctx); err != nil {
-		return gust{}, err
-	}
-	return t.connect(ctx, way)
+	return calmest(&t.lab.calm, func() (gust, float64, error) {
+		t.fleet.Drop()
+		if err := t.calm(ctx); err != nil {
+			return gust{}, 0, err
+		}
+		g, err := t.connect(ctx, way)
+		return g, g.used.cores.StolenShare(), err
+	})
 }
 
 // calm waits until the nodes are done with the connections that broke: that work is the same however devices come back.

@@ -84,21 +84,35 @@ func (l *Lab) Run(ctx context.Context, s Settings, names []string, folder, comma
 		if setup.Idle = l.idleCores(s.look); setup.Idle < quiet {
 			l.say("BUSY: other work uses %.0f %% of this machine's processor time; the figures will say little", 100*(1-setup.Idle))
 		}
+		l.calm.begin(time.Duration(sc.share * float64(s.Budget)))
 		began := time.Now()
 		section, err := sc.run(l, ctx, s, sc.share)
 		if err != nil {
 			l.say("FAILED: %s: %v", sc.name, err)
-			failed = errors.Join(failed, fmt.Errorf("%s: %w", sc.name, err))
+			failed = errors.Join(failed, fmt.Errorf("%s: %w", sc.name, err), l.saveFailure(ctx, folder, sc.name, setup, err))
 			continue
 		}
 		section.Name, section.Setup = sc.name, setup
 		section.Setup.Seconds = int(time.Since(began).Seconds())
+		l.calm.tell(&section.Setup)
 		if err := section.Save(folder); err != nil {
 			return err
 		}
 		fmt.Fprintln(l.out, section.Table())
 	}
 	return errors.Join(failed, l.tidy(ctx))
+}
+
+// saveFailure has the page say that a scenario failed; the log has all of it. Who stops a run does not make it fail.
+func (l *Lab) saveFailure(ctx context.Context, folder, name string, setup report.Setup, err error) error {
+	if ctx.Err() != nil {
+		return nil
+	}
+	what, _, _ := strings.Cut(err.Error(), "\n")
+	if len(what) > failureMax {
+		what = what[:failureMax] + "..."
+	}
+	return report.SaveFailure(folder, name, fmt.Sprintf("The run of %s (revision %s) failed here: %s", setup.Date, setup.Revision, what))
 }
 
 // tidy waits until the bus is done with what the scenario left to it: after nodes with many subscriptions it removes bindings for a minute, and answers
@@ -121,6 +135,9 @@ func (l *Lab) done(folder, name string, setup report.Setup) bool {
 	}
 	if err != nil {
 		l.say("%v", err)
+		return false
+	}
+	if failure, err := report.LoadFailure(folder, name); err != nil || failure != "" {
 		return false
 	}
 	if old.Setup.Revision != setup.Revision || old.Setup.Settings != setup.Settings {
