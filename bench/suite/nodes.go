@@ -35,8 +35,8 @@ func (l *Lab) nodesScenario(ctx context.Context, s Settings, share float64) (*re
 		Title: "Nodes",
 		Text: []string{
 			fmt.Sprintf("One node or several on the same bus and the same Redis. First each node has the same load, %s and %d messages a second, so that two nodes carry twice as much as one: "+
-				"what a message costs must not grow with the number of nodes. The goal is about this, and about the worse of two figures: what the gateway spends on a message, and what all but the "+
-				"generator spend on it.", count(s.Active, "device"), nodesRate),
+				"what a message costs must not grow with the number of nodes. The bus saves with more messages, so the goal is about the worse of two figures: what the gateway spends on a message, "+
+				"and what all but the generator spend on it.", count(s.Active, "device"), nodesRate),
 			"Then one load is divided among the nodes: as many messages as it takes, and half of that. There a message costs more the more nodes there are, since each " +
 				"write, disposition and wake-up carries fewer of them; that is no goal. All nodes run all the time; processor time is that of those that the devices are on. On one machine more " +
 				"nodes cannot be faster.",
