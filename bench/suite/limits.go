@@ -30,6 +30,8 @@ const (
 	measureMax = 30 * time.Second
 	// sendsMin is how many messages the measured part of an open run has at least, as long as it does not take more than measureMax.
 	sendsMin = 20
+	// rateMin is the lowest rate of an open run, in messages a second: on a machine that stands still nothing may arrive in a closed run.
+	rateMin = 10
 	// quiet is the share of the cores that has to be idle before a scenario, or the figures are doubtful.
 	quiet = 0.9
 	// failureMax bounds, in bytes, what the page says of an error.

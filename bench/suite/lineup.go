@@ -129,6 +129,7 @@ func (l *Lab) closedRuns(ctx context.Context, rounds int, entries []*entry, t tr
 	for _, e := range entries {
 		half = min(half, e.mean()/2)
 	}
+	half = max(half, rateMin)
 	for _, e := range entries {
 		e.rate = half
 		e.row.Set("rate", e.mean())
