@@ -55,9 +55,9 @@ func checkPolicy(cfg *config.Config) (string, error) {
 	case err != nil:
 		return "", err
 	case p == nil:
-		return "devices may publish and subscribe to everything (access.default)", nil
+		return "devices may publish and subscribe to everything (access.default is all)", nil
 	case cfg.Access.Policy == "":
-		return "each device has its own topics (access.default)", nil
+		return "each device may use the topics below its own name only (access.default is own; access.policy may say more)", nil
 	}
 	return fmt.Sprintf("%d rules in %s (sluice explain --as says what they allow)", p.Len(), cfg.Access.Policy), nil
 }
