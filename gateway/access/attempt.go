@@ -37,6 +37,8 @@ type Refused struct {
 	Detail string // for the operator; never has the secret that was shown
 	// Expired: what was shown is genuine, and was good once. The device may be told, since its clock or its renewal may be what fails.
 	Expired bool
+	// Unguessable: what was shown cannot be found by trying, such as a signature. It says nothing of others who share an address or a user name.
+	Unguessable bool
 }
 
 func (r *Refused) Error() string { return r.Reason + ": " + r.Detail }

@@ -101,6 +101,15 @@ func (b *Brake) Failed(now time.Time, a *access.Attempt) (delay time.Duration) {
 	return min(delayFirst<<min(n-1, 16), delayMax)
 }
 
+// Noted says how late the answer to a failure is to be that is no guess, and counts for nobody: as late as that to a first one, so that a device which comes back at once
+// does so a few times a second.
+func (b *Brake) Noted() (delay time.Duration) {
+	if b == nil {
+		return 0
+	}
+	return delayFirst
+}
+
 // Succeeded forgets the failures of this user name at this address. Those of others stay.
 func (b *Brake) Succeeded(now time.Time, a *access.Attempt) {
 	if b == nil {

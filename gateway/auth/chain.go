@@ -46,7 +46,11 @@ const Nobody = "none"
 func (c *Chain) Authenticate(ctx context.Context, a *access.Attempt) (p *access.Principal, by string, err error) {
 	p, by, err = c.judge(ctx, a)
 	if refused := (*access.Refused)(nil); errors.As(err, &refused) {
-		if refused.Reason != ReasonSlowed && by != Nobody {
+		switch {
+		case refused.Reason == ReasonSlowed || by == Nobody:
+		case refused.Unguessable:
+			pause(ctx, c.Brake.Noted())
+		default:
 			pause(ctx, c.Brake.Failed(time.Now(), a))
 		}
 		return nil, by, err

@@ -165,6 +165,38 @@ func TestAnswersToFailuresAreLate(t *testing.T) {
 	})
 }
 
+// TestWhatCannotBeGuessedSlowsNobody: many devices behind one address whose tokens have ended, all without a user name.
+func TestWhatCannotBeGuessedSlowsNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		m := &says{err: &access.Refused{Reason: "ended", Unguessable: true}}
+		chain := Chain{Brake: NewBrake(), Methods: []Method{{"x", m}}}
+		at := func(user string) *access.Attempt {
+			return &access.Attempt{Remote: netip.MustParseAddr("10.0.0.1"), UserName: user}
+		}
+		for i := range 2 * addressFree {
+			begin := time.Now()
+			_, _, err := chain.Authenticate(t.Context(), at(""))
+			if d := time.Since(begin); err == nil || d != delayFirst {
+				t.Fatalf("attempt %d: %v after %v, want a refusal after %v", i, err, d, delayFirst)
+			}
+		}
+		for _, user := range []string{"", "u"} {
+			if !chain.Brake.Ask(time.Now(), at(user)) {
+				t.Errorf("%q is not looked at", user)
+			}
+		}
+		m.err = &access.Refused{Reason: "wrong"}
+		begin := time.Now()
+		_, _, _ = chain.Authenticate(t.Context(), at(""))
+		if d := time.Since(begin); d != delayFirst {
+			t.Errorf("the first guess is answered after %v, want %v", d, delayFirst)
+		}
+		if _, _, err := (&Chain{Methods: []Method{{"x", &says{err: &access.Refused{Reason: "ended", Unguessable: true}}}}}).Authenticate(t.Context(), at("")); err == nil {
+			t.Error("without a brake it is let in")
+		}
+	})
+}
+
 // TestDetailsHaveNoSecret: what a Chain itself says of an attempt.
 func TestDetailsHaveNoSecret(t *testing.T) {
 	_, _, err := new(Chain).Authenticate(t.Context(), &access.Attempt{UserName: "u", Password: []byte("hush"), HasPassword: true, Data: []byte("hush")})

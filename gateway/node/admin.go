@@ -68,7 +68,6 @@ func (n *Node) serveAdmin(ctx context.Context, l net.Listener) {
 		Handler: guard.Wrap(n.gateway.AdminHandler()), MaxHeaderBytes: adminHeaderMax, ErrorLog: debug,
 		ReadHeaderTimeout: adminHeaderTime, ReadTimeout: adminReadTime, WriteTimeout: adminWriteTime, IdleTimeout: adminIdleTime,
 		ConnState: connections.Track,
-
 	}
 	n.serving.Go(func() {
 		if err := n.admin.Serve(l); !errors.Is(err, http.ErrServerClosed) {

@@ -194,6 +194,8 @@ func expectRefusal(t testing.TB, what string, err error, reason string) {
 		t.Errorf("%s: %v, want it let in", what, err)
 	case reason != "" && (!errors.As(err, &refused) || refused.Reason != reason):
 		t.Errorf("%s: %v, want %s", what, err, reason)
+	case reason != "" && !refused.Unguessable:
+		t.Errorf("%s: it is refused as a guess", what)
 	}
 }
 

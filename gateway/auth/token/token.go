@@ -102,6 +102,14 @@ func (a *Authenticator) Run(ctx context.Context) {
 
 // Authenticate judges the token of an attempt: the password, if it looks like one, or the data of one of Methods.
 func (a *Authenticator) Authenticate(ctx context.Context, t *access.Attempt) (*access.Principal, error) {
+	p, err := a.judge(ctx, t)
+	if refused := (*access.Refused)(nil); errors.As(err, &refused) {
+		refused.Unguessable = true // many devices behind one address may have tokens that have ended, or of an issuer that has changed its keys
+	}
+	return p, err
+}
+
+func (a *Authenticator) judge(ctx context.Context, t *access.Attempt) (*access.Principal, error) {
 	text, err := shown(t)
 	if err != nil {
 		return nil, err
