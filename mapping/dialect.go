@@ -27,6 +27,7 @@ func Artemis(root string) Dialect { return Dialect{kind: kindArtemis, root: root
 
 // WithForm is the dialect with messages written in this form.
 func (d Dialect) WithForm(f Form) Dialect {
+	f.Marks = f.Marks.on(d.kind)
 	d.form = f
 	return d
 }

@@ -46,7 +46,7 @@ func readMarks(in *message.Message, lost *losses) marks {
 		}
 	}
 	for name, value := range in.ApplicationProperties {
-		if !isMark(name) {
+		if !IsMark(name) {
 			continue
 		}
 		if _, twice := in.Annotations[name]; twice {

@@ -88,7 +88,7 @@ func (u *userProperties) addApplication(application map[string]any, given map[st
 	from := len(u.list)
 	u.list = slices.Grow(u.list, len(application)-len(given))
 	for key, value := range application {
-		if _, done := given[key]; done || isMark(key) || u.dialect.ofTheBus(key) {
+		if _, done := given[key]; done || IsMark(key) || u.dialect.ofTheBus(key) {
 			continue
 		}
 		name, attribute := event.toMQTT(key)
@@ -152,7 +152,7 @@ func (u *userProperties) addValue(key, name string, value any) {
 // addOwn adds a property that the sender named; name is what a device gets it as. sluice-* would look like the gateway's word to the device, and so would a
 // mark.
 func (u *userProperties) addOwn(f Field, key, name, value string) bool {
-	if strings.HasPrefix(name, prefixGateway) || isMark(name) {
+	if strings.HasPrefix(name, prefixGateway) || IsMark(name) {
 		u.lost.add(f, key, ReasonReserved)
 		return false
 	}

@@ -150,7 +150,8 @@ func (h *tailHandler) Detached(err error) bool {
 	return false
 }
 
-// printMessage writes one message: a line with where and what, indented lines for the rest.
+// printMessage writes one message: a line with where and what, indented lines for the rest. What is not the application's begins with @, whichever
+// place the bus has for it (mapping.marks).
 func printMessage(out io.Writer, dialect mapping.Dialect, m *message.Message) {
 	d, losses, err := mapping.Downlink(m, mapping.DownlinkOptions{Dialect: dialect, Now: time.Now(), MessageID: true})
 	var b strings.Builder
@@ -171,7 +172,14 @@ func printMessage(out io.Writer, dialect mapping.Dialect, m *message.Message) {
 		line(&b, "@"+k, text(m.Annotations[k]))
 	}
 	for _, k := range slices.Sorted(maps.Keys(m.ApplicationProperties)) {
-		line(&b, k, text(m.ApplicationProperties[k]))
+		if mapping.IsMark(k) {
+			line(&b, "@"+k, text(m.ApplicationProperties[k]))
+		}
+	}
+	for _, k := range slices.Sorted(maps.Keys(m.ApplicationProperties)) {
+		if !mapping.IsMark(k) {
+			line(&b, k, text(m.ApplicationProperties[k]))
+		}
 	}
 	for _, l := range losses {
 		line(&b, "(not carried to MQTT)", l.String())

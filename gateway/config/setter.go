@@ -96,10 +96,14 @@ func onOff(dst *bool) setter {
 func marks(dst *mapping.MarksIn) setter {
 	return func(v any) error {
 		var s string
-		err := oneOf(&s, "annotations", "properties")(v)
-		*dst = mapping.MarksInAnnotations
-		if s == "properties" {
+		err := oneOf(&s, "auto", "annotations", "properties")(v)
+		switch s {
+		case "annotations":
+			*dst = mapping.MarksInAnnotations
+		case "properties":
 			*dst = mapping.MarksInProperties
+		default:
+			*dst = mapping.MarksByBus
 		}
 		return err
 	}

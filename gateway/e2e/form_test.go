@@ -98,7 +98,7 @@ func TestCloudEvents(t *testing.T) {
 		d.Send(up)
 		d.ExpectAck(packet.PUBACK, 9)
 		m := q.Take()
-		if diff := cmp.Diff(event, m.ApplicationProperties); diff != "" || m.Properties.ContentType != "application/json" {
+		if diff := cmp.Diff(event, b.Own(t, m)); diff != "" || m.Properties.ContentType != "application/json" {
 			t.Errorf("the backend gets %+v (-want +got):\n%s", m, diff)
 		}
 

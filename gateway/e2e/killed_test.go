@@ -248,8 +248,8 @@ func (c *tally) check(t *testing.T, devices []*persistent, once bool) {
 		m := d.Message
 		payload := string(m.Data[0])
 		if id, again := seen[payload]; again {
-			if twice++; once || m.Annotations[mapping.AnnotationPossibleDuplicate] != true || id != m.Properties.MessageID {
-				t.Errorf("%q came again, under %v and %v, flagged %v", payload, id, m.Properties.MessageID, m.Annotations[mapping.AnnotationPossibleDuplicate])
+			if twice++; once || !mapping.PossibleDuplicate(m) || id != m.Properties.MessageID {
+				t.Errorf("%q came again, under %v and %v, flagged %v", payload, id, m.Properties.MessageID, mapping.PossibleDuplicate(m))
 			}
 			return
 		}

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"sluice/gateway/e2e/rig"
+	"sluice/mapping"
 	"sluice/mqtt/mqtttest"
 	"sluice/mqtt/packet"
 )
@@ -49,7 +50,7 @@ func TestPropertyBag(t *testing.T) {
 func checkBag(t *testing.T, q *rig.Queue, listener *mqtttest.Device, topic string) {
 	t.Helper()
 	m := q.Take()
-	if m.Annotations["x-opt-mqtt-topic"] != topic || m.Properties.ContentType != "text/plain" || m.ApplicationProperties["unit"] != "°C" {
+	if mapping.Mark(m, "x-opt-mqtt-topic") != topic || m.Properties.ContentType != "text/plain" || m.ApplicationProperties["unit"] != "°C" {
 		t.Errorf("the backend of %s gets %+v", topic, m)
 	}
 	checkBagProperties(t, "a device", topic, listener.Collect(1)[0])

@@ -55,7 +55,7 @@ func republish(t *testing.T, bus *rig.Bus, nodes []*rig.Node, v packet.Version) 
 			}
 		}
 		if m := queue.Take(); string(m.Data[0]) != "end" {
-			t.Fatalf("the bus has %q once more, flagged: %v", m.Data[0], m.Annotations[mapping.AnnotationPossibleDuplicate])
+			t.Fatalf("the bus has %q once more, flagged: %v", m.Data[0], mapping.PossibleDuplicate(m))
 		}
 	}
 	d, _ := rig.Dial(t, nodes[0], v, rig.Clean(id))

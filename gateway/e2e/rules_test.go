@@ -12,6 +12,7 @@ import (
 
 	"sluice/amqp/message"
 	"sluice/gateway/e2e/rig"
+	"sluice/mapping"
 	"sluice/mqtt/mqtttest"
 	"sluice/mqtt/packet"
 )
@@ -94,7 +95,7 @@ func checkRuled(t *testing.T, b rig.Backend, m *message.Message, topic, subject,
 		Application                                                                  map[string]any
 		Expires                                                                      bool
 	}
-	text := func(name string) string { return fmt.Sprint(m.Annotations[name]) }
+	text := func(name string) string { return fmt.Sprint(mapping.Mark(m, name)) }
 	got := seen{
 		text("x-opt-mqtt-topic"), text("x-opt-partition-key"), m.Properties.Subject, m.Properties.ContentType, m.Properties.ContentEncoding, m.Properties.GroupID,
 		string(m.Data[0]), m.Header.Priority, b.Own(t, m), m.Header.TTL > 0 && !m.Properties.AbsoluteExpiry.IsZero(),

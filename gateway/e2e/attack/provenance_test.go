@@ -48,7 +48,7 @@ func TestForgedProvenance(t *testing.T) {
 				for name, want := range map[string]string{
 					mapping.AnnotationTenant: s.evil, mapping.AnnotationPrincipal: who, mapping.AnnotationClient: id, mapping.AnnotationTopic: topic,
 				} {
-					if got := m.Annotations[name]; got != want {
+					if got := mapping.Mark(m, name); got != want {
 						t.Errorf("%s: %s is %v, not %s", said, name, got, want)
 					}
 				}

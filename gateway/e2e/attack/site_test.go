@@ -180,8 +180,9 @@ func (w *victim) turn() {
 	if reason := w.Publish(w.topic, []byte(payload), 1); reason.Failed() {
 		w.t.Fatalf("the victim's message %s is answered with %v", payload, reason)
 	}
-	if m := w.Collect(1)[0]; string(m.Payload) != payload || m.Dup {
-		w.t.Fatalf("the victim gets %q (DUP %v), it sent %q", m.Payload, m.Dup, payload)
+	// DUP may be set: after a refusal that ended the connection, the bus may have brought the message to the old one first.
+	if m := w.Collect(1)[0]; string(m.Payload) != payload {
+		w.t.Fatalf("the victim gets %q, it sent %q", m.Payload, payload)
 	}
 }
 

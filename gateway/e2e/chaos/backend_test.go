@@ -90,7 +90,7 @@ func (c *consumer) Delivered(d amqp.Delivery) {
 		payload = append(payload, part...)
 	}
 	a := arrival{at: time.Now(), messageID: fmt.Sprint(d.Message.Properties.MessageID)}
-	a.flagged, _ = d.Message.Annotations[mapping.AnnotationPossibleDuplicate].(bool)
+	a.flagged = mapping.PossibleDuplicate(d.Message)
 	id, err := parseIdentity(payload)
 	if err != nil {
 		c.will(payload, a)

@@ -121,7 +121,7 @@ func (h *consumerHandler) Delivered(d amqp.Delivery) {
 		return
 	}
 	switch {
-	case d.Message.Annotations[mapping.AnnotationPossibleDuplicate] != true:
+	case !mapping.PossibleDuplicate(d.Message):
 		h.unsaid = append(h.unsaid, payload)
 	case before.messageID != id:
 		h.strange = append(h.strange, payload+": "+before.messageID+" and "+id)

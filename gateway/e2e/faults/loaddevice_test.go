@@ -146,7 +146,7 @@ func (c *loadCount) Delivered(d amqp.Delivery) {
 	case number == *due:
 		*due++
 		c.arrived++
-	case number < *due && d.Message.Annotations[mapping.AnnotationPossibleDuplicate] == true:
+	case number < *due && mapping.PossibleDuplicate(d.Message):
 		c.duplicates++
 	default:
 		c.fault("device %d: message %d came when %d was due", device, number, *due)

@@ -96,12 +96,13 @@ func (b Backend) Carries(topic string) bool {
 	return b.MaxLevels == 0 || strings.Count(topic, "/") < b.MaxLevels
 }
 
-// Own takes what the bus asks for beside a message out of its application properties, and demands that it is right.
+// Own takes what gateways add and what the bus asks for beside a message out of its application properties, and demands that the latter is right.
 func (b Backend) Own(t testing.TB, m *message.Message) map[string]any {
 	t.Helper()
 	properties := maps.Clone(m.ApplicationProperties)
+	maps.DeleteFunc(properties, func(name string, _ any) bool { return mapping.IsMark(name) })
 	name := b.Dialect.DuplicateID()
-	if id, there := properties[name]; name != "" && (there && id != m.Properties.MessageID || !there && m.Annotations[mapping.AnnotationQoS] == uint8(2)) {
+	if id, there := properties[name]; name != "" && (there && id != m.Properties.MessageID || !there && mapping.Mark(m, mapping.AnnotationQoS) == uint8(2)) {
 		t.Errorf("%s is %v, want the message-id %v", name, id, m.Properties.MessageID)
 	}
 	delete(properties, name)

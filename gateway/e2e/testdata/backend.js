@@ -56,7 +56,10 @@ if (todo.send.length > 0) {
   container.on('receiver_open', () => say({ event: 'ready' }))
   container.on('message', (context) => {
     const m = context.message
-    const a = m.message_annotations || {}
+    const properties = Object.entries(m.application_properties || {})
+    const a = { ...Object.fromEntries(properties.filter(([name]) => name.startsWith('x-opt-'))), ...m.message_annotations }
+    const user = properties.filter(([name]) => !name.startsWith('x-opt-'))
+    const listed = a['x-opt-mqtt-user-properties']
     say({
       event: 'message',
       payload: m.body ? hex(m.body.content !== undefined ? m.body.content : m.body) : '',
@@ -68,11 +71,11 @@ if (todo.send.length > 0) {
       correlation: hex(m.correlation_id),
       ttl: m.ttl,
       durable: m.durable === true,
-      user: m.application_properties,
+      user: user.length > 0 ? Object.fromEntries(user) : undefined,
       qos: a['x-opt-mqtt-qos'],
       topic: a['x-opt-mqtt-topic'],
       client: a['x-opt-sluice-client'],
-      userList: a['x-opt-mqtt-user-properties'],
+      userList: typeof listed === 'string' ? JSON.parse(listed) : listed,
     })
     if (--missing === 0) finish()
   })

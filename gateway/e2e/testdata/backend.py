@@ -71,12 +71,14 @@ class Backend(proton.handlers.MessagingHandler):
 
     def on_message(self, event):
         m = event.message
-        a = m.annotations or {}
+        a = {**{k: v for k, v in (m.properties or {}).items() if k.startswith("x-opt-")}, **(m.annotations or {})}
         listed = a.get("x-opt-mqtt-user-properties")
+        if isinstance(listed, str):
+            listed = json.loads(listed)
         say(
             "message", payload=as_hex(m.body or b""), to=m.address, subject=m.subject, messageId=text(m.id), contentType=text(m.content_type),
             replyTo=m.reply_to, correlation=as_hex(m.correlation_id), ttl=int(round(m.ttl * 1000)) or None, durable=bool(m.durable),
-            user={k: str(v) for k, v in (m.properties or {}).items()} or None, qos=a.get("x-opt-mqtt-qos"), topic=a.get("x-opt-mqtt-topic"),
+            user={k: str(v) for k, v in (m.properties or {}).items() if not k.startswith("x-opt-")} or None, qos=a.get("x-opt-mqtt-qos"), topic=a.get("x-opt-mqtt-topic"),
             client=a.get("x-opt-sluice-client"), userList=None if listed is None else [str(v) for v in listed],
         )
         self.missing -= 1
