@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 
 	"go.uber.org/zap"
@@ -14,16 +15,30 @@ import (
 // received from as long as the node runs, also while no device subscribes: what was sent before a subscription is not for it.
 type fixedSources struct {
 	gw        *Gateway
+	sources   []*fixedSource
 	receivers []amqp.Receiver
 }
 
 // newFixedSources attaches to all sources; the bus need not be there yet.
 func newFixedSources(gw *Gateway) *fixedSources {
 	f := &fixedSources{gw: gw}
-	for _, source := range gw.opt.Sources {
-		f.receivers = append(f.receivers, gw.opt.Bus.Attach(amqp.Source{Inbox: source, Settled: true, Credit: nodeLaneCredit}, &fixedSource{lane: gw.nodes, name: source}))
+	for _, name := range gw.opt.Sources {
+		source := &fixedSource{lane: gw.nodes, name: name}
+		f.sources = append(f.sources, source)
+		f.receivers = append(f.receivers, gw.opt.Bus.Attach(amqp.Source{Inbox: name, Settled: true, Credit: nodeLaneCredit}, source))
 	}
 	return f
+}
+
+// ready is an error until every source has been attached to once, or has turned out to be the operator's to mend: a device that comes before would miss what
+// is sent after its SUBACK, since an event hub is read from the moment of attaching.
+func (f *fixedSources) ready() error {
+	for _, s := range f.sources {
+		if !s.hasBeenTried() {
+			return fmt.Errorf("not attached to %s yet", s.name)
+		}
+	}
+	return nil
 }
 
 // close detaches.
@@ -40,8 +55,15 @@ type fixedSource struct {
 	lane *nodeLane
 	name string
 
-	mu   sync.Mutex
-	told bool // that it cannot be received from
+	mu    sync.Mutex
+	tried bool // see fixedSources.ready
+	told  bool // that it cannot be received from
+}
+
+func (s *fixedSource) hasBeenTried() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.tried
 }
 
 // Attached implements amqp.Handler.
@@ -51,7 +73,7 @@ func (s *fixedSource) Attached() {
 	if s.told {
 		s.lane.gw.log.Info("messages are received again", zap.String("entity", s.name))
 	}
-	s.told = false
+	s.tried, s.told = true, false
 }
 
 // Delivered implements amqp.Handler.
@@ -62,7 +84,7 @@ func (s *fixedSource) Detached(err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if mend := errors.Is(err, amqp.ErrNotFound) || errors.Is(err, amqp.ErrRefused); mend && !s.told {
-		s.told = true
+		s.tried, s.told = true, true
 		s.lane.gw.log.Error("no messages are received from an entity of bus.azure.receive; trying on", zap.String("entity", s.name), zap.Error(err))
 	}
 	return true

@@ -231,6 +231,9 @@ func (gw *Gateway) Ready(ctx context.Context) error {
 	if err := gw.opt.Store.Ready(ctx); err != nil {
 		return fmt.Errorf("store: %w", err)
 	}
+	if err := gw.fixed.ready(); err != nil {
+		return fmt.Errorf("bus: %w", err)
+	}
 	return nil
 }
 
