@@ -72,6 +72,12 @@ func connections() []provocation {
 	}
 }
 
+func tooManyProperties(p *packet.Publish) {
+	for range packet.UserPropertiesMax + 1 {
+		p.Properties.AddUser("", "")
+	}
+}
+
 // endings end a connection that was open, but for the last.
 func endings() []provocation {
 	violation := func(f *failure.Failure, name string, only packet.Version, change func(*Options), do func(c *caller)) provocation {
@@ -97,6 +103,7 @@ func endings() []provocation {
 		violation(failure.FilterMalformed, "", packet.V5, nil, func(c *caller) { c.raw(0x82, 6, 0, 9, 0, 0, 0, 0) }),
 		violation(failure.QoSNotSupported, "", 0, offer(func(s *session.Config) { s.MaximumQoS = 1 }), func(c *caller) { c.publish("a", 2) }),
 		violation(failure.RetainNotSupported, "", 0, offer(func(s *session.Config) { s.RetainAvailable = false }), func(c *caller) { c.publish("a", 1, retained) }),
+		violation(failure.TooManyProperties, "", packet.V5, nil, func(c *caller) { c.publish("a", 0, tooManyProperties) }),
 		violation(failure.TopicAlias, "", packet.V5, nil, func(c *caller) {
 			c.publish("a", 0, func(p *packet.Publish) { p.Properties.SetTopicAlias(5) })
 		}),

@@ -79,6 +79,8 @@ var (
 		"amqp:invalid-field", "A topic alias is not valid.")
 	TooManyUnderWay = row("too-much-under-way", Connection, in(packet.QuotaExceeded, packet.DISCONNECT), Closed,
 		"amqp:resource-limit-exceeded", "More packets are under way than this server keeps.")
+	TooManyProperties = row("too-many-user-properties", Connection, ends(packet.QuotaExceeded), Never,
+		"amqp:resource-limit-exceeded", "A packet has more User Properties than this server takes.")
 	KeepAlive = row("keep-alive-timeout", Connection, in(packet.KeepAliveTimeout, packet.DISCONNECT), Closed,
 		"amqp:connection:forced", "Nothing was heard for one and a half times the keep alive.")
 )

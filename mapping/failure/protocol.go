@@ -28,10 +28,16 @@ var byReason = map[packet.ReasonCode]*Failure{
 // clauseOfAnswer is the rule that forbids us to send what is too large.
 const clauseOfAnswer = "MQTT-3.1.2-24"
 
+// clauseOfLimits is what mqtt/packet names where a packet keeps to the protocol and exceeds a limit of ours. mqtt/session names none.
+const clauseOfLimits = "MQTT 5, 4.13.2"
+
 // OfProtocol gives the row for a connection that mqtt/packet or mqtt/session ended by themselves.
 func OfProtocol(r packet.ReasonCode, clause string) *Failure {
 	if r == packet.PacketTooLarge && clause == clauseOfAnswer {
 		return AnswerTooLarge
+	}
+	if r == packet.QuotaExceeded && clause == clauseOfLimits {
+		return TooManyProperties
 	}
 	if f := byReason[r]; f != nil {
 		return f

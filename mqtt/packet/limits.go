@@ -11,6 +11,10 @@ const (
 	// maxFieldBytes is the largest string or binary field: its length has two bytes (MQTT 5, 1.5.4 and 1.5.6).
 	maxFieldBytes = 65_535
 
+	// UserPropertiesMax is how many User Properties a packet, or a Will, may have that is decoded. The shortest has five bytes on the wire and a hundred
+	// and more in memory, so that without a bound a small packet would take fifty times its size.
+	UserPropertiesMax = 1000
+
 	// maxHeaderBytes is the longest fixed header: one byte of type and flags, four bytes of Remaining Length.
 	maxHeaderBytes = 5
 

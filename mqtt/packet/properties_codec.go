@@ -179,6 +179,9 @@ func (p *Properties) decodeUser(c *cursor, at place) error {
 	if everywhere&(1<<at) == 0 {
 		return misplaced(at, "User Property")
 	}
+	if len(p.User) == UserPropertiesMax {
+		return refuse(QuotaExceeded, "MQTT 5, 4.13.2", "%s has more than %d User Properties", at, UserPropertiesMax)
+	}
 	key, err := c.text("the name of a User Property")
 	if err != nil {
 		return err

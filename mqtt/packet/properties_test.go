@@ -205,3 +205,32 @@ func TestClearAndReset(t *testing.T) {
 		t.Fatalf("Reset keeps %+v alive", users[0])
 	}
 }
+
+// As many User Properties as may be are read, one more is refused, in a packet and in a Will.
+func TestUserPropertiesAreBounded(t *testing.T) {
+	t.Parallel()
+	for _, more := range []int{0, 1} {
+		var many packet.Properties
+		for range packet.UserPropertiesMax + more {
+			many.AddUser("", "")
+		}
+		for name, p := range map[string]packet.Packet{
+			"PUBLISH": &packet.Publish{Topic: "a", Properties: many},
+			"CONNECT": &packet.Connect{Version: packet.V5, ClientID: "c", Properties: many},
+			"Will":    &packet.Connect{Version: packet.V5, ClientID: "c", Will: &packet.Will{Topic: "a", Properties: many}},
+		} {
+			b, err := packet.Append(nil, p, packet.V5)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = parseAll(b, packet.V5)
+			var refused *packet.Error
+			switch {
+			case more == 0 && err != nil:
+				t.Errorf("%s with %d: %v", name, packet.UserPropertiesMax, err)
+			case more == 1 && (!errors.As(err, &refused) || refused.Reason != packet.QuotaExceeded):
+				t.Errorf("%s with one more: %v, want it refused with 0x97", name, err)
+			}
+		}
+	}
+}

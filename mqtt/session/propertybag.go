@@ -26,8 +26,6 @@ var bagProperties = map[string]packet.PropertySet{
 // openBag gives an MQTT 3.1.1 device the properties of an MQTT 5 PUBLISH: they are behind the topic name, as
 // "plant/7/temp/?content-type=application%2Fjson&unit=C". Names and values are percent-encoded (RFC 3986, 2.1). The topic that anybody else sees has
 // no bag. What is not well-formed is refused: to take it for a topic would send the message where nobody waits for it.
-//
-// The length of a topic name bounds the number of properties.
 func openBag(name *string, p *packet.Properties) *packet.Error {
 	before, bag, found := strings.Cut(*name, bagMark)
 	if !found {
@@ -99,6 +97,9 @@ func put(p *packet.Properties, key, value string) (problem string) {
 		}
 		p.SetPayloadFormat(value[0] - '0')
 	default:
+		if len(p.User) == packet.UserPropertiesMax {
+			return fmt.Sprintf("is one User Property too many; there may be %d", packet.UserPropertiesMax)
+		}
 		p.AddUser(key, value)
 	}
 	return ""

@@ -78,9 +78,10 @@ func TestMalformedBag(t *testing.T) {
 		"a/?expiry=-1":                       "seconds",
 		"a/?expiry=4294967296":               "seconds",
 		"a/?expiry=1s":                       "seconds",
-		"a/?payload-format=2":                "neither",
-		"a/?response-topic=":                 "at least one character",
-		"a/?response-topic=%2B/a":            "wildcards",
+		"a/?" + strings.Repeat("a=&", packet.UserPropertiesMax) + "b=": `"b" is one User Property too many; there may be 1000`,
+		"a/?payload-format=2":     "neither",
+		"a/?response-topic=":      "at least one character",
+		"a/?response-topic=%2B/a": "wildcards",
 	} {
 		topic := name
 		err := openBag(&topic, &packet.Properties{})
