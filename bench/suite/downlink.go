@@ -8,7 +8,7 @@ import (
 	"sluice/bench/report"
 )
 
-// downlinkShapes: each device has a topic of its own. QoS 1 has every number of devices, QoS 1 and 2 have every payload.
+// downlinkShapes: each device has a topic of its own. QoS 1 has every number of devices and every payload, in the whole grid QoS 2 as well.
 func downlinkShapes(s Settings) (shapes []shape) {
 	most := slices.Max(s.Connections)
 	for _, qos := range []byte{0, 1, 2} {
@@ -20,7 +20,11 @@ func downlinkShapes(s Settings) (shapes []shape) {
 			shapes = append(shapes, shape{devices: n, size: usual, qos: qos})
 		}
 	}
-	for _, qos := range []byte{1, 2} {
+	withPayloads := []byte{1}
+	if s.Full {
+		withPayloads = []byte{1, 2}
+	}
+	for _, qos := range withPayloads {
 		for _, size := range s.Payloads {
 			if sh := (shape{devices: min(usualDevices, most), size: size, qos: qos}); !slices.Contains(shapes, sh) {
 				shapes = append(shapes, sh)

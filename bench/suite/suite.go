@@ -26,12 +26,12 @@ type scenario struct {
 var scenarios = []scenario{
 	{"uplink", 0.25, (*Lab).uplinkScenario},
 	{"downlink", 0.19, (*Lab).downlinkScenario},
-	{"idle", 0.19, (*Lab).idleScenario},
+	{"idle", 0.18, (*Lab).idleScenario},
 	{"growth", 0.17, (*Lab).growthScenario},
-	{"nodes", 0.06, (*Lab).nodesScenario},
-	{"recovery", 0.04, (*Lab).recoveryScenario},
-	{"storm", 0.05, (*Lab).stormScenario},
-	{"neighbour", 0.03, (*Lab).neighbourScenario},
+	{"nodes", 0.05, (*Lab).nodesScenario},
+	{"recovery", 0.03, (*Lab).recoveryScenario},
+	{"storm", 0.03, (*Lab).stormScenario},
+	{"neighbour", 0.1, (*Lab).neighbourScenario},
 	{"hold", 0, (*Lab).holdScenario},
 	{"holdmany", 0, (*Lab).holdManyScenario},
 }

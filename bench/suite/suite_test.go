@@ -148,10 +148,9 @@ func TestChoose(t *testing.T) {
 func TestPlan(t *testing.T) {
 	t.Parallel()
 	s := Selection(25*time.Minute, 2)
-	shapes := uplinkShapes(s)
-	_, measure := s.pace(scenarios[0].share, len(shapes)*3*s.Rounds*2)
-	if spent := measure * time.Duration(len(shapes)*3*s.Rounds*2); spent > 6*time.Minute {
-		t.Errorf("%d uplink cases are measured for %v", len(shapes), spent)
+	_, measure := s.pace(scenarios[0].share, uplinkSpans(s))
+	if spent := measure * time.Duration(uplinkSpans(s)); spent > 6*time.Minute {
+		t.Errorf("%d uplink cases are measured for %v", len(uplinkShapes(s)), spent)
 	}
 	shares := 0.0
 	for _, sc := range scenarios {

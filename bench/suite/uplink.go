@@ -46,6 +46,18 @@ func uplinkShapes(s Settings) (shapes []shape) {
 	return append(shapes, shape{devices: most, size: usual, qos: 1, secure: true})
 }
 
+// uplinkSpans is how many spans of the usual length all cases take.
+func uplinkSpans(s Settings) (spans int) {
+	const contenders = 3
+	for _, sh := range uplinkShapes(s) {
+		spans += contenders * s.Rounds * 2
+		if sh.promised() {
+			spans += contenders * (latencyRounds*latencyMeasure - s.Rounds)
+		}
+	}
+	return spans
+}
+
 // promised reports whether the latency of the case is a goal.
 func (s shape) promised() bool { return s.qos == 1 && s.size == usual && !s.secure }
 
@@ -69,13 +81,7 @@ func (l *Lab) uplinkScenario(ctx context.Context, s Settings, share float64) (*r
 		Columns: messagesColumns,
 	}
 	shapes := uplinkShapes(s)
-	spans := len(shapes) * 3 * s.Rounds * 2
-	for _, sh := range shapes {
-		if sh.promised() {
-			spans += 3 * (latencyRounds*latencyMeasure - s.Rounds)
-		}
-	}
-	warm, measure := s.pace(share, spans)
+	warm, measure := s.pace(share, uplinkSpans(s))
 	for _, sh := range shapes {
 		contenders := []contender{{name: peerSluice, qos: sh.qos, nodes: []*node{n}, open: l.uplink(sh, n.server)}}
 		if sh.qos < 2 {
