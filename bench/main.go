@@ -24,16 +24,15 @@ import (
 	"sluice/bench/suite"
 )
 
-const intro = `Measured by ` + "`make bench`" + `, which wrote this page; the figures behind it are in [performance.json](performance.json). All parts and the load
+// intro is at the top of the page.
+var intro = `Measured by ` + "`make bench`" + `, which wrote this page; the figures behind it are in [performance.json](performance.json). All parts and the load
 generator run on the same machine at the same time, so absolute rates say little about yours. What is promised are the ratios between contenders, which
 took turns on the same cores, the same RabbitMQ and the same queue (A B A B).
 
 The generator checks every message: a lost, changed, doubled or misplaced one fails the run, so that a fast wrong answer is no answer (QoS 0 may lose; then it
 stands in the table). Latency is measured on a timetable from the moment a message was due (HdrHistogram, no coordinated omission); a rate that was not held
-has none. A span in which the host of a virtual machine took more than 2 % of the cores' time away is measured again, up to three times, and the calmest
-counts: the line below each part says how much was taken in the worst of those. Processor time is
-that of the processes with all their children, read from /proc; the generator's is shown beside it. Small figures behind a comma are noise:
-run it twice.
+has none. Processor time is that of the processes with all their children, read from /proc; the generator's is shown beside it. Small figures behind a comma
+are noise: run it twice. ` + suite.CalmRule() + `
 
 How to repeat it, as root on Debian 12 or with Docker: ` + "`make bench`" + ` (about 25 minutes; ` + "`BENCH_TIME=1h`" + ` measures longer, ` + "`BENCH_FULL=1`" + ` the whole grid,
 ` + "`BENCH_SCENARIOS='uplink idle'`" + ` some of it, and ` + "`BENCH_SCENARIOS='hold holdmany'`" + ` holds connections for ` + "`BENCH_HOLD=10m`" + ` each). What is not measured stays on this page as it
@@ -91,21 +90,22 @@ func run(ctx context.Context, o options) error {
 	if err != nil {
 		return err
 	}
-	var failed error
+	began, failed := true, error(nil)
 	if !o.pageOnly {
-		failed = measure(ctx, o, names)
+		began, failed = measure(ctx, o, names)
 	}
 	// One scenario that fails does not take the page from the others. A run that was stopped goes on later.
-	if o.docs == "" || ctx.Err() != nil {
+	if !began || o.docs == "" || ctx.Err() != nil {
 		return failed
 	}
 	return errors.Join(failed, writePage(o, names))
 }
 
-func measure(ctx context.Context, o options, names []string) (err error) {
+// measure runs the scenarios with these names. It has not begun if there was nothing to measure with.
+func measure(ctx context.Context, o options, names []string) (began bool, err error) {
 	folder, err := os.MkdirTemp("", "sluice-bench-")
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(folder)) }()
 	if o.binary == "" {
@@ -113,7 +113,7 @@ func measure(ctx context.Context, o options, names []string) (err error) {
 		build := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", o.binary, "sluice/cmd/sluice")
 		build.Env = append(os.Environ(), "CGO_ENABLED=0")
 		if out, err := build.CombinedOutput(); err != nil {
-			return fmt.Errorf("building cmd/sluice: %w\n%s", err, out)
+			return false, fmt.Errorf("building cmd/sluice: %w\n%s", err, out)
 		}
 	}
 	var lab *suite.Lab
@@ -123,7 +123,7 @@ func measure(ctx context.Context, o options, names []string) (err error) {
 		lab, err = suite.OpenOwn(ctx, o.binary, folder, "scripts/services", os.Stdout)
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer func() { err = errors.Join(err, lab.Close()) }()
 	settings := suite.Selection(o.budget, o.rounds)
@@ -131,7 +131,7 @@ func measure(ctx context.Context, o options, names []string) (err error) {
 		settings = suite.Grid(o.budget, o.rounds)
 	}
 	settings.Hold = o.hold
-	return lab.Run(ctx, settings, names, o.results, command(o), o.fresh)
+	return true, lab.Run(ctx, settings, names, o.results, command(o), o.fresh)
 }
 
 // command is the line that measures the same again.

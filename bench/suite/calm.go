@@ -1,6 +1,7 @@
 package suite
 
 import (
+	"fmt"
 	"math"
 	"time"
 
@@ -16,6 +17,12 @@ type calmness struct {
 	again int           // spans that were measured again
 	worst float64       // the largest stolen share, 0 to 1, of a span that counts
 	left  time.Duration // that may go into measuring again; what a scenario does not need of it is the next one's
+}
+
+// CalmRule says what is done about a host that takes the machine away, for readers of the figures.
+func CalmRule() string {
+	return fmt.Sprintf("A span in which the host of a virtual machine took more than %.0f %% of the cores' time away is\nmeasured again, up to %d times, "+
+		"and the calmest of them counts, whatever it shows; the line below each part says how much was taken in the worst span that counts.", 100*stolenMost, calmTries-1)
 }
 
 // begin opens the books for the next scenario, which takes about so long.
