@@ -114,7 +114,7 @@ func TestPageOfAnUneasyRun(t *testing.T) {
 	docs, results := t.TempDir(), t.TempDir()
 	s := example()
 	s.Setup.Spans, s.Setup.Again, s.Setup.Stolen = 40, 3, 0.0123
-	s.Targets[1] = s.Targets[1].In("10 devices")
+	s.Targets[1] = s.Targets[1].In("with 10 devices")
 	if err := s.Save(results); err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestPageOfAnUneasyRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"| lean | at most 15 | 16.4, 10 devices | **short** |", "at most 1.2 % of the cores' time stolen in each of 40 spans (3 measured again)",
+		"| lean | at most 15 | 16.4 with 10 devices | **short** |", "at most 1.2 % of the cores' time stolen in each of 40 spans (3 measured again)",
 		"\n**The run failed.**\n", "| Uplink | | | **failed** |", "## Newcomer\n", "\n**Nothing was found.**\n",
 	} {
 		if !strings.Contains(string(content), want) {

@@ -88,7 +88,7 @@ type Target struct {
 	What string `json:"what"`
 	Want string `json:"want"`
 	Got  string `json:"got"`
-	// Where is the case of which Got is, if the promise is for several and this is the worst of them.
+	// Where is the case of which Got is, as "with 10 devices", if the promise is for several and this is the worst of them.
 	Where string `json:"where,omitempty"`
 	Held  bool   `json:"held"`
 }
@@ -109,7 +109,7 @@ func (t Target) measured() string {
 	if t.Where == "" {
 		return t.Got
 	}
-	return t.Got + ", " + t.Where
+	return t.Got + " " + t.Where
 }
 
 // AtMost is the other direction.

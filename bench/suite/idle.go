@@ -126,6 +126,7 @@ func (l *Lab) settled(ctx context.Context, pid int, calm time.Duration) (m memor
 }
 
 func idleTargets(section *report.Section, n int) {
+	where := "with " + count(n, "connection")
 	value := func(h habit, key string) (float64, bool) {
 		r := section.Find(idleName(h, n), peerSluice)
 		if r == nil {
@@ -135,13 +136,13 @@ func idleTargets(section *report.Section, n int) {
 		return v, ok
 	}
 	if v, ok := value(habits[0], "kib"); ok {
-		section.Targets = append(section.Targets, report.AtMost("idle-plain", "Idle plain connection: KiB resident", 8, v))
+		section.Targets = append(section.Targets, report.AtMost("idle-plain", "Idle plain connection: KiB resident", 8, v).In(where))
 	}
 	if v, ok := value(habits[1], "kib"); ok {
-		section.Targets = append(section.Targets, report.AtMost("idle-tls", "Idle TLS connection: KiB resident", 24, v))
+		section.Targets = append(section.Targets, report.AtMost("idle-tls", "Idle TLS connection: KiB resident", 24, v).In(where))
 	}
 	if v, ok := value(habits[0], "kib_bus"); ok {
-		section.Targets = append(section.Targets, report.AtMost("idle-bus", "Idle plain connection: KiB on the bus", 0.5, v))
+		section.Targets = append(section.Targets, report.AtMost("idle-bus", "Idle plain connection: KiB on the bus", 0.5, v).In(where))
 	}
 }
 

@@ -82,7 +82,7 @@ func (l *Lab) neighbourScenario(ctx context.Context, s Settings, share float64) 
 			return nil, fmt.Errorf("%s: %w", noise.name, err)
 		}
 		section.Rows = append(section.Rows, row)
-		p50s, p99s = append(p50s, worseIfMissing(row, "p50_against", noise.name)), append(p99s, worseIfMissing(row, "p99_against", noise.name))
+		p50s, p99s = append(p50s, worseIfMissing(row, "p50_against", "with "+noise.name)), append(p99s, worseIfMissing(row, "p99_against", "with "+noise.name))
 		l.say("    %-20s p50 x%.2f, p99 x%.2f; the other tries %.0f/s, %.0f/s pass", noise.name, row.Values["p50_against"], row.Values["p99_against"], row.Values["tries"], row.Values["passed"])
 	}
 	if err := e.drive.Verdict().Check(1); err != nil {

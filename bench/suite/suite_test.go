@@ -86,11 +86,14 @@ func TestScenarios(t *testing.T) {
 	}
 }
 
-// checkSection demands that each row has a figure that is more than nothing in the first column that is filled.
+// checkSection demands that each row has a figure that is more than nothing, and that somebody looked how calm the machine was meanwhile.
 func checkSection(t *testing.T, s *report.Section) {
 	t.Helper()
 	if len(s.Rows) == 0 {
 		t.Errorf("%s has no rows", s.Name)
+	}
+	if s.Setup.Spans == 0 || s.Setup.Stolen < 0 || s.Setup.Stolen > 1 {
+		t.Errorf("%s: %.2f of the cores' time is stolen in %d spans", s.Name, s.Setup.Stolen, s.Setup.Spans)
 	}
 	for _, r := range s.Rows {
 		positive := 0

@@ -112,7 +112,7 @@ func (l *Lab) uplinkScenario(ctx context.Context, s Settings, share float64) (*r
 // found is a figure of a case.
 type found struct {
 	value float64
-	where string
+	where string // "with 10 devices"
 }
 
 // collect gives a figure of Sluice in the cases that match.
@@ -120,7 +120,7 @@ func collect(section *report.Section, key string, match func(shape) bool, shapes
 	for _, sh := range shapes {
 		if r := section.Find(sh.String(), peerSluice); match(sh) && r != nil {
 			if v, ok := r.Values[key]; ok {
-				all = append(all, found{v, count(sh.devices, "device")})
+				all = append(all, found{v, "with " + count(sh.devices, "device")})
 			}
 		}
 	}
@@ -174,7 +174,7 @@ func uplinkTargets(section *report.Section, s Settings) {
 	for _, sh := range shapes {
 		two, one := section.Find(sh.String(), peerSluice), section.Find(sh.String(), peerSluice+" at QoS 1")
 		if sh.qos == 2 && two != nil && one != nil {
-			ratios = append(ratios, found{two.Values["rate"] / one.Values["rate"], count(sh.devices, "device")})
+			ratios = append(ratios, found{two.Values["rate"] / one.Values["rate"], "with " + count(sh.devices, "device")})
 		}
 	}
 	promise(section, "uplink-qos2", "Uplink QoS 2 with Redis: rate, of our QoS 1 (worst case)", 0.5, true, ratios)
@@ -184,7 +184,7 @@ func uplinkLatency(section *report.Section, shapes []shape) {
 	var all []found
 	for _, sh := range shapes {
 		if r := section.Find(sh.String(), peerSluice); sh.promised() && r != nil {
-			all = append(all, worseIfMissing(*r, "p99_added", count(sh.devices, "device")))
+			all = append(all, worseIfMissing(*r, "p99_added", "with "+count(sh.devices, "device")))
 		}
 	}
 	what := fmt.Sprintf("Uplink QoS 1, 128 B: p99 at half load beyond the bare publisher's, in ms (worst case; median of %d rounds)", latencyRounds)
