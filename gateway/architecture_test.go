@@ -92,6 +92,12 @@ type source struct {
 // sources parses the production code of the module.
 func sources(t *testing.T) []source {
 	t.Helper()
+	return parse(t, func(name string) bool { return !strings.HasSuffix(name, "_test.go") })
+}
+
+// parse parses the Go files of the module that want takes.
+func parse(t *testing.T, want func(name string) bool) []source {
+	t.Helper()
 	root := ".."
 	var all []source
 	err := filepath.WalkDir(root, func(p string, d fs.DirEntry, err error) error {
@@ -101,7 +107,7 @@ func sources(t *testing.T) []source {
 		if d.IsDir() && d.Name() != ".." && (strings.HasPrefix(d.Name(), ".") || d.Name() == "testdata" || d.Name() == "node_modules") {
 			return filepath.SkipDir
 		}
-		if d.IsDir() || !strings.HasSuffix(p, ".go") || strings.HasSuffix(p, "_test.go") {
+		if d.IsDir() || !strings.HasSuffix(p, ".go") || !want(p) {
 			return nil
 		}
 		f, err := parser.ParseFile(token.NewFileSet(), p, nil, parser.SkipObjectResolution|parser.ParseComments)
@@ -208,6 +214,32 @@ func TestFilesStayShort(t *testing.T) {
 		if lines := fset.Position(f.End()).Line; lines > filesMax {
 			t.Errorf("%s has %d lines, more than %d: split it by idea", s.name, lines, filesMax)
 		}
+	}
+}
+
+// inBubbles are test files whose bubble is begun by a helper of their package.
+var inBubbles = []string{"gateway/adminidentity_test.go", "gateway/clients_test.go", "gateway/faultdevice_test.go", "gateway/quotas_test.go"}
+
+// A test waits for an event, or polls with a deadline. It may sleep in a bubble of testing/synctest only, where that takes no time and is exact.
+func TestOnlyBubblesSleep(t *testing.T) {
+	tests := parse(t, func(name string) bool {
+		return strings.HasSuffix(name, "_test.go") || strings.Contains(name, "test/") || strings.Contains(name, "e2e/")
+	})
+	for _, s := range tests {
+		if slices.Contains(s.imports, "testing/synctest") || slices.Contains(inBubbles, s.name) {
+			continue
+		}
+		ast.Inspect(s.file, func(n ast.Node) bool {
+			if sel, ok := n.(*ast.SelectorExpr); ok && sel.Sel.Name == "Sleep" {
+				if x, ok := sel.X.(*ast.Ident); ok && x.Name == "time" {
+					t.Errorf("%s sleeps, and is in no bubble: wait for an event, or poll with a deadline", s.name)
+				}
+			}
+			return true
+		})
+	}
+	if len(tests) < 300 {
+		t.Errorf("%d files were looked at: too few to be all", len(tests))
 	}
 }
 

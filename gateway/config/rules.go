@@ -1,6 +1,7 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -79,7 +80,8 @@ func (c *Config) compileRules() (faults, warnings []string) {
 	list, lines := c.written.list, c.written.lines
 	at := func(f rules.Fault) string { return fmt.Sprintf("rules, line %d: %v", lines[f.Rule-1], f) }
 	table, err := rules.Compile(list, c.Dialect)
-	if found, ok := err.(rules.Faults); ok {
+	var found rules.Faults
+	if errors.As(err, &found) {
 		for _, f := range found {
 			if f.Rule > len(lines) {
 				faults = append(faults, "rules: "+f.Error())

@@ -197,7 +197,7 @@ func (r *reader) nameOf(u *rule, w *written, allow bool) func(*yaml.Node) error 
 		case err != nil:
 			return err
 		case name == "" || len(name) > nameMax || wrong:
-			return fmt.Errorf("%.100q is no name of a rule; use up to %d of a-z, 0-9, - _ and .", name, nameMax)
+			return fmt.Errorf("%.100q is no name of a rule; use up to %d of a-z, 0-9, hyphen, underscore and dot", name, nameMax)
 		case taken && before == 0:
 			return fmt.Errorf("the name %s is what stands for no rule; choose another one", NoRule)
 		case taken:

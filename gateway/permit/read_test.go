@@ -24,7 +24,7 @@ func TestFaultsNameLineKeyAndMend(t *testing.T) {
 		{"no topics", "rules:\n- allow: x\n  do: publish", `rule "x": topics is missing; write topic filters like devices/{client_id}/#`},
 		{"unknown key", "rules:\n- allow: x\n  do: publish\n  topic: a", `line 4: rule "x": unknown key "topic"; there are allow, deny, who, do, topics, qos_max, retain, will, shared`},
 		{"twice", "rules:\n- allow: x\n  do: publish\n  topics: a\n  topics: b", `line 5: rule "x": topics is there already, in line 4`},
-		{"bad name", "rules:\n- allow: My Rule\n  do: publish\n  topics: a", `line 2: rule "My Rule": allow: "My Rule" is no name of a rule; use up to 64 of a-z, 0-9, - _ and .`},
+		{"bad name", "rules:\n- allow: My Rule\n  do: publish\n  topics: a", `line 2: rule "My Rule": allow: "My Rule" is no name of a rule; use up to 64 of a-z, 0-9, hyphen, underscore and dot`},
 		{"taken name", "rules:\n- allow: x\n  do: publish\n  topics: a\n- deny: x\n  do: publish\n  topics: b", "line 5: rule \"x\": deny: the name x is that of the rule in line 2"},
 		{"reserved name", "rules:\n- allow: none\n  do: publish\n  topics: a", "the name none is what stands for no rule; choose another one"},
 		{"bad action", "rules:\n- allow: x\n  do: write\n  topics: a", `do: "write" is neither publish nor subscribe`},

@@ -124,11 +124,10 @@ func (s *Store) KeepLease(ctx context.Context, node string) error {
 
 // keepLease makes the life known before it has a lease: who is not known is not missed.
 func (s *Store) keepLease(ctx context.Context, l life, begins bool) (kept bool, err error) {
-	replies, err := s.all(ctx, []*step{s.knownStep("SADD", l)})
-	if err != nil {
+	if _, err := s.all(ctx, []*step{s.knownStep("SADD", l)}); err != nil {
 		return false, err
 	}
-	replies, err = s.all(ctx, []*step{{
+	replies, err := s.all(ctx, []*step{{
 		key: nodeKey(l), script: leaseScript, keys: s.lifeKeys(l)[:2], args: []any{boolArg(begins), s.times.Lease.Milliseconds()},
 	}})
 	if err != nil {

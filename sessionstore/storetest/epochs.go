@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"sluice/sessionstore"
@@ -50,7 +51,7 @@ func epochsOfMany(t *testing.T, fresh Fresh) {
 		}
 	}
 	same(t, "epochs", want, epochs(t, s, keys...))
-	if _, err := s.Epochs(t.Context(), append(keys, newKey())); !errors.Is(err, sessionstore.ErrInvalid) {
+	if _, err := s.Epochs(t.Context(), slices.Concat(keys, []sessionstore.Key{newKey()})); !errors.Is(err, sessionstore.ErrInvalid) {
 		t.Fatalf("one more than a call may ask for: %v, want ErrInvalid", err)
 	}
 	if _, err := s.Epochs(t.Context(), []sessionstore.Key{{}}); !errors.Is(err, sessionstore.ErrInvalid) {

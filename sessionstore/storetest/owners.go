@@ -228,7 +228,7 @@ type notice struct {
 }
 
 // watch gives the notices a node gets.
-func watch(t *testing.T, ctx context.Context, s sessionstore.Store, node string) <-chan notice {
+func watch(ctx context.Context, t *testing.T, s sessionstore.Store, node string) <-chan notice {
 	t.Helper()
 	told := make(chan notice, 1000)
 	if err := s.Watch(ctx, node, func(key sessionstore.Key, epoch uint64) { told <- notice{key, epoch} }, func() {}); err != nil {
@@ -260,8 +260,8 @@ func next(t *testing.T, told <-chan notice, c sessionstore.Claimed) {
 func watchTells(t *testing.T, fresh Fresh) {
 	node := fresh(t)
 	a, b := node(), node()
-	toldA := watch(t, t.Context(), a, "node-a")
-	toldB := watch(t, t.Context(), b, "node-b")
+	toldA := watch(t.Context(), t, a, "node-a")
+	toldB := watch(t.Context(), t, b, "node-b")
 	key := newKey()
 	claim(t, a, sessionstore.ClaimRequest{Key: key, Node: "node-a", Expiry: 60})
 	next(t, toldA, claim(t, b, sessionstore.ClaimRequest{Key: key, Node: "node-b", Expiry: 60}))
@@ -274,7 +274,7 @@ func watchTells(t *testing.T, fresh Fresh) {
 func watchIsQuiet(t *testing.T, fresh Fresh) {
 	node := fresh(t)
 	a, b := node(), node()
-	told := watch(t, t.Context(), a, "node-a")
+	told := watch(t.Context(), t, a, "node-a")
 	// Released sessions, other nodes' sessions and new ones are no loss.
 	released := claim(t, a, sessionstore.ClaimRequest{Key: newKey(), Node: "node-a", Expiry: 60})
 	mustRelease(t, a, fence(released), start, false)
@@ -290,8 +290,8 @@ func watchEnds(t *testing.T, fresh Fresh) {
 	node := fresh(t)
 	a, b := node(), node()
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := watch(t, ctx, a, "node-a")
-	goesOn := watch(t, t.Context(), a, "node-a")
+	ended := watch(ctx, t, a, "node-a")
+	goesOn := watch(t.Context(), t, a, "node-a")
 	take := func() sessionstore.Claimed {
 		c := claim(t, a, sessionstore.ClaimRequest{Key: newKey(), Node: "node-a", Expiry: 60})
 		return claim(t, b, sessionstore.ClaimRequest{Key: c.Session.Key, Node: "node-b"})
@@ -349,7 +349,7 @@ func contextDone(t *testing.T, fresh Fresh) {
 func closedUnavailable(t *testing.T, fresh Fresh) {
 	s := fresh(t)()
 	c := claim(t, s, sessionstore.ClaimRequest{Key: newKey()})
-	told := watch(t, t.Context(), s, "node-a")
+	told := watch(t.Context(), t, s, "node-a")
 	for range 2 {
 		if err := s.Close(); err != nil {
 			t.Fatalf("Close: %v", err)

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"time"
 
 	"sluice/amqp/message"
@@ -68,7 +69,8 @@ func (f *Fields) fail(field string, err error) {
 	if field != "" {
 		what += "." + field
 	}
-	if e, ok := err.(*Error); ok && e.What == "" {
+	var e *Error
+	if errors.As(err, &e) && e.What == "" {
 		e.What = what
 	}
 	f.err = err
@@ -323,7 +325,8 @@ func (f *Fields) Sub(err error) {
 	if f.err != nil || err == nil {
 		return
 	}
-	if e, ok := err.(*Error); ok {
+	var e *Error
+	if errors.As(err, &e) {
 		nested := *e
 		nested.What = f.name + "." + e.What
 		err = &nested

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"errors"
 	"math"
 	"time"
 	"unicode/utf8"
@@ -58,7 +59,8 @@ func (w *FieldWriter) fail(field string, err error) {
 	if err == nil || w.err != nil {
 		return
 	}
-	if e, ok := err.(*Error); ok && e.What == "" {
+	var e *Error
+	if errors.As(err, &e) && e.What == "" {
 		e.What = w.name + "." + field
 	}
 	w.err = err

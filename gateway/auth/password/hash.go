@@ -36,6 +36,8 @@ func parseHash(s string) (hash, error) {
 	return nil, errors.New("the hash is neither Argon2id ($argon2id$v=19$...) nor bcrypt ($2b$...); make one with sluice passwd")
 }
 
+var errArgon2Costs = errors.New("the costs of the hash are not written as m=19456,t=2,p=1; make a new one with sluice passwd")
+
 // argon is an Argon2id hash (RFC 9106).
 type argon struct {
 	memory, passes uint32 // KiB, and how often
@@ -57,13 +59,13 @@ func parseArgon(s string) (hash, error) {
 	var cost [3]int
 	params := strings.Split(parts[3], ",")
 	if len(params) != len(cost) {
-		return nil, errors.New("the parameters of the hash are not m=...,t=...,p=...")
+		return nil, errArgon2Costs
 	}
 	for i, name := range []string{"m=", "t=", "p="} {
 		digits, ok := strings.CutPrefix(params[i], name)
 		n, err := strconv.ParseUint(digits, 10, 31)
 		if !ok || err != nil || digits != strconv.FormatUint(n, 10) {
-			return nil, errors.New("the parameters of the hash are not m=...,t=...,p=...")
+			return nil, errArgon2Costs
 		}
 		cost[i] = int(n)
 	}
