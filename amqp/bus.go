@@ -107,6 +107,9 @@ type Delivery struct {
 	Tag         uint64
 	Message     *message.Message
 	Redelivered bool // the bus says that it has been delivered before
+	// More: another delivery is there already. Delivered or Detached follows without waiting for the bus, unless the receiver is closed. It may be false
+	// although there is more.
+	More bool
 	// Malformed is set, and Message nil, when the message could not be decoded. The caller settles it like any other.
 	Malformed error
 }

@@ -69,6 +69,7 @@ type device struct {
 	closed   bool // CloseConnection was said: why the connection ends is counted
 	expired  bool // the principal has, and the connection is being closed for it
 	effects  []bridge.Effect
+	gathered int // packets that the writer was given to be sent together
 	spare    []bridge.Event
 	timer    *time.Timer
 	deadline time.Time
@@ -86,6 +87,7 @@ type device struct {
 	shard       uint32 // one device, one link: its order is kept
 
 	nodeFilters filterSet // what the node lane brings this device
+	fanned      uint64    // which messages of the batch that fanout gathers are for this device; fanout.mu guards it
 }
 
 func newDevice(gw *Gateway, a arrival, l *Listener) *device {
@@ -200,6 +202,11 @@ func (d *device) post(ev bridge.Event) {
 		d.mu.Unlock()
 		return
 	}
+	d.enqueue(ev)
+}
+
+// enqueue has an event handled: by the caller, unless another goroutine is at it. d.mu is held and is let go.
+func (d *device) enqueue(ev bridge.Event) {
 	d.inbox = append(d.inbox, ev)
 	if d.running {
 		d.mu.Unlock()
@@ -208,18 +215,6 @@ func (d *device) post(ev bridge.Event) {
 	d.running = true
 	d.mu.Unlock()
 	d.run()
-}
-
-// postQoS0 hands a QoS 0 delivery to the device unless it is too far behind; then it is dropped.
-func (d *device) postQoS0(ev bridge.FanoutArrived) {
-	d.mu.Lock()
-	behind := len(d.inbox) >= inboxQoS0Max
-	d.mu.Unlock()
-	if behind || d.writer.Buffered() > writeHigh {
-		d.gw.metrics.deliveriesDropped.Inc()
-		return
-	}
-	d.post(ev)
 }
 
 // run handles events until there are none.
@@ -280,6 +275,7 @@ func (d *device) handle(ev bridge.Event) {
 		d.perform(e)
 	}
 	d.effects = effects[:0]
+	d.sendGathered()
 }
 
 // recovered keeps a broken invariant of one device from ending the node: that device is closed and counted.

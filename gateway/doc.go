@@ -12,7 +12,7 @@
 //	shutdown.go     the paced end of a node
 //	lanes.go        subscriptions on their way to the bus
 //	lane.go         a receiver of a device: of its session (sessionlane.go, QoS 1 and 2), or of a group (sharedlane.go)
-//	nodelane.go     the receiver of the node (QoS 0), fanned out here; nodefilters.go: what is bound for it
+//	nodelane.go     the receiver of the node (QoS 0); fanout.go: its messages gathered and handed out; nodefilters.go: what is bound for it
 //	retained.go     retained messages, to the store and to new subscriptions; retainedqueue.go: those of backends
 //	failed.go       who is told of a failure; recordbox.go: its record, for the device's error topic
 //	eventsender.go  what the backend is told; tally.go: whose messages are refused again and again

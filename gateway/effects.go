@@ -73,6 +73,9 @@ func (d *device) perform(e bridge.Effect) {
 
 func (d *device) send(p packet.Packet) {
 	switch p := p.(type) {
+	case *packet.Prepared:
+		d.gather(p)
+		return
 	case *packet.Publish:
 		d.gw.metrics.sent(p.QoS)
 	case *packet.Connack:
@@ -84,6 +87,24 @@ func (d *device) send(p packet.Packet) {
 	}
 	if err := write(p, d.bridge.Machine().Version()); err != nil {
 		d.log.Debug("packet not sent", zap.Uint8("type", uint8(p.Type())), zap.Error(err))
+	}
+}
+
+// gather has a packet of the node lane wait for those of the same event.
+func (d *device) gather(p *packet.Prepared) {
+	if err := d.writer.Gather(p, d.bridge.Machine().Version()); err != nil {
+		d.log.Debug("packet not sent", zap.Uint8("type", uint8(p.Type())), zap.Error(err))
+		return
+	}
+	d.gathered++
+}
+
+// sendGathered sends what gather has kept.
+func (d *device) sendGathered() {
+	if d.gathered > 0 {
+		d.writer.Flush()
+		d.gw.metrics.sentAt[0].Add(float64(d.gathered))
+		d.gathered = 0
 	}
 }
 

@@ -81,6 +81,7 @@ func (s *fixedSource) Delivered(d amqp.Delivery) { s.lane.Delivered(d) }
 
 // Detached implements amqp.Handler. What an operator has to mend is told, once; what comes back by itself is not.
 func (s *fixedSource) Detached(err error) bool {
+	s.lane.out.flush()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if mend := errors.Is(err, amqp.ErrNotFound) || errors.Is(err, amqp.ErrRefused); mend && !s.told {

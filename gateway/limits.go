@@ -13,6 +13,10 @@ const (
 	writeLow  = 64 << 10
 	// inboxQoS0Max bounds the events waiting for a device beyond which QoS 0 deliveries are dropped.
 	inboxQoS0Max = 512
+	// fanoutBytes bounds the payloads that are gathered for devices while the bus has more messages, so that a device gets no more at once than may wait for
+	// it anyway. fanoutShare is the least number of devices for which another processor is asked to help: its wake-up costs as much as some writes.
+	fanoutBytes = writeLow
+	fanoutShare = 32
 	// turnEvents is how many events one goroutine handles for a device before it lets another go on, so that a bus connection's goroutine is not
 	// held by one busy device.
 	turnEvents = 64

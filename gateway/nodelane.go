@@ -10,7 +10,6 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/amqp"
-	"sluice/gateway/bridge"
 	"sluice/mapping"
 	"sluice/mqtt/topic"
 )
@@ -21,6 +20,7 @@ type nodeLane struct {
 	gw    *Gateway
 	inbox amqp.Inbox
 	trie  topic.Trie[*device]
+	out   fanout
 
 	mu       sync.Mutex
 	filters  map[string]*nodeFilter
@@ -84,17 +84,28 @@ func (n *nodeLane) Attached() {}
 
 // Detached implements amqp.Handler.
 func (n *nodeLane) Detached(err error) bool {
+	n.out.flush()
 	n.gw.log.Debug("node lane detached", zap.Error(err))
 	return true
 }
 
-// Delivered implements amqp.Handler: it maps the message once and hands it to each device that wants it.
+// Delivered implements amqp.Handler: it maps the message once and hands it to each device that wants it, together with those that are right behind it.
 func (n *nodeLane) Delivered(d amqp.Delivery) {
+	n.out.mu.Lock()
+	defer n.out.mu.Unlock()
+	n.take(d)
+	if !d.More || n.out.full() {
+		n.out.handOut()
+	}
+}
+
+func (n *nodeLane) take(d amqp.Delivery) {
 	if d.Malformed != nil {
 		n.undeliverable(d.Malformed)
 		return
 	}
 	if name := mapping.MarkerName(d.Message); name != "" {
+		n.out.handOut() // it says that this is done
 		n.markerCame(name)
 		return
 	}
@@ -104,9 +115,7 @@ func (n *nodeLane) Delivered(d amqp.Delivery) {
 		n.undeliverable(err)
 		return
 	}
-	for _, dev := range n.trie.Match(nil, m.Publish.Topic) {
-		dev.postQoS0(bridge.FanoutArrived{Message: &m})
-	}
+	n.out.add(&m, &n.trie)
 }
 
 func (n *nodeLane) undeliverable(err error) {

@@ -140,10 +140,10 @@ func (d *device) sendRetained(filters []string) {
 				return false
 			}
 			d.gw.metrics.retainedSent.Inc()
-			d.post(bridge.FanoutArrived{Message: &mapping.DownlinkMessage{
+			d.post(bridge.Fanout(&mapping.DownlinkMessage{
 				Publish: *p, Expires: r.Expires, For: filter, Retained: true,
 				Publisher: mapping.Publisher{Tenant: d.fence.Key.Tenant, Principal: r.Principal, ClientID: r.ClientID},
-			}})
+			}))
 			return true
 		})
 		if err != nil && !errors.Is(err, errStopped) && d.ctx.Err() == nil {

@@ -404,3 +404,34 @@ func testSessionRotation(t *testing.T, url string) {
 	}
 	closeReceiver(t, rcv)
 }
+
+// A settled delivery says whether another one is there; of those that have come the last one never does.
+func TestMoreIsToldOfSettledDeliveries(t *testing.T) { eachBus(t, testMoreIsToldOfSettledDeliveries) }
+
+func testMoreIsToldOfSettledDeliveries(t *testing.T, url string) {
+	c := open(t, Options{URLs: []string{url}})
+	name := newInbox(t, c, amqp.Inbox{})
+	r := &recorder{}
+	rcv := c.Attach(amqp.Source{Inbox: name, Settled: true, Credit: 100}, r)
+	r.waitAttached(t, 1)
+	sent := 0
+	eventually(t, "one is told that there are more", func() error {
+		fill(t, c, name, 20)
+		sent += 20
+		got := r.waitDeliveries(t, sent)
+		if got[sent-1].More {
+			t.Errorf("delivery %d says that there is another one", sent)
+		}
+		if !slices.ContainsFunc(got, func(d amqp.Delivery) bool { return d.More }) {
+			return fmt.Errorf("of %d none is", sent)
+		}
+		return nil
+	})
+	_, _, got := r.snapshot()
+	for i, d := range got {
+		if want := fmt.Sprint(i % 20); text(d) != want {
+			t.Fatalf("delivery %d is %s, not %s", i, text(d), want)
+		}
+	}
+	closeReceiver(t, rcv)
+}

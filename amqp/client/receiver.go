@@ -208,16 +208,23 @@ func (r *receiver) receive(l *link) error {
 }
 
 func (r *receiver) deliverAll(l *link) error {
+	var next *goamqp.Message // looked at ahead
 	for {
-		m, err := l.receiver.Receive(r.ctx, nil)
-		if err != nil {
-			return err
+		m := next
+		if next = nil; m == nil {
+			var err error
+			if m, err = l.receiver.Receive(r.ctx, nil); err != nil {
+				return err
+			}
 		}
 		r.creditM.Lock()
 		r.credit--
 		r.creditM.Unlock()
 		d, of, copied := r.delivery(m)
-		if !r.source.Settled {
+		if r.source.Settled {
+			next = l.receiver.Prefetched()
+			d.More = next != nil
+		} else {
 			l.add(d.Tag, m)
 		}
 		if r.closed() {

@@ -81,6 +81,9 @@ func (r *rig) step(ev Event) {
 		case SendMessage:
 			r.sent = append(r.sent, e)
 		case session.SendPacket:
+			if ready, ok := e.Packet.(*packet.Prepared); ok {
+				e.Packet = ready.Publish()
+			}
 			r.packets = append(r.packets, e.Packet)
 		case SettleDelivery:
 			r.settled = append(r.settled, e)

@@ -78,13 +78,24 @@ func (b *Bridge) undeliverable(now time.Time, ev DeliveryArrived, condition, why
 }
 
 func (b *Bridge) inbound(m *mapping.DownlinkMessage, redelivered bool) session.Message {
+	msg := messageOf(m)
+	msg.Redelivered = redelivered
+	msg.FromSelf = b.published(m)
+	return msg
+}
+
+// published reports whether this very session did.
+func (b *Bridge) published(m *mapping.DownlinkMessage) bool {
+	return m.Publisher.ClientID == b.self.ClientID && m.Publisher.Principal == b.self.Principal && m.Publisher.Tenant == b.self.Tenant
+}
+
+// messageOf gives a message as it is for any device.
+func messageOf(m *mapping.DownlinkMessage) session.Message {
 	return session.Message{
 		Publish:           &m.Publish,
 		Identity:          m.Identity,
 		Unique:            mapping.Unique(m.Identity),
-		FromSelf:          m.Publisher.ClientID == b.self.ClientID && m.Publisher.Principal == b.self.Principal && m.Publisher.Tenant == b.self.Tenant,
 		Expires:           m.Expires,
-		Redelivered:       redelivered,
 		PossibleDuplicate: m.PossibleDuplicate,
 		For:               m.For,
 		Retained:          m.Retained,

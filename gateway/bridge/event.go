@@ -61,9 +61,12 @@ type (
 		OK        bool
 		Elsewhere bool
 	}
-	// FanoutArrived: a message on the node lane, mapped once for all devices, with its Source instead of its identity; or a copy of a retained message,
-	// with neither.
-	FanoutArrived struct{ Message *mapping.DownlinkMessage }
+	// FanoutArrived: messages of the node lane, mapped once for all devices, with their Source instead of their identity; or a copy of a retained message,
+	// with neither. Which says by their numbers which of the batch are for this device.
+	FanoutArrived struct {
+		Batch *Batch
+		Which uint64
+	}
 	// LanesChanged answers ChangeLanes. Each error is one class for all filters of that lane.
 	LanesChanged struct {
 		ID      uint64

@@ -3,6 +3,8 @@ package bridge
 import "time"
 
 const (
+	// BatchMax is how many messages a Batch takes: as many as FanoutArrived.Which has bits. More would hardly cost less each.
+	BatchMax = 64
 	// leftMax bounds the filters that are remembered as having left the session lane. With more, everything counts as having been there.
 	leftMax = 64
 	// sightingsMax and sightingsFor bound what is remembered of the messages that came by one lane while a subscription changed lanes, until the

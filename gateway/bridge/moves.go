@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"math/bits"
 	"slices"
 	"time"
 
@@ -136,23 +137,38 @@ func (b *Bridge) sessionCopy(now time.Time, msg *session.Message) bool {
 	return false
 }
 
-// fanoutArrived tells the machine of a message of the node lane, unless the session lane has brought it, or is sure to.
+// fanoutArrived tells the machine of messages of the node lane.
 func (b *Bridge) fanoutArrived(now time.Time, ev FanoutArrived, out []Effect) []Effect {
 	m := &b.lanes.moves
-	arrived := session.MessageArrived{Message: b.inbound(ev.Message, false)}
-	if ev.Message.Source == nil || !b.twice(&arrived.Message) {
-		b.tell(arrived)
+	watched := len(m.filters) > 0 || len(m.own) > 0 || b.cfg.Rules.Bind()
+	for which := ev.Which; which != 0; which &= which - 1 {
+		f := &ev.Batch.messages[bits.TrailingZeros64(which)]
+		if watched && f.Source != nil {
+			out = b.fannedOnce(now, f, b.drain(now, out))
+		} else {
+			b.tell(b.arrivalOf(f))
+		}
+	}
+	return out
+}
+
+// fannedOnce tells of a message unless the session lane has brought it, or is sure to.
+func (b *Bridge) fannedOnce(now time.Time, f *fanned, out []Effect) []Effect {
+	m := &b.lanes.moves
+	arrived := b.inbound(f.DownlinkMessage, false)
+	if !b.twice(&arrived) {
+		b.tell(b.arrivalOf(f))
 		return out
 	}
-	if matchesAny(m.covered, arrived.Message.Publish.Topic) {
+	if matchesAny(m.covered, arrived.Publish.Topic) {
 		return out
 	}
-	identity := mapping.Identity(ev.Message.Source)
+	identity := mapping.Identity(f.Source)
 	if m.seen[identity] == sessionLane {
 		return out
 	}
 	before := len(out)
-	b.tell(arrived)
+	b.tell(b.arrivalOf(f))
 	out = b.drain(now, out)
 	if mapping.Unique(identity) && slices.ContainsFunc(out[before:], sendsPublish) {
 		m.note(now, identity, nodeLane)
@@ -162,8 +178,7 @@ func (b *Bridge) fanoutArrived(now time.Time, ev FanoutArrived, out []Effect) []
 
 func sendsPublish(e Effect) bool {
 	if s, ok := e.(session.SendPacket); ok {
-		_, ok = s.Packet.(*packet.Publish)
-		return ok
+		return s.Packet.Type() == packet.PUBLISH
 	}
 	return false
 }

@@ -39,7 +39,7 @@ func (r *mover) byNode(m *message.Message) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.step(FanoutArrived{Message: &d})
+	r.step(Fanout(&d))
 }
 
 // bySession brings a message by the session lane; the device acknowledges it at once, and the store confirms what it is asked.

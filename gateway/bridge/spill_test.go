@@ -41,7 +41,7 @@ func (r *mover) bothWays(topic string, id string) {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	r.step(FanoutArrived{Message: &d})
+	r.step(Fanout(&d))
 }
 
 func TestWhatSpillsIntoTheSessionLaneComesOnceAndIsAccepted(t *testing.T) {

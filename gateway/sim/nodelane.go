@@ -100,8 +100,9 @@ func (l *nodeLane) delivered(_ uint64, m *message.Message, _ bool) {
 			told = append(told, w.sh)
 		}
 	}
+	fanout := bridge.Fanout(&d)
 	for _, sh := range told {
-		sh.post(bridge.FanoutArrived{Message: &d})
+		sh.post(fanout)
 	}
 }
 

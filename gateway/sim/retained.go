@@ -107,10 +107,10 @@ func (sh *shell) sendRetained(filters []string, then func()) {
 	}
 	filter := filters[0]
 	sh.eachRetained(filter, func(r sessionstore.Retained, p *packet.Publish) {
-		sh.post(bridge.FanoutArrived{Message: &mapping.DownlinkMessage{
+		sh.post(bridge.Fanout(&mapping.DownlinkMessage{
 			Publish: *p, Expires: r.Expires, For: filter, Retained: true,
 			Publisher: mapping.Publisher{Tenant: sh.key.Tenant, Principal: r.Principal, ClientID: r.ClientID},
-		}})
+		}))
 	}, func(error) { sh.sendRetained(filters[1:], then) })
 }
 

@@ -126,6 +126,9 @@ func (sh *shell) handle(ev bridge.Event) {
 func (sh *shell) perform(e bridge.Effect) {
 	switch e := e.(type) {
 	case session.SendPacket:
+		if ready, ok := e.Packet.(*packet.Prepared); ok {
+			e.Packet = ready.Publish()
+		}
 		sh.w.oracle.sends(sh, e.Packet)
 		sh.conn.toDevice(e.Packet)
 	case session.OpenSession:

@@ -1,7 +1,7 @@
 // Package packet is the MQTT codec: the fifteen control packets of MQTT 3.1.1 and MQTT 5.0 as Go values, and their bytes.
 //
 // What lives here: reading the fixed header (ParseHeader), decoding one packet (Decode, Publish.Decode), reading packets
-// from a stream with a size limit (Reader), encoding (Append, Size), the properties with the table that says which of them
+// from a stream with a size limit (Reader), encoding (Append, Size; Prepared for what is sent to many), the properties with the table that says which of them
 // a packet may carry, and the reason codes with the table that says which packet may carry them.
 //
 // What does not live here: everything that needs memory of an earlier packet. That CONNECT comes first and once, that a

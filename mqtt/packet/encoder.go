@@ -32,6 +32,9 @@ type encodable interface {
 // 3.1.1 has no properties and no reasons: they are left out. A reason that changes the meaning of the packet is an error
 // there (ErrNotInVersion), except in CONNACK and SUBACK, which have codes of their own for it.
 func Append(dst []byte, p Packet, v Version) ([]byte, error) {
+	if ready, ok := p.(*Prepared); ok {
+		return ready.append(dst, v)
+	}
 	e, l, err := measure(p, v)
 	if err != nil {
 		return dst, err
@@ -44,6 +47,9 @@ func Append(dst []byte, p Packet, v Version) ([]byte, error) {
 
 // Size is the number of bytes that Append would write, for a Maximum Packet Size. The error is that of Append.
 func Size(p Packet, v Version) (int, error) {
+	if ready, ok := p.(*Prepared); ok {
+		return ready.size(v)
+	}
 	_, l, err := measure(p, v)
 	if err != nil {
 		return 0, err

@@ -38,7 +38,7 @@ type ID uint16
 type QoS byte
 
 // Packet is one of the fifteen control packets: *Connect, *Connack, *Publish, *Ack (PUBACK, PUBREC, PUBREL, PUBCOMP),
-// *Subscribe, *Suback, *Unsubscribe, *Unsuback, *Pingreq, *Pingresp, *Disconnect, *Auth.
+// *Subscribe, *Suback, *Unsubscribe, *Unsuback, *Pingreq, *Pingresp, *Disconnect, *Auth. To send, there is *Prepared as well.
 //
 // Strings and byte slices of a decoded packet share memory with the buffer it was decoded from. Whoever decodes must not
 // change or reuse that buffer while the packet is in use.

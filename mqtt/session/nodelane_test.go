@@ -18,15 +18,16 @@ func TestTheNodeLanesPacketIsSharedUnlessItHasToBeChanged(t *testing.T) {
 		shared bool
 	}{
 		{"as it is", Message{Publish: &packet.Publish{Topic: "t"}}, packet.Subscription{Filter: "t"}, true},
-		{"QoS 1", Message{Publish: &packet.Publish{Topic: "t", QoS: 1}}, packet.Subscription{Filter: "t"}, false},
-		{"retain flag goes", Message{Publish: &packet.Publish{Topic: "t", Retain: true}}, packet.Subscription{Filter: "t"}, false},
-		{"retain flag stays", Message{Publish: &packet.Publish{Topic: "t", Retain: true}}, packet.Subscription{Filter: "t", RetainAsPublished: true}, true},
+		{"QoS 1", Message{Publish: &packet.Publish{Topic: "t", QoS: 1}}, packet.Subscription{Filter: "t"}, true},
+		{"retain flag goes", Message{Publish: &packet.Publish{Topic: "t", Retain: true}}, packet.Subscription{Filter: "t"}, true},
+		{"retain flag stays", Message{Publish: &packet.Publish{Topic: "t", Retain: true}}, packet.Subscription{Filter: "t", RetainAsPublished: true}, false},
 		{"expires", Message{Publish: &packet.Publish{Topic: "t"}, Expires: scriptStart.Add(time.Hour)}, packet.Subscription{Filter: "t"}, false},
 	} {
 		m := opened(t, testConfig())
 		m.Step(scriptStart, PacketReceived{Packet: &packet.Subscribe{ID: 2, Subscriptions: []packet.Subscription{c.filter}}}, nil)
 		m.Step(scriptStart, Subscribed{ID: 2, Reasons: []packet.ReasonCode{0}}, nil)
 		before := *c.msg.Publish
+		c.msg.Prepared = Prepare(c.msg.Publish)
 		out := m.Step(scriptStart, MessageArrived{Message: c.msg}, nil)
 		if len(out) == 0 {
 			t.Fatalf("%s: nothing is sent", c.name)
@@ -35,8 +36,11 @@ func TestTheNodeLanesPacketIsSharedUnlessItHasToBeChanged(t *testing.T) {
 		if !ok {
 			t.Fatalf("%s: %T", c.name, out[0])
 		}
-		p := sent.Packet.(*packet.Publish)
-		if (p == c.msg.Publish) != c.shared || p.QoS != 0 || p.Retain != (before.Retain && c.filter.RetainAsPublished) {
+		p, own := sent.Packet.(*packet.Publish)
+		if !own {
+			p = sent.Packet.(*packet.Prepared).Publish()
+		}
+		if own == c.shared || p.QoS != 0 || p.Retain != (before.Retain && c.filter.RetainAsPublished) {
 			t.Errorf("%s: sent %+v", c.name, p)
 		}
 		if after := *c.msg.Publish; after.QoS != before.QoS || after.Retain != before.Retain || after.Properties.Set != before.Properties.Set || after.Topic != before.Topic {

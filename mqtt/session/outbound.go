@@ -104,26 +104,36 @@ func (m *Machine) fanOut(msg Message) {
 	if _, ok := m.hears(msg.Publish.Topic, 0); !ok {
 		return
 	}
-	p := msg.Publish
-	if !m.fits(msg, r) {
-		p = m.newPublish(msg, r, 0)
-		m.setExpiry(p, msg.Expires)
+	if m.fits(msg, r) {
+		if _, ok := m.writable(msg.Prepared); ok {
+			m.emit(SendPacket{Packet: msg.Prepared})
+		}
+		return
 	}
+	p := m.newPublish(msg, r, 0)
+	m.setExpiry(p, msg.Expires)
 	if _, ok := m.writable(p); ok {
 		m.shorten(p)
 		m.emit(SendPacket{Packet: p})
 	}
 }
 
-// fits reports whether the device is to get a message of the node lane just as it is: then thousands can share one packet, which nobody changes.
+// Prepare encodes a message once for Message.Prepared.
+func Prepare(p *packet.Publish) *packet.Prepared {
+	plain := *p
+	plain.QoS, plain.Retain = 0, false // [MQTT-3.3.1-12]
+	plain.Properties.Set &^= packet.PropTopicAlias | packet.PropMessageExpiry
+	plain.Properties.SubscriptionIDs = nil
+	return packet.Prepare(&plain)
+}
+
+// fits reports whether the device is to get a message of the node lane as most do: then thousands share one packet, encoded once.
 func (m *Machine) fits(msg Message, r route) bool {
-	t := msg.Publish
-	if t.QoS > 0 || t.ID != 0 || t.Dup || t.Retain != r.retain || m.conn.aliasMax > 0 {
+	if msg.Prepared == nil || r.retain || m.conn.aliasMax > 0 {
 		return false
 	}
 	// MQTT 3.1.1 has no properties, so none are written.
-	return !m.v5() || msg.Expires.IsZero() && len(r.ids) == 0 && len(t.Properties.SubscriptionIDs) == 0 &&
-		t.Properties.Set&(packet.PropTopicAlias|packet.PropMessageExpiry) == 0
+	return !m.v5() || msg.Expires.IsZero() && len(r.ids) == 0
 }
 
 // deliver sends a message, or says why not.

@@ -61,7 +61,7 @@ func propertiesOf(p packet.Packet) *packet.Properties {
 }
 
 // writable gives the verdict on a PUBLISH that cannot be sent: the bus brings what no MQTT device could have published.
-func (m *Machine) writable(p *packet.Publish) (verdict, bool) {
+func (m *Machine) writable(p packet.Packet) (verdict, bool) {
 	n, err := packet.Size(p, m.conn.version)
 	if err != nil {
 		return rejected(NoPacket, packet.ImplementationSpecificError, err.Error()), false

@@ -49,9 +49,33 @@ func (w *Writer) Append(p packet.Packet, v packet.Version) error { return w.add(
 // needs no waiting.
 func (w *Writer) AppendAlone(p packet.Packet, v packet.Version) error { return w.add(p, v, true) }
 
+// Gather encodes p behind what is waiting, and leaves it there until Flush, or until something else is written. The error is that of Append.
+func (w *Writer) Gather(p packet.Packet, v packet.Version) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.encodeLocked(p, v)
+}
+
+// Flush has what was gathered written: at once, as far as that needs no waiting, unless there was a write only just now.
+func (w *Writer) Flush() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.pending) > 0 && w.err == nil {
+		w.sendLocked(true)
+	}
+}
+
 func (w *Writer) add(p packet.Packet, v packet.Version, alone bool) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err := w.encodeLocked(p, v); err != nil {
+		return err
+	}
+	w.sendLocked(alone)
+	return nil
+}
+
+func (w *Writer) encodeLocked(p packet.Packet, v packet.Version) error {
 	if w.err != nil || w.closing {
 		return ErrClosed
 	}
@@ -60,11 +84,15 @@ func (w *Writer) add(p packet.Packet, v packet.Version, alone bool) error {
 		return err
 	}
 	w.pending = b
-	if alone && w.direct != nil && !w.flushing && w.writeLocked(time.Now()) {
-		return nil
+	return nil
+}
+
+// sendLocked writes on the spot, if it may, or has the flusher write.
+func (w *Writer) sendLocked(direct bool) {
+	if direct && w.direct != nil && !w.flushing && w.writeLocked(time.Now()) {
+		return
 	}
 	w.startLocked()
-	return nil
 }
 
 // writeLocked writes what waits on the spot, and reports whether that is all. It leaves it to the flusher when the last write was only just now: then
@@ -103,7 +131,11 @@ func (w *Writer) CloseAfterFlush() {
 		return
 	}
 	w.closing = true
-	if !w.flushing {
+	switch {
+	case w.flushing:
+	case len(w.pending) > 0 && w.err == nil: // gathered
+		w.startLocked()
+	default:
 		w.closeLocked()
 	}
 }

@@ -223,3 +223,44 @@ func TestWhatCannotBeEncodedSendsNothing(t *testing.T) {
 		}
 	})
 }
+
+func TestWhatIsGatheredSharesAWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, end := range []struct {
+			name string
+			do   func(*Writer)
+			more int
+		}{
+			{"Flush", (*Writer).Flush, 0},
+			{"Append", func(w *Writer) { _ = w.Append(&packet.Pingresp{}, packet.V5) }, 2},
+			{"CloseAfterFlush", (*Writer).CloseAfterFlush, 0},
+		} {
+			conn, device := pair(t)
+			w := NewWriter(conn, time.Second, 1<<16, func() {})
+			w.Flush()
+			ready := packet.Prepare(publish(10))
+			for range 100 {
+				if err := w.Gather(ready, packet.V5); err != nil {
+					t.Fatal(err)
+				}
+			}
+			synctest.Wait()
+			if conn.writes > 0 || w.Buffered() != 1600 {
+				t.Errorf("%s: %d writes before it, %d bytes wait", end.name, conn.writes, w.Buffered())
+			}
+			end.do(w)
+			got := make([]byte, 1600+end.more)
+			if _, err := io.ReadFull(device, got); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if conn.writes != 1 || w.Buffered() != 0 {
+				t.Errorf("%s: %d writes, %d bytes wait", end.name, conn.writes, w.Buffered())
+			}
+			w.CloseAfterFlush()
+			if err := w.Gather(ready, packet.V5); err != ErrClosed {
+				t.Errorf("%s: after the end Gather gives %v", end.name, err)
+			}
+		}
+	})
+}
