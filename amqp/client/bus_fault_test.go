@@ -113,11 +113,13 @@ func testCutWhilePublishingLosesNothing(t *testing.T, url string) {
 				}
 				return nil
 			})
+			proxy.setRefuse(true) // or the last of these would come before those that were lost
 			proxy.cut()
 			continue
 		}
 		d.send(name, i)
 	}
+	proxy.setRefuse(false)
 	rounds := 0
 	for first := d.settle(); first >= 0; first = d.settle() {
 		eventually(t, "the bus is back", func() error { return c.Ready(context.Background()) })

@@ -11,8 +11,8 @@ import (
 	"sluice/amqp/message"
 )
 
-// section encodes one section.
-func section(t testing.TB, code uint64, v any) []byte {
+// encodedSection encodes one section.
+func encodedSection(t testing.TB, code uint64, v any) []byte {
 	t.Helper()
 	b, err := wire.AppendValue(nil, message.Described{Descriptor: code, Value: v})
 	if err != nil {
@@ -84,15 +84,15 @@ func TestEncodeAlwaysHasABody(t *testing.T) {
 }
 
 func TestDecodeIsLenientWhereTheMeaningIsClear(t *testing.T) {
-	raw := section(t, sectionMessageAnnotations, wire.Map{
+	raw := encodedSection(t, sectionMessageAnnotations, wire.Map{
 		{Key: []any{}, Value: "unhashable"}, {Key: uint64(1), Value: "number"}, {Key: message.Symbol("x-ok"), Value: wire.Char('c')},
 		{Key: "x-map", Value: wire.Map{{Key: uint32(1), Value: "v"}}},
 		{Key: message.Symbol("x-decimal"), Value: wire.Decimal64{}},
 		{Key: message.Symbol("x-array"), Value: wire.Array{Type: wire.CodeUint, Elements: []any{uint32(1), uint32(2)}}},
 		{Key: message.Symbol("x-described"), Value: message.Described{Descriptor: message.Symbol("d"), Value: wire.Char('c')}},
 	})
-	raw = append(raw, section(t, sectionData, []byte("body"))...)
-	raw = append(raw, section(t, sectionFooter, wire.Map{{Key: []byte("k"), Value: "v"}})...)
+	raw = append(raw, encodedSection(t, sectionData, []byte("body"))...)
+	raw = append(raw, encodedSection(t, sectionFooter, wire.Map{{Key: []byte("k"), Value: "v"}})...)
 	got, err := decodeMessage([][]byte{raw})
 	if err != nil {
 		t.Fatal(err)
@@ -110,14 +110,14 @@ func TestDecodeIsLenientWhereTheMeaningIsClear(t *testing.T) {
 func TestDecodeMalformed(t *testing.T) {
 	for name, raw := range map[string][]byte{
 		"no section":           {0x40},
-		"unknown section":      section(t, 0x99, "x"),
+		"unknown section":      encodedSection(t, 0x99, "x"),
 		"cut short":            {0x00, 0x53, 0x75, 0xa0, 5, 1},
-		"header is a map":      section(t, sectionHeader, wire.Map{}),
-		"data is text":         section(t, sectionData, "x"),
-		"message-id is a list": section(t, sectionProperties, []any{[]any{}}),
-		"ttl is text":          section(t, sectionHeader, []any{nil, nil, "x"}),
-		"to is a number":       section(t, sectionProperties, []any{nil, nil, uint32(1)}),
-		"annotations are text": section(t, sectionMessageAnnotations, "x"),
+		"header is a map":      encodedSection(t, sectionHeader, wire.Map{}),
+		"data is text":         encodedSection(t, sectionData, "x"),
+		"message-id is a list": encodedSection(t, sectionProperties, []any{[]any{}}),
+		"ttl is text":          encodedSection(t, sectionHeader, []any{nil, nil, "x"}),
+		"to is a number":       encodedSection(t, sectionProperties, []any{nil, nil, uint32(1)}),
+		"annotations are text": encodedSection(t, sectionMessageAnnotations, "x"),
 	} {
 		if got, err := decodeMessage([][]byte{raw}); err == nil {
 			t.Errorf("%s: %+v", name, got.message)
@@ -130,13 +130,13 @@ func TestRedelivered(t *testing.T) {
 		raw        []byte
 		want, told bool // without and with a bus that tells the first acquirer
 	}{
-		"no header":             {section(t, sectionData, []byte("x")), false, false},
-		"header without field":  {section(t, sectionHeader, []any{true}), false, true},
-		"first acquirer":        {section(t, sectionHeader, []any{true, nil, nil, true}), false, false},
-		"not first acquirer":    {section(t, sectionHeader, []any{true, nil, nil, false}), false, true},
-		"delivery-count":        {section(t, sectionHeader, []any{true, nil, nil, true, uint32(1)}), true, true},
-		"x-delivery-count":      {section(t, sectionMessageAnnotations, wire.Map{{Key: message.Symbol("x-delivery-count"), Value: int64(1)}}), true, true},
-		"x-acquired-count zero": {section(t, sectionMessageAnnotations, wire.Map{{Key: message.Symbol("x-acquired-count"), Value: uint64(0)}}), false, false},
+		"no header":             {encodedSection(t, sectionData, []byte("x")), false, false},
+		"header without field":  {encodedSection(t, sectionHeader, []any{true}), false, true},
+		"first acquirer":        {encodedSection(t, sectionHeader, []any{true, nil, nil, true}), false, false},
+		"not first acquirer":    {encodedSection(t, sectionHeader, []any{true, nil, nil, false}), false, true},
+		"delivery-count":        {encodedSection(t, sectionHeader, []any{true, nil, nil, true, uint32(1)}), true, true},
+		"x-delivery-count":      {encodedSection(t, sectionMessageAnnotations, wire.Map{{Key: message.Symbol("x-delivery-count"), Value: int64(1)}}), true, true},
+		"x-acquired-count zero": {encodedSection(t, sectionMessageAnnotations, wire.Map{{Key: message.Symbol("x-acquired-count"), Value: uint64(0)}}), false, false},
 	} {
 		got, err := decodeMessage([][]byte{tt.raw})
 		if err != nil {

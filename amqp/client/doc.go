@@ -6,19 +6,23 @@
 //
 // How the parts sit together:
 //
-//	Client ── supervisor ×Connections ── connection ── lane, lane, ...         publish.go, lane.go
+//	Client ── supervisor ×Connections ── connection ── lane, lane, ...         lane.go, outlet.go, transfers.go, owned.go
 //	       ── pool ── supervisor ×n ──── connection ── slot (session) ── link  pool.go, receiver.go, settle.go
 //	       ── supervisor ───────────────── connection ── management pair       management.go
 //	       ── family: what kind of bus it is, and so how it wants to be spoken to   family.go
 //
 // On a bus of static entities (Service Bus, Event Hubs) a connection has one session, and there is no management pair:
 //
-//	Client ── entities ×Connections ── connection ── lane for each entity      entities.go, entitylane.go
+//	Client ── entities ×Connections ── connection ── lane for each entity      entities.go, entitylane.go, publish.go
 //	                                                └ tokens                   cbs.go, login.go
 //	       ── pool ── supervisor ×n ── connection ── slot ── link, tokens      pool.go, receiver.go, position.go
 //
 // A supervisor keeps one connection up for ever. A connection owns its net.Conn (netconn.go), which gathers small writes into few
 // system calls and passes every inbound frame through the frame guard (guard.go).
+//
+// Transfers to a bus with anonymous links are ours, and so are their dispositions: lane.publish encodes a message into the connection's buffer on the caller's
+// goroutine, and the connection's reader tells outcomes. The library begins, attaches, ends and keeps alive. Locks are taken in this order: outlet.answering,
+// lane.mu, netConn.mu, owned.mu; callers are called back without the last three.
 //
 // Invariants:
 //   - Every Publish ends in exactly one outcome. Accepted is only ever told after the bus's own accepted, or, for a settled transfer,

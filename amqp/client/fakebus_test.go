@@ -29,6 +29,10 @@ type fakeBus struct {
 
 	// onCredit hears of each flow on a receiver link.
 	onCredit func(credit uint32)
+	// onSender hears of the flows and dispositions that the client sends for its sender links.
+	onSender func(frame.Performative)
+	// quiet sends no heartbeats.
+	quiet bool
 	// refuseAttach answers attaches of receivers with amqp:not-found.
 	refuseAttach atomic.Bool
 
@@ -99,7 +103,9 @@ func (b *fakeBus) serve(c net.Conn) {
 	write := &sync.Mutex{}
 	ended := make(chan struct{})
 	defer close(ended)
-	b.wg.Go(func() { heartbeat(c, write, ended) })
+	if !b.quiet {
+		b.wg.Go(func() { heartbeat(c, write, ended) })
+	}
 	header := make([]byte, 8)
 	for {
 		if _, err := io.ReadFull(c, header); err != nil {
@@ -168,7 +174,14 @@ func (s *fakeSession) handle(p frame.Performative, payload []byte) bool {
 		s.send(&frame.Begin{RemoteChannel: frame.Some(s.channel), IncomingWindow: s.bus.window.Load(), OutgoingWindow: 1 << 20, HandleMax: 255}, nil)
 	case *frame.Attach:
 		s.attach(p)
+	case *frame.Disposition:
+		if p.Role == frame.RoleSender && s.bus.onSender != nil {
+			s.bus.onSender(p)
+		}
 	case *frame.Flow:
+		if l := s.links[p.Handle.Value]; p.Handle.Set && l != nil && !l.receiver && s.bus.onSender != nil {
+			s.bus.onSender(p)
+		}
 		if l := s.links[p.Handle.Value]; p.Handle.Set && l != nil && l.receiver && !l.settled && s.bus.onCredit != nil {
 			s.bus.onCredit(p.LinkCredit.Value)
 		}

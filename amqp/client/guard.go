@@ -43,11 +43,12 @@ func refuse(format string, args ...any) error {
 type peerLimits struct {
 	channelMax   uint32
 	handleMax    uint32
+	maxFrame     uint32 // in bytes
 	loginRefused bool
 }
 
 func noPeerLimits() peerLimits {
-	return peerLimits{channelMax: math.MaxUint16, handleMax: math.MaxUint32}
+	return peerLimits{channelMax: math.MaxUint16, handleMax: math.MaxUint32, maxFrame: math.MaxUint32}
 }
 
 // guardFrame checks one complete inbound frame and appends to dst what go-amqp may see of it. It is a pure function over bytes, apart from
@@ -204,6 +205,9 @@ func (p *performative) text(i int) string {
 func (p *performative) check(peer *peerLimits) error {
 	switch p.code {
 	case codeOpen:
+		if v, ok := p.uint(2); ok {
+			peer.maxFrame = min(peer.maxFrame, v)
+		}
 		if v, ok := p.uint(3); ok {
 			peer.channelMax = min(peer.channelMax, v)
 		}

@@ -97,7 +97,7 @@ func TestGuardNotesPeerLimits(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if peer != (peerLimits{channelMax: 63, handleMax: 255}) {
+	if peer != (peerLimits{channelMax: 63, handleMax: 255, maxFrame: 512}) {
 		t.Errorf("%+v", peer)
 	}
 }

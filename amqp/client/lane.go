@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"sync"
 	"sync/atomic"
@@ -38,6 +39,7 @@ type lane struct {
 	stopping bool
 	last     error           // why it is not open
 	no       message.Outcome // the answer while it is not open; zero: Busy
+	out      *outlet         // to be sent over, nil while there is no link and on a bus of static entities
 
 	entity string    // what the link is attached to, on a bus of static entities
 	used   time.Time // when it was last wanted; entities.mu guards it
@@ -67,8 +69,16 @@ func (l *lane) publish(p publication) {
 		no = busy(condQueueFull, "%d messages are waiting for the bus", l.options.Queue)
 	default:
 		l.queue = append(l.queue, p)
+		out := l.out
+		var answers []answer
+		if out != nil {
+			answers = out.drive(nil)
+		}
 		l.mu.Unlock()
-		l.signal()
+		tell(answers)
+		if out == nil {
+			l.signal()
+		}
 		return
 	}
 	l.mu.Unlock()
@@ -86,6 +96,10 @@ func (l *lane) signal() {
 func (l *lane) pop() (p publication, ok, stopping bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.popLocked()
+}
+
+func (l *lane) popLocked() (p publication, ok, stopping bool) {
 	if l.head == len(l.queue) {
 		return p, false, l.stopping
 	}
@@ -106,7 +120,7 @@ func (l *lane) pop() (p publication, ok, stopping bool) {
 func (l *lane) refuse(cause error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.open, l.last = false, cause
+	l.open, l.last, l.out = false, cause, nil
 }
 
 // shut refuses new publications and answers all queued ones with Busy. After a loss it comes when all that was in flight has had its Lost.
@@ -200,15 +214,17 @@ func (l *lane) link(ctx context.Context, c *connection, stopping <-chan struct{}
 	if l.settled {
 		mode = goamqp.SenderSettleModeSettled
 	}
-	var sender *goamqp.Sender
+	out := newOutlet(l, c)
+	name := rand.Text()
+	c.net.owned.own(name, out)
+	defer c.net.owned.disown(name)
 	err = c.within("attach", func() error {
-		sender, err = session.NewSender(context.Background(), "", &goamqp.SenderOptions{SettlementMode: &mode})
+		out.sender, err = session.NewSender(context.Background(), "", &goamqp.SenderOptions{Name: name, SettlementMode: &mode})
 		return err
 	})
-	if err == nil {
-		l.maxMessageSize.Store(sender.MaxMessageSize())
-		l.setOpen()
-		err = l.pump(ctx, sender, c.net.closed(sender), stopping, newBudget(l.options.rotate))
+	if err != nil {
+		return err
 	}
-	return err
+	l.maxMessageSize.Store(out.sender.MaxMessageSize())
+	return out.run(ctx, stopping)
 }

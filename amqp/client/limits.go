@@ -61,6 +61,11 @@ const (
 	// idleProbe is how often an idle lane looks whether its link is still there.
 	idleProbe = time.Second
 
+	// lossProbe is how often a lane asks the library why a link has ended that the bus has ended just now.
+	lossProbe = time.Millisecond
+	// echoedWindow is the session window that we tell a bus that asks: the library's own. On these sessions the bus sends no transfers.
+	echoedWindow = 5000
+
 	// detachWait is how long DeleteInbox waits for the inbox's receivers to go; who is still there then is one that has hung, or does not know
 	// yet that its inbox is over. detachFirst is the pause before the second look; it doubles.
 	detachWait  = 2 * time.Second

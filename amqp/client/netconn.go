@@ -16,9 +16,9 @@ import (
 // system call of all that has gathered: +61 % throughput on one link. Write blocks while the buffer is full. A failure shows at the next
 // Write and closes the connection; outcomes, not writes, guard deliveries.
 //
-// The library makes one Write per frame, so that a frame can be mended on its way (settled.go).
+// The library makes one Write per frame, so that a frame can be mended on its way (settled.go). Transfers of ours come by offer, which never waits.
 //
-// Reading: every inbound frame passes the frame guard.
+// Reading: every inbound frame passes the frame guard. What is for our own transfers (owned.go) does not reach the library.
 type netConn struct {
 	raw net.Conn
 
@@ -27,10 +27,13 @@ type netConn struct {
 	out    []byte // guarded bytes, not yet handed over
 	outPos int
 	chunk  []byte
+	idle   time.Duration // the least that a read from the socket has, zero: any
+	readBy time.Time     // the socket's read deadline
 	limits peerLimits
 	seen   atomic.Pointer[peerLimits]
 
 	windows windows
+	owned   owned
 
 	mu      sync.Mutex
 	settled settledLinks // on which we send settled
@@ -39,6 +42,7 @@ type netConn struct {
 	spare   []byte
 	err     error
 	closing bool
+	refused bool          // an offer found the buffer full
 	flushed chan struct{} // closed when the flusher has ended
 }
 
@@ -69,16 +73,46 @@ func (c *netConn) Write(p []byte) (int, error) {
 	}
 	c.buf = append(c.buf, p...)
 	c.settled.mend(c.buf[len(c.buf)-len(p):])
+	c.owned.wrote(p)
 	c.cond.Broadcast()
 	return len(p), nil
+}
+
+// appender appends a frame. What it gives with an error counts for nothing.
+type appender interface {
+	append(dst []byte) ([]byte, error)
+}
+
+// offer takes the frame that a appends, unless the buffer is full or the connection is over: then taken is false, and in the first case the links are told
+// once there is room. An error is a's. urgent is for frames that are small and few: they always have room. offer never waits.
+func (c *netConn) offer(a appender, urgent bool) (taken bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil || c.closing {
+		return false, nil
+	}
+	if len(c.buf) >= writeBuffer && !urgent {
+		c.refused = true
+		return false, nil
+	}
+	b, err := a.append(c.buf)
+	if err != nil {
+		return false, err
+	}
+	c.buf = b
+	c.cond.Broadcast()
+	return true, nil
 }
 
 func (c *netConn) flush() {
 	defer close(c.flushed)
 	for {
-		b := c.take()
+		b, full := c.take()
 		if b == nil {
 			return
+		}
+		if full {
+			c.owned.tellRoom()
 		}
 		timeout := writeTimeout
 		if c.isClosing() {
@@ -92,20 +126,20 @@ func (c *netConn) flush() {
 	}
 }
 
-// take waits for bytes and gives them all; nil at the end.
-func (c *netConn) take() []byte {
+// take waits for bytes and gives them all; nil at the end. full: an offer was refused since the last time.
+func (c *netConn) take() (b []byte, full bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for len(c.buf) == 0 && c.err == nil && !c.closing {
 		c.cond.Wait()
 	}
 	if c.err != nil || len(c.buf) == 0 {
-		return nil
+		return nil, false
 	}
-	b := c.buf
-	c.buf, c.spare = c.spare[:0], b
+	b, full = c.buf, c.refused
+	c.buf, c.spare, c.refused = c.spare[:0], b, false
 	c.cond.Broadcast()
-	return b
+	return b, full
 }
 
 func (c *netConn) isClosing() bool {
@@ -150,6 +184,7 @@ func (c *netConn) Read(p []byte) (int, error) {
 		if len(c.out) > 0 {
 			break
 		}
+		c.limitRead()
 		n, err := c.raw.Read(c.chunk)
 		c.in = append(c.in, c.chunk[:n]...)
 		if n == 0 && err != nil {
@@ -194,11 +229,19 @@ func (c *netConn) guardBuffered() error {
 			break
 		}
 		var err error
-		before := c.limits
+		before, seen := c.limits, len(c.out)
 		if c.out, err = guardFrame(c.out, rest[:size], &c.limits); err != nil {
 			return err
 		}
-		c.windows.observe(rest[:size])
+		ours, err := c.owned.read(rest[:size], c.limits.maxFrame)
+		if err != nil {
+			return err
+		}
+		if ours {
+			c.out = c.out[:seen]
+		} else {
+			c.windows.observe(rest[:size])
+		}
 		if c.limits != before {
 			limits := c.limits
 			c.seen.Store(&limits)
@@ -216,10 +259,33 @@ func (c *netConn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
 func (c *netConn) RemoteAddr() net.Addr { return c.raw.RemoteAddr() }
 
 // SetDeadline sets the read deadline only, see SetWriteDeadline.
-func (c *netConn) SetDeadline(t time.Time) error { return c.raw.SetReadDeadline(t) }
+func (c *netConn) SetDeadline(t time.Time) error {
+	c.idle, c.readBy = 0, t
+	return c.raw.SetReadDeadline(t)
+}
 
-// SetReadDeadline is the library's idle time-out.
-func (c *netConn) SetReadDeadline(t time.Time) error { return c.raw.SetReadDeadline(t) }
+// SetReadDeadline is the library's idle time-out, which it sets before each Read. One Read may take many of the socket's, if their frames are all ours: each of
+// them has that much time, or an eighth more, since setting a deadline costs a good part of a small read.
+func (c *netConn) SetReadDeadline(t time.Time) error {
+	c.idle = 0
+	if t.IsZero() {
+		c.readBy = t
+		return c.raw.SetReadDeadline(t)
+	}
+	c.idle = time.Until(t)
+	return nil
+}
+
+// limitRead sees to it that the next read from the socket has the idle time-out at least.
+func (c *netConn) limitRead() {
+	if c.idle <= 0 {
+		return
+	}
+	if now := time.Now(); c.readBy.Sub(now) < c.idle {
+		c.readBy = now.Add(c.idle + c.idle/8)
+		_ = c.raw.SetReadDeadline(c.readBy)
+	}
+}
 
 // SetWriteDeadline does nothing: the library would make one caller's context the deadline of everybody's connection. The flusher bounds each
 // write with writeTimeout.

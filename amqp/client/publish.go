@@ -12,7 +12,10 @@ import (
 	"sluice/amqp/message"
 )
 
-// pump sends what is queued over one link until that is lost (an error), its budget used up (errRotated) or the lane stops (nil). When it returns, all
+// pump has the library send what is queued, on a bus of static entities: there all links share one session, in which the library numbers the transfers, and
+// messages are few beside what a plan of the bus allows. Elsewhere see outlet.
+//
+// It sends over one link until that is lost (an error), its budget used up (errRotated) or the lane stops (nil). When it returns, all
 // that it has taken from the queue has had its outcome.
 func (l *lane) pump(ctx context.Context, sender *goamqp.Sender, closed func() <-chan struct{}, stopping <-chan struct{}, budget *budget) error {
 	// sending ends when the lane stops, also while it waits for credit; waiting for outcomes then goes on until ctx ends.
@@ -116,7 +119,7 @@ func (p *pumping) taken(probe <-chan time.Time) (bool, error) {
 		case <-p.sending.Done():
 			return false, nil
 		case <-probe:
-			if err := p.linkError(); err != nil {
+			if err := linkError(p.sender, false); err != nil {
 				return false, err
 			}
 		}
@@ -139,7 +142,7 @@ func (p *pumping) next(probe <-chan time.Time) (publication, error) {
 		case <-p.sending.Done():
 			return publication{}, nil
 		case <-probe:
-			if err := p.linkError(); err != nil {
+			if err := linkError(p.sender, false); err != nil {
 				return publication{}, err
 			}
 			if p.budget.spent() {
@@ -154,12 +157,11 @@ var probeMessage = &goamqp.Message{DeliveryTag: make([]byte, 33)}
 
 // linkError tells whether the link is gone, without sending anything. A sender has no other way of saying so: the library looks at the link
 // first and refuses the delivery-tag second.
-func (p *pumping) linkError() error {
-	var err error
-	if p.lane.settled {
-		err = p.sender.Send(context.Background(), probeMessage, nil)
+func linkError(sender *goamqp.Sender, settled bool) (err error) {
+	if settled {
+		err = sender.Send(context.Background(), probeMessage, nil)
 	} else {
-		_, err = p.sender.SendWithReceipt(context.Background(), probeMessage, nil)
+		_, err = sender.SendWithReceipt(context.Background(), probeMessage, nil)
 	}
 	if scopeOf(err) == inPlace {
 		return nil
@@ -174,9 +176,6 @@ func (p *pumping) send(next publication) error {
 		next.done(message.Outcome{Kind: message.Rejected, Error: ourError(condEncode, "%v", err)})
 		return nil
 	}
-	if p.lane.settled {
-		return p.notSent(next, p.sender.Send(p.sending, m, nil))
-	}
 	r, err := p.sender.SendWithReceipt(p.sending, m, nil)
 	if err != nil {
 		return p.notSent(next, err)
@@ -186,12 +185,8 @@ func (p *pumping) send(next publication) error {
 	return nil
 }
 
-// notSent answers a send that left no receipt. For a settled send without error that is Accepted: written.
+// notSent answers a send that left no receipt.
 func (p *pumping) notSent(next publication, err error) error {
-	if err == nil {
-		next.done(message.Outcome{Kind: message.Accepted})
-		return nil
-	}
 	if scopeOf(err) != inPlace {
 		// The library does not say whether the frame was written before the link went.
 		p.lane.refuse(err)

@@ -164,7 +164,7 @@ func testUnanswered(t *testing.T) {
 			t.Errorf("Lost came after Busy: %v", got.kinds())
 		}
 	}
-	if k := got.kinds(); k[message.Lost] < 3 || k[message.Lost]+k[message.Busy] != 6 {
+	if k := got.kinds(); k[message.Lost] != o.Window || k[message.Lost]+k[message.Busy] != 6 {
 		t.Errorf("%v", k)
 	}
 	eventually(t, "the connection is made anew", func() error {

@@ -17,10 +17,10 @@ import (
 // messages around it.
 func TestPoisonedMessagesAreDeliveries(t *testing.T) {
 	b := newFakeBus(t)
-	plain := section(t, sectionData, []byte("fine"))
-	unhashable := append(section(t, sectionMessageAnnotations, wire.Map{{Key: []any{}, Value: "v"}, {Key: message.Symbol("x-k"), Value: "v"}}), plain...)
-	char := append(section(t, sectionApplicationProperties, wire.Map{{Key: "c", Value: wire.Char('c')}}), plain...)
-	large := append(section(t, sectionMessageAnnotations, wire.Map{{Key: []byte("k"), Value: strings.Repeat("v", 1000)}}), plain...)
+	plain := encodedSection(t, sectionData, []byte("fine"))
+	unhashable := append(encodedSection(t, sectionMessageAnnotations, wire.Map{{Key: []any{}, Value: "v"}, {Key: message.Symbol("x-k"), Value: "v"}}), plain...)
+	char := append(encodedSection(t, sectionApplicationProperties, wire.Map{{Key: "c", Value: wire.Char('c')}}), plain...)
+	large := append(encodedSection(t, sectionMessageAnnotations, wire.Map{{Key: []byte("k"), Value: strings.Repeat("v", 1000)}}), plain...)
 	broken := []byte{0x00, 0x53, 0x70, 0xc0, 0xff}
 	b.onReceiver = func(s *fakeSession, handle uint32) {
 		s.deliver(handle, 0, plain, 1000)
@@ -139,7 +139,7 @@ func TestTagsAscend(t *testing.T) {
 	b := newFakeBus(t)
 	b.onReceiver = func(s *fakeSession, handle uint32) {
 		for i := range uint32(50) {
-			s.deliver(handle, i, section(t, sectionData, []byte("x")), 100)
+			s.deliver(handle, i, encodedSection(t, sectionData, []byte("x")), 100)
 		}
 	}
 	c := open(t, oneLane(b))

@@ -12,8 +12,8 @@ import (
 // links with a credit of zero.
 //
 // The library computes what is left of window and credit in uint32 [AMQP 2.5.6, 2.6.7]. When the bus takes either back while transfers are on
-// their way, the difference is negative, becomes four thousand million, and the library sends on without limit. So each lane looks here before
-// it sends, for its own session and link only: another link without credit is no reason to wait. The library hides their numbers; the bus's
+// their way, the difference is negative, becomes four thousand million, and the library sends on without limit. So a lane by which the library sends looks here before
+// it does, for its own session and link only: another link without credit is no reason to wait. The library hides their numbers; the bus's
 // attach tells which it uses for which link name. The maps are bounded by the sessions and links of the connection.
 type windows struct {
 	mu    sync.Mutex

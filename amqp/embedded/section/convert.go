@@ -10,30 +10,41 @@ import (
 	"sluice/amqp/message"
 )
 
-// EncodeMessage encodes m, always with a header. A message with several kinds of body, a TTL outside 0..MaxTTL or a value that AMQP has no
-// type for is a *wire.Error. A message without any body gets one empty data section, since the standard wants a body.
-func EncodeMessage(m *message.Message) ([]byte, error) {
+// EncodeMessage is AppendMessage into memory of its own.
+func EncodeMessage(m *message.Message) ([]byte, error) { return AppendMessage(nil, m) }
+
+// AppendMessage appends m, always with a header. A message with several kinds of body, a TTL outside 0..MaxTTL or a value that AMQP has no
+// type for is a *wire.Error, and dst comes back as it was. A message without any body gets one empty data section, since the standard wants a body.
+// Maps are written in the order of their keys, so that the same message always gives the same bytes.
+func AppendMessage(dst []byte, m *message.Message) ([]byte, error) {
 	ttl, err := encodeTTL(m.Header.TTL)
 	if err != nil {
-		return nil, err
+		return dst, err
 	}
-	out := appendHeader(nil, &Header{
+	out := appendHeader(dst, &Header{
 		Durable:       m.Header.Durable,
 		Priority:      m.Header.Priority,
 		TTL:           ttl,
 		FirstAcquirer: m.Header.FirstAcquirer,
 		DeliveryCount: m.Header.DeliveryCount,
 	})
-	if out, err = appendMap(out, descMessageAnnotations, wire.SymbolMap(m.Annotations)); err != nil {
-		return nil, err
+	if len(m.Annotations) > 0 {
+		if out, err = wire.AppendSymbolMap(wire.AppendDescriptor(out, descMessageAnnotations), m.Annotations); err != nil {
+			return dst, err
+		}
 	}
 	if out, err = appendProperties(out, &m.Properties); err != nil {
-		return nil, err
+		return dst, err
 	}
-	if out, err = appendMap(out, descApplicationProperties, wire.StringMap(m.ApplicationProperties)); err != nil {
-		return nil, err
+	if len(m.ApplicationProperties) > 0 {
+		if out, err = wire.AppendStringMap(wire.AppendDescriptor(out, descApplicationProperties), m.ApplicationProperties); err != nil {
+			return dst, err
+		}
 	}
-	return appendBody(out, m)
+	if out, err = appendBody(out, m); err != nil {
+		return dst, err
+	}
+	return out, nil
 }
 
 func encodeTTL(ttl time.Duration) (wire.Opt[uint32], error) {
@@ -96,7 +107,7 @@ func DecodeMessage(payload []byte) (*message.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.Annotations = plainMap(annotations)
+	m.Annotations = PlainMap(annotations)
 	if m.Properties, err = s.PropertiesValue(); err != nil {
 		return nil, err
 	}
@@ -104,7 +115,7 @@ func DecodeMessage(payload []byte) (*message.Message, error) {
 	if err != nil {
 		return nil, err
 	}
-	m.ApplicationProperties = plainMap(properties)
+	m.ApplicationProperties = PlainMap(properties)
 	return m, decodeBody(s.Body, m)
 }
 
@@ -144,7 +155,7 @@ func plain(v any) any {
 	case wire.Array:
 		return plainArray(v)
 	case wire.Map:
-		if m := plainMap(v); m != nil && len(m) == len(v) {
+		if m := PlainMap(v); m != nil && len(m) == len(v) {
 			return m
 		}
 		return message.Opaque{Type: "map with keys that are not unique strings or symbols"}
@@ -180,8 +191,8 @@ func plainArray(a wire.Array) []any {
 	return out
 }
 
-// plainMap keeps the entries whose keys are strings or symbols; nil when m is nil. Of entries with the same key the last stays.
-func plainMap(m wire.Map) map[string]any {
+// PlainMap gives m with the Go types that message.Message lists. It keeps the entries whose keys are strings or symbols; nil when m is nil. Of entries with the same key the last stays.
+func PlainMap(m wire.Map) map[string]any {
 	if m == nil {
 		return nil
 	}

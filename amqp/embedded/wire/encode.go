@@ -203,20 +203,60 @@ func appendBodyLength(dst []byte, code Code, n int) []byte {
 	return binary.BigEndian.AppendUint32(dst, uint32(n))
 }
 
+// AppendStringMap appends m with string keys, sorted, so that the same map always gives the same bytes. Errors are those of AppendValue.
+func AppendStringMap(dst []byte, m map[string]any) ([]byte, error) {
+	return appendSorted(dst, m, false)
+}
+
+// AppendSymbolMap is AppendStringMap with symbol keys.
+func AppendSymbolMap(dst []byte, m map[string]any) ([]byte, error) { return appendSorted(dst, m, true) }
+
+// sortedOnStack is how many keys are sorted without taking memory: more than the messages of the gateway have.
+const sortedOnStack = 24
+
+func appendSorted(dst []byte, m map[string]any, symbols bool) ([]byte, error) {
+	if err := checkNesting(0, 2*len(m)); err != nil {
+		return dst, err
+	}
+	var array [sortedOnStack]string
+	keys := array[:0]
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	out, mark := openCompound(dst)
+	for _, k := range keys {
+		if err := checkName(k, symbols); err != nil {
+			return dst, err
+		}
+		if symbols {
+			out = AppendSymbol(out, message.Symbol(k))
+		} else {
+			out = AppendString(out, k)
+		}
+		var err error
+		if out, err = appendValue(out, m[k], 1); err != nil {
+			return dst, err
+		}
+	}
+	return closeCompound(out, mark, 2*len(m), CodeMap8, CodeMap32), nil
+}
+
+func checkName(k string, symbol bool) error {
+	if symbol {
+		return checkSymbol(message.Symbol(k))
+	}
+	if !utf8.ValidString(k) {
+		return encodeError("a key of %d bytes is not UTF-8", len(k))
+	}
+	return nil
+}
+
 // StringMap gives m with string keys, sorted, so that the same map always gives the same bytes.
 func StringMap(m map[string]any) Map {
 	out := make(Map, 0, len(m))
 	for _, k := range slices.Sorted(maps.Keys(m)) {
 		out = append(out, Pair{Key: k, Value: m[k]})
-	}
-	return out
-}
-
-// SymbolMap gives m with symbol keys, sorted.
-func SymbolMap(m map[string]any) Map {
-	out := StringMap(m)
-	for i := range out {
-		out[i].Key = message.Symbol(out[i].Key.(string))
 	}
 	return out
 }

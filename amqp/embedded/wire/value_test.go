@@ -364,8 +364,8 @@ func TestLongForms(t *testing.T) {
 }
 
 func TestMapHelpers(t *testing.T) {
-	m := SymbolMap(map[string]any{"b": 1, "a": 2})
-	if diff := cmp.Diff(Map{{Key: message.Symbol("a"), Value: 2}, {Key: message.Symbol("b"), Value: 1}}, m); diff != "" {
+	m := StringMap(map[string]any{"b": 1, "a": 2})
+	if diff := cmp.Diff(Map{{Key: "a", Value: 2}, {Key: "b", Value: 1}}, m); diff != "" {
 		t.Error(diff)
 	}
 	if v, ok := m.Get("b"); !ok || v != 1 {
