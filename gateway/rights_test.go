@@ -135,6 +135,7 @@ func TestNewRulesAreInForceAtOnce(t *testing.T) {
 				publishAll(t, publisher, "plant/secret", "plant/2")
 				expectTopics(t, d, "plant/2")
 				away, _ = n.connect("away", packet.V5)
+				synctest.Wait() // CONNACK does not wait until QoS 0 subscriptions are resumed
 				if qos > 0 {
 					expectTopics(t, away, "plant/1", "plant/2")
 				}
