@@ -24,6 +24,8 @@ import (
 type Clients struct {
 	// Shared: a credential may be used with any number of client identifiers. Without it the first it is used with is the only one.
 	Shared bool
+	// PrincipalMax is how many client identifiers a principal may have where a credential is good for any number; zero: DefaultClientsMax.
+	PrincipalMax int
 	// Templates are for principals that bring none of their own; empty: any client identifier.
 	Templates clientid.Templates
 	// Keep is how long a client identifier stays bound after its session is over; zero: DefaultClientsKeep, at least an hour.
@@ -92,6 +94,8 @@ func (d *device) bindClient(who *access.Principal, clientID string, e *session.O
 	defer cancel()
 	inTheWay, err := d.bindingInTheWay(ctx, who, clientID, e)
 	switch {
+	case errors.Is(err, sessionstore.ErrPrincipalFull):
+		return &refusedClient{failure: failure.TooManyClients, detail: err.Error()}
 	case errors.Is(err, sessionstore.ErrFull), errors.Is(err, sessionstore.ErrInvalid):
 		return &refusedClient{failure: claimFailures(err), detail: err.Error()}
 	case err != nil:
@@ -141,6 +145,9 @@ func (gw *Gateway) bindRequest(who *access.Principal, clientID string, keep time
 	req := sessionstore.BindRequest{
 		Binding:    sessionstore.Binding{Tenant: who.Tenant, ClientID: clientID, Principal: who.Name},
 		Credential: who.Credential, One: !gw.opt.Clients.Shared, Keep: keep,
+	}
+	if gw.opt.Clients.Shared {
+		req.Most = cmp.Or(gw.opt.Clients.PrincipalMax, DefaultClientsMax) // else one credential could fill the store
 	}
 	if !who.Expires.IsZero() {
 		// Tokens are many, and each is good for a short time.

@@ -82,6 +82,7 @@ func clientRefusals() []provocation {
 	return []provocation{
 		refused(failure.ClientIDNotAllowed, "", templates, nil, is("t/alice/1")),
 		refused(failure.ClientIDTaken, "", nil, first("dev"), is("t/mallory/1")),
+		refused(failure.TooManyClients, "", func(o *Options) { o.Clients.Shared, o.Clients.PrincipalMax = true, 1 }, first("another"), is("t/alice/1")),
 		refused(failure.CredentialBound, "", nil, first("another"), is("t/alice/1")),
 		refused(failure.Revoked, " for CONNECT", nil, revoke, is("t/alice/1")),
 		{failure: failure.Revoked, provoke: func(w *failing) (*caller, *caller) {

@@ -140,6 +140,8 @@ const (
 	boundAssigned      = time.Hour
 	boundAfterExpiry   = time.Hour
 	DefaultClientsKeep = 30 * 24 * time.Hour
+	// DefaultClientsMax is how many client identifiers are bound to a principal whose credentials are shared: a fleet that has one login, some 20 MB of the store.
+	DefaultClientsMax = 100_000
 	// adminBodyMax bounds what an administrator sends, in bytes; revocationDefault is how long a revocation lasts unless it says otherwise, revocationMax the longest.
 	adminBodyMax      = 16 << 10
 	revocationDefault = 30 * 24 * time.Hour

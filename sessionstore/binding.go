@@ -23,6 +23,8 @@ type BindRequest struct {
 	One        bool
 	// Instead is a client identifier that the credential gives up for this one; empty: none. It counts if the credential is bound to it.
 	Instead string
+	// Most is how many client identifiers may be bound to the principal by requests that say so, at a time; zero: any number.
+	Most int
 	// Keep is how long the client identifier stays bound after this call, by the store's clock; more than zero. CredentialKeep is the same
 	// for the credential, which may have an end of its own; zero: as long.
 	Keep, CredentialKeep time.Duration
@@ -36,7 +38,7 @@ type BindingStore interface {
 	// Bind binds the client identifier, and with req.One the credential, or says what is in the way and changes nothing: the binding of the client
 	// identifier to another principal, or the binding of the client identifier that the credential is bound to. It is atomic: of two principals that
 	// ask for one client identifier at a time one gets it. Repeating it is no error, and begins the time anew. Where Instead counts, its binding ends if it was Assigned.
-	// It fails with ErrFull when there is no room for another binding, with ErrUnavailable when the store does not answer within ctx and the grace.
+	// It fails with ErrPrincipalFull when that would be more than Most, with ErrFull when there is no room for another binding, with ErrUnavailable when the store does not answer within ctx and the grace.
 	Bind(ctx context.Context, req BindRequest) (inTheWay *Binding, err error)
 	// BoundTo gives the binding of a client identifier. ErrNotFound when there is none.
 	BoundTo(ctx context.Context, tenant, clientID string) (Binding, error)
@@ -59,6 +61,9 @@ func (r BindRequest) Validate() error {
 		if !utf8.ValidString(f.value) {
 			return fmt.Errorf("%w: bind: the %s is not UTF-8", ErrInvalid, f.name)
 		}
+	}
+	if r.Most < 0 {
+		return fmt.Errorf("%w: bind: %d client identifiers at most; want more than none, or 0 for any number", ErrInvalid, r.Most)
 	}
 	if r.Keep <= 0 || r.CredentialKeep < 0 {
 		return fmt.Errorf("%w: bind: it is to be kept for %v, and the credential for %v; want more than nothing", ErrInvalid, r.Keep, r.CredentialKeep)

@@ -99,6 +99,8 @@ var (
 	ErrNotReplicated = fmt.Errorf("%w: too few replicas confirm", ErrUnavailable)
 	// ErrFull: the store or the session holds as much as it may; nothing was changed.
 	ErrFull = errors.New("sessionstore: full")
+	// ErrPrincipalFull: the principal has as many client identifiers as it may; nothing was changed.
+	ErrPrincipalFull = errors.New("sessionstore: the principal has no room for another client identifier")
 	// ErrNotFound: no such session or binding, or the group is over.
 	ErrNotFound = errors.New("sessionstore: not found")
 )

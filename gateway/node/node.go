@@ -219,7 +219,7 @@ func (n *Node) options() gateway.Options {
 		RetainedQueue:     c.RetainedQueue,
 		EventsAddress:     c.EventsAddress,
 		QuarantineAddress: c.Quarantine,
-		Clients:           gateway.Clients{Shared: c.Clients.Sharing == config.SharingShared, Templates: c.Clients.Templates, Keep: c.Clients.Keep},
+		Clients:           gateway.Clients{Shared: c.Clients.Sharing == config.SharingShared, PrincipalMax: c.Clients.PrincipalMax, Templates: c.Clients.Templates, Keep: c.Clients.Keep},
 	}
 }
 

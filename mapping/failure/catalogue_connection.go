@@ -47,6 +47,8 @@ var (
 		"amqp:not-allowed", "This client identifier is not allowed.")
 	ClientIDTaken = row("client-id-taken", Connect, in(packet.ClientIDNotValid, packet.CONNACK), ReturnCode,
 		"amqp:unauthorized-access", "This client identifier is not yours.")
+	TooManyClients = row("too-many-client-ids", Connect, in(packet.QuotaExceeded, packet.CONNACK), ReturnCode,
+		"amqp:resource-limit-exceeded", "There are as many client identifiers as this principal may have.")
 	CredentialBound = row("credential-bound", Connect, in(packet.NotAuthorized, packet.CONNACK), ReturnCode,
 		"amqp:unauthorized-access", "This credential belongs to another client identifier.")
 )

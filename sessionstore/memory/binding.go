@@ -29,6 +29,28 @@ type holder struct {
 	until      time.Time
 }
 
+// owner is whose client identifiers are counted.
+type owner struct{ tenant, principal string }
+
+// keep puts an entry into clients, forget takes one out; nothing else does.
+func (s *Store) keep(id clientID, b bound) {
+	s.forget(id)
+	s.clients[id] = b
+	s.owned[owner{id.tenant, b.principal}]++
+}
+
+func (s *Store) forget(id clientID) {
+	b, known := s.clients[id]
+	if !known {
+		return
+	}
+	delete(s.clients, id)
+	who := owner{id.tenant, b.principal}
+	if s.owned[who]--; s.owned[who] == 0 {
+		delete(s.owned, who)
+	}
+}
+
 // Bind: see sessionstore.Store.
 func (s *Store) Bind(ctx context.Context, req sessionstore.BindRequest) (*sessionstore.Binding, error) {
 	if err := req.Validate(); err != nil {
@@ -45,6 +67,11 @@ func (s *Store) Bind(ctx context.Context, req sessionstore.BindRequest) (*sessio
 	if known && own.principal != req.Principal {
 		return binding(id, own), nil
 	}
+	if who := (owner{req.Tenant, req.Principal}); !known && req.Most > 0 && s.owned[who] >= req.Most {
+		if s.sweep(now); s.owned[who] >= req.Most {
+			return nil, fmt.Errorf("%w: it may have %d", sessionstore.ErrPrincipalFull, req.Most)
+		}
+	}
 	if req.One {
 		if other, has := s.holds(cred, now); has && other != id {
 			b, _ := s.boundAt(other, now)
@@ -52,7 +79,7 @@ func (s *Store) Bind(ctx context.Context, req sessionstore.BindRequest) (*sessio
 			case other.id != req.Instead:
 				return binding(other, b), nil
 			case b.assigned:
-				delete(s.clients, other)
+				s.forget(other)
 			}
 		}
 	}
@@ -64,7 +91,7 @@ func (s *Store) Bind(ctx context.Context, req sessionstore.BindRequest) (*sessio
 		own = bound{principal: req.Principal, assigned: req.Assigned, generation: s.epoch}
 	}
 	own.until = now.Add(req.Keep)
-	s.clients[id] = own
+	s.keep(id, own)
 	if req.One {
 		s.credentials[cred] = holder{req.ClientID, own.generation, now.Add(req.KeepOfCredential())}
 	}
@@ -93,17 +120,29 @@ func (s *Store) roomForBinding(now time.Time) bool {
 	if len(s.clients) < s.max && len(s.credentials) < s.max {
 		return true
 	}
-	for id, b := range s.clients {
-		if !now.Before(b.until) {
-			delete(s.clients, id)
-		}
-	}
+	s.removeOver(now)
 	for c := range s.credentials {
 		if _, holds := s.holds(c, now); !holds {
 			delete(s.credentials, c)
 		}
 	}
 	return len(s.clients) < s.max && len(s.credentials) < s.max
+}
+
+// sweep removes what is over, now and then.
+func (s *Store) sweep(now time.Time) {
+	if now.Sub(s.swept) >= sweepPause {
+		s.swept = now
+		s.removeOver(now)
+	}
+}
+
+func (s *Store) removeOver(now time.Time) {
+	for id, b := range s.clients {
+		if !now.Before(b.until) {
+			s.forget(id)
+		}
+	}
 }
 
 // BoundTo: see sessionstore.Store.
@@ -132,6 +171,6 @@ func (s *Store) Unbind(ctx context.Context, tenant, client string) error {
 	if _, ok := s.boundAt(id, s.now()); !ok {
 		return sessionstore.ErrNotFound
 	}
-	delete(s.clients, id)
+	s.forget(id)
 	return nil
 }

@@ -38,6 +38,9 @@ type Store struct {
 	retained map[string]*retained // by tenant
 	groups   map[sessionstore.Group]*group
 	clients  map[clientID]bound
+	// owned counts the entries of clients of each principal; those that are over were looked for at swept.
+	owned map[owner]int
+	swept time.Time
 	// credentials may have entries that are over; at most max, as clients.
 	credentials    map[credential]holder
 	revoked        map[string]sessionstore.Revocation // by ID
@@ -66,6 +69,7 @@ func New(opts Options) *Store {
 		retained:    make(map[string]*retained),
 		groups:      make(map[sessionstore.Group]*group),
 		clients:     make(map[clientID]bound),
+		owned:       make(map[owner]int),
 		credentials: make(map[credential]holder),
 		revoked:     make(map[string]sessionstore.Revocation),
 		nodes:       make(map[string]*node),
@@ -255,6 +259,7 @@ func (s *Store) Close() error {
 	clear(s.retained)
 	clear(s.groups)
 	clear(s.clients)
+	clear(s.owned)
 	clear(s.credentials)
 	clear(s.revoked)
 	for w := range s.watches {

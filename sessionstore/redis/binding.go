@@ -2,6 +2,8 @@ package redis
 
 import (
 	"context"
+	"crypto/sha1"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/url"
@@ -22,6 +24,17 @@ func (s *Store) clientKey(tenant, clientID string) string {
 
 func (s *Store) credentialKey(tenant, principal, credential string) string {
 	return s.bindingsOf(tenant) + "credential:" + url.PathEscape(principal) + "/" + url.PathEscape(credential)
+}
+
+// ownedKey is the index of the client identifiers of a principal that are bounded in number.
+func (s *Store) ownedKey(tenant, principal string) string {
+	return s.bindingsOf(tenant) + "of:" + url.PathEscape(principal)
+}
+
+// indexed is a client identifier in that index, which may be long.
+func indexed(clientID string) string {
+	sum := sha1.Sum([]byte(clientID))
+	return hex.EncodeToString(sum[:])
 }
 
 func (s *Store) bindingsOf(tenant string) string {
@@ -52,6 +65,8 @@ func (s *Store) Bind(ctx context.Context, req sessionstore.BindRequest) (*sessio
 			return nil, err
 		case answer == 1:
 			return nil, nil
+		case answer == 3:
+			return nil, fmt.Errorf("%w: it may have %d", sessionstore.ErrPrincipalFull, req.Most)
 		case answer <= 0:
 			return &sessionstore.Binding{Tenant: req.Tenant, ClientID: req.ClientID, Principal: text, Assigned: answer < 0}, nil
 		}
@@ -73,9 +88,10 @@ var errBusy = errors.New("the credential is bound anew again and again")
 func (s *Store) bind(ctx context.Context, req sessionstore.BindRequest, givesUp, givenUp string) (answer int64, text string, err error) {
 	keys := []string{
 		s.clientKey(req.Tenant, req.ClientID), s.credentialKey(req.Tenant, req.Principal, req.Credential), s.clientKey(req.Tenant, givenUp),
+		s.ownedKey(req.Tenant, req.Principal),
 	}
 	st := s.bindingStep(bindScript, req.Tenant, req.ClientID, keys, req.Principal, req.ClientID, boolArg(req.Assigned), max(1, req.Keep.Milliseconds()),
-		boolArg(req.One), max(1, req.KeepOfCredential().Milliseconds()), givesUp)
+		boolArg(req.One), max(1, req.KeepOfCredential().Milliseconds()), givesUp, req.Most, indexed(req.ClientID))
 	st.size += 2*len(req.Principal) + len(req.Credential) + 2*len(givenUp)
 	reply, err := s.do(ctx, s.laneOf(st.key), st)
 	if err != nil {
@@ -116,9 +132,13 @@ func (s *Store) boundTo(ctx context.Context, tenant, clientID string) (b session
 	return b, "", unavailable(fmt.Errorf("%w: a binding of version %s", errRecord, text(0)))
 }
 
-// Unbind: see sessionstore.Store.
+// Unbind: see sessionstore.Store. Whose it is, is read before: should it be another's by then, the index of the first has it until its time is over.
 func (s *Store) Unbind(ctx context.Context, tenant, clientID string) error {
-	st := s.bindingStep(unbindScript, tenant, clientID, []string{s.clientKey(tenant, clientID)})
+	b, err := s.BoundTo(ctx, tenant, clientID)
+	if err != nil && !errors.Is(err, sessionstore.ErrNotFound) {
+		return err
+	}
+	st := s.bindingStep(unbindScript, tenant, clientID, []string{s.clientKey(tenant, clientID), s.ownedKey(tenant, b.Principal)}, indexed(clientID))
 	n, err := s.number(ctx, st)
 	if err == nil && n == 0 && !st.doubtful { // or an attempt whose answer was lost removed it
 		return sessionstore.ErrNotFound

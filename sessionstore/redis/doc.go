@@ -28,6 +28,7 @@
 //	sluice:{group:<group>}:work              hash: incarnation ':g' -> a piece of work
 //	sluice:{clients:<tenant>}:id:<id>        hash: v, principal, assigned, generation of a client identifier; gone when it is bound no longer
 //	sluice:{clients:<tenant>}:credential:... hash: v, bound: generation and client identifier; the same
+//	sluice:{clients:<tenant>}:of:<principal> sorted set: SHA-1 of a client identifier that is bounded in number -> when it is bound no longer, in ms
 //	sluice:{revocations}:list                hash: version, and 'r:' id -> record
 //	sluice:{revocations}:ends                sorted set: id -> when it is over, in ms
 //	sluice:{...}:sent:<store>:<lane>         in each of these slots: number of the last step of that lane; gone soon after

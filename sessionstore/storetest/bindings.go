@@ -225,6 +225,48 @@ func oneOfManyGetsIt(t *testing.T, fresh Fresh) {
 	}
 }
 
+// clientsOfAPrincipal: what is bound already may be bound again, what ended or was removed makes room, and nobody else's count.
+func clientsOfAPrincipal(t *testing.T, fresh Fresh) {
+	t.Parallel()
+	node := fresh(t)
+	a, b := node(), node()
+	tenant := newTenant()
+	of := func(principal, id string) sessionstore.BindRequest {
+		r := shared(asked(tenant, principal, cred, id))
+		r.Most = 3
+		return r
+	}
+	full := func(s sessionstore.Store, r sessionstore.BindRequest) bool {
+		t.Helper()
+		found, err := s.Bind(t.Context(), r)
+		if err != nil && !errors.Is(err, sessionstore.ErrPrincipalFull) || found != nil {
+			t.Fatalf("Bind(%+v): %+v, %v", r, found, err)
+		}
+		return err != nil
+	}
+	short := of(alice, "3")
+	short.Keep = 300 * time.Millisecond
+	mustBind(t, a, of(alice, "1"))
+	mustBind(t, b, of(alice, "2"))
+	mustBind(t, a, short)
+	if !full(b, of(alice, "4")) || !full(a, of(alice, "4")) {
+		t.Fatal("a fourth client identifier is bound where there may be three")
+	}
+	boundTo(t, a, tenant, "4", "")
+	mustBind(t, a, of(alice, "1"))
+	mustBind(t, a, of(bob, "b"))
+	eventually(t, "what is over makes room", func() bool { return !full(b, of(alice, "4")) })
+	if !full(a, of(alice, "5")) {
+		t.Fatal("what was bound in the place of another does not count")
+	}
+	if err := b.Unbind(t.Context(), tenant, "2"); err != nil {
+		t.Fatal(err)
+	}
+	mustBind(t, a, of(alice, "5"))
+	mustBind(t, a, shared(asked(tenant, alice, cred, "6"))) // without a bound
+	inTheWay(t, a, of(alice, "b"), "b", bob)                // who asks for what is another's is told that
+}
+
 func bindInvalid(t *testing.T, fresh Fresh) {
 	s := fresh(t)()
 	tenant := newTenant()
@@ -233,6 +275,7 @@ func bindInvalid(t *testing.T, fresh Fresh) {
 		"no principal":               func(r *sessionstore.BindRequest) { r.Principal = "" },
 		"no time":                    func(r *sessionstore.BindRequest) { r.Keep = 0 },
 		"less than no time":          func(r *sessionstore.BindRequest) { r.CredentialKeep = -1 },
+		"less than none":             func(r *sessionstore.BindRequest) { r.Most = -1 },
 		"a long credential":          func(r *sessionstore.BindRequest) { r.Credential = strings.Repeat("x", sessionstore.MaxString+1) },
 		"a credential, not UTF-8":    func(r *sessionstore.BindRequest) { r.Credential = "\xff" },
 		"a long client identifier":   func(r *sessionstore.BindRequest) { r.Instead = strings.Repeat("x", sessionstore.MaxString+1) },

@@ -95,6 +95,7 @@ func Run(t *testing.T, fresh Fresh) {
 		{"bindings end with their time", bindingsEnd},
 		{"a binding that is removed frees client identifier and credential", unbound},
 		{"of many that ask for a binding one gets it", oneOfManyGetsIt},
+		{"the client identifiers of a principal are bounded", clientsOfAPrincipal},
 		{"bindings that break a rule are refused", bindInvalid},
 		{"what is revoked is listed", revokedIsListed},
 		{"revocations end with their time", revocationsEnd},
