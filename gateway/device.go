@@ -91,8 +91,6 @@ type device struct {
 }
 
 func newDevice(gw *Gateway, a arrival, l *Listener) *device {
-	cfg := gw.opt.Bridge
-	cfg.Session, cfg.TraceSeed = *l.Session, traceSeed()
 	d := &device{
 		gw:       gw,
 		conn:     a.Conn,
@@ -102,7 +100,7 @@ func newDevice(gw *Gateway, a arrival, l *Listener) *device {
 
 		certificate: a.identity,
 
-		bridge: bridge.New(cfg),
+		bridge: bridge.New(l.bridge, traceSeed()),
 		quiet:  make(chan struct{}),
 		done:   make(chan struct{}),
 	}

@@ -84,6 +84,8 @@ type Listener struct {
 	WebSocket *transport.WebSocket // nil: none
 	// Session is what devices here are offered, nil for Options.Bridge.Session.
 	Session *session.Config
+
+	bridge *bridge.Config // Options.Bridge with Session
 }
 
 // Gateway is one node.
@@ -188,6 +190,9 @@ func (gw *Gateway) Serve(l Listener) error {
 	if l.Session == nil {
 		l.Session = &gw.opt.Bridge.Session
 	}
+	offer := gw.opt.Bridge
+	offer.Session = *l.Session
+	l.bridge = &offer
 	if l.Auth == nil {
 		l.Auth = &auth.Chain{}
 	}

@@ -12,7 +12,7 @@ import (
 
 // Bridge joins one device to its links. It is not safe for use by several goroutines.
 type Bridge struct {
-	cfg     Config
+	cfg     *Config // shared: it is never changed
 	machine *session.Machine
 	access  Access // nil: everything is allowed
 	from    mapping.Provenance
@@ -37,12 +37,11 @@ type Bridge struct {
 	route   *mapping.Route   // reused between messages; nil until a rule is looked for
 }
 
-// New returns a bridge that has seen no event.
-func New(cfg Config) *Bridge {
-	b := &Bridge{cfg: cfg, lanes: newLanes(), failures: failures{traces: failure.NewTraces(cfg.TraceSeed)}}
-	offer := cfg.Session
-	offer.Explain, offer.Access, offer.MoreSubscriptions = b.explain, hearing{b}, b.moreSubscriptions
-	b.machine = session.New(offer)
+// New returns a bridge that has seen no event. The configuration may be that of any number of bridges; it must not change any more. Trace ids are made from the
+// seed, which is random, another one for each connection.
+func New(cfg *Config, seed [16]byte) *Bridge {
+	b := &Bridge{cfg: cfg, failures: failures{traces: failure.NewTraces(seed)}}
+	b.machine = session.New(&cfg.Session, session.Hooks{Explain: b.explain, Access: hearing{b}, MoreSubscriptions: b.moreSubscriptions})
 	return b
 }
 

@@ -51,7 +51,8 @@ func testConfig() Config {
 }
 
 func newRig(t *testing.T) *rig {
-	return &rig{t: t, b: New(testConfig()), now: start}
+	cfg := testConfig()
+	return &rig{t: t, b: New(&cfg, [16]byte{}), now: start}
 }
 
 // connected is a rig whose device has an MQTT 5 session.
@@ -60,7 +61,7 @@ func connected(t *testing.T, state session.State) *rig {
 }
 
 func connectedWith(t *testing.T, cfg Config, state session.State) *rig {
-	r := &rig{t: t, b: New(cfg), now: start}
+	r := &rig{t: t, b: New(&cfg, [16]byte{}), now: start}
 	r.step(session.ConnectionOpened{AssignedClientID: "assigned"})
 	c := &packet.Connect{Version: packet.V5, ClientID: "dev", CleanStart: len(state.Subscriptions) == 0}
 	c.Properties.SetSessionExpiry(600)

@@ -8,13 +8,11 @@ import (
 	"sluice/mqtt/session"
 )
 
-// Config is what a bridge needs to know besides the session's own configuration.
+// Config is what the bridges of a listener have in common.
 type Config struct {
 	Session session.Config
 	// Dialect is how the bus names addresses. Rules are compiled for it too.
 	Dialect mapping.Dialect
-	// TraceSeed is random, another one for each connection: trace ids are made from it.
-	TraceSeed [16]byte
 	// Tracing makes the bridge tell spans; nil: it tells none, and adds no trace context to messages.
 	Tracing *Tracing
 	// Rules are the mapping rules; nil: there are none.

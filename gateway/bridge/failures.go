@@ -41,7 +41,7 @@ func FailAuthentication(f *failure.Failure, detail string) session.AuthFailed {
 	return session.AuthFailed{Reason: f.Reason(), Text: f.Sentence, Cause: f.Name, Detail: detail}
 }
 
-// explain is session.Config.Explain: it finds the row of a failure that the machine is about to tell.
+// explain is session.Hooks.Explain: it finds the row of a failure that the machine is about to tell.
 func (b *Bridge) explain(f session.Failure) session.Explanation {
 	o := failure.Occurrence{Trace: b.failures.traces.Next(), Reason: f.Reason, Detail: f.Detail, Topic: f.Filter, PacketID: f.ID}
 	switch named := failure.Named(f.Cause); {

@@ -37,8 +37,11 @@ type lanes struct {
 	next    uint64
 
 	moves moves
+	after *afterSuback // nil: there is nothing
+}
 
-	// What is to happen once the SUBACK under way has been sent.
+// afterSuback is what is to happen once the SUBACK under way has been sent.
+type afterSuback struct {
 	leaving ChangeLanes // what it moves to the other lane
 	moved   []string    // filters of leaving.SessionRemove that are on the node lane now
 	sending []string    // filters of the node lane whose retained messages are wanted
@@ -53,10 +56,6 @@ type pendingChange struct {
 	retained      []bool       // as in session.Subscribe
 	moving        []string     // as in moves.begin, to be ended with the answer
 	then          *ChangeLanes // what has to be done before the packet is answered
-}
-
-func newLanes() lanes {
-	return lanes{on: map[string]lane{}, pending: map[uint64]pendingChange{}}
 }
 
 // resume puts the filters of a resumed session on their lanes. What was begun is completed even when the subscription has ended since
@@ -83,6 +82,9 @@ func (l *lanes) resume(s session.State, out []Effect) []Effect {
 
 // await gives the number of a ChangeLanes whose answer is waited for.
 func (l *lanes) await(p pendingChange) uint64 {
+	if l.pending == nil {
+		l.pending = map[uint64]pendingChange{}
+	}
 	l.next++
 	l.pending[l.next] = p
 	return l.next
@@ -224,8 +226,11 @@ func (ev LanesChanged) of(on lane) LaneResult {
 // subackSent has filters leave their old lane: the subscription on the new one is stored. Before, a node that died would leave a record of a
 // subscription that nothing is bound for. The retained messages of QoS 0 come now; nobody waits for them.
 func (l *lanes) subackSent(out []Effect) []Effect {
-	leave, moved, send := l.leaving, l.moved, l.sending
-	l.leaving, l.moved, l.sending = ChangeLanes{}, nil, nil
+	if l.after == nil {
+		return out
+	}
+	leave, moved, send := l.after.leaving, l.after.moved, l.after.sending
+	l.after = nil
 	if len(leave.SessionRemove) > 0 {
 		leave.ID, leave.Flush = l.await(pendingChange{moving: moved}), len(moved) > 0
 	}
@@ -251,7 +256,8 @@ func (b *Bridge) lanesFailed(r LaneResult) {
 
 // put notes the lanes of the filters that a SUBSCRIBE put in force, and what follows once SUBACK is sent.
 func (l *lanes) put(p pendingChange, reasons []packet.ReasonCode) {
-	l.leaving, l.moved, l.sending = ChangeLanes{}, nil, nil
+	after := &afterSuback{}
+	l.after = after
 	for i, s := range p.subscriptions {
 		if p.last(s.Filter) != i {
 			continue
@@ -259,7 +265,7 @@ func (l *lanes) put(p pendingChange, reasons []packet.ReasonCode) {
 		before, now := l.on[s.Filter], laneOf(s.Filter, s.QoS)
 		if reasons[i].Failed() {
 			if now == sessionLane && before != now {
-				l.leaving.SessionRemove = append(l.leaving.SessionRemove, s.Filter) // it may be bound
+				after.leaving.SessionRemove = append(after.leaving.SessionRemove, s.Filter) // it may be bound
 				l.moves.leave(s.Filter)
 			}
 			continue
@@ -272,22 +278,25 @@ func (l *lanes) put(p pendingChange, reasons []packet.ReasonCode) {
 		case before == 0 && now == nodeLane && l.moves.resumed:
 			l.moves.suspect(s.Filter)
 		case before == sessionLane && now == nodeLane:
-			l.leaving.SessionRemove = append(l.leaving.SessionRemove, s.Filter)
-			l.moved = append(l.moved, s.Filter)
+			after.leaving.SessionRemove = append(after.leaving.SessionRemove, s.Filter)
+			after.moved = append(after.moved, s.Filter)
 			l.moves.leave(s.Filter)
 		case before == nodeLane && now == sessionLane:
-			l.leaving.NodeRemove = append(l.leaving.NodeRemove, s.Filter)
+			after.leaving.NodeRemove = append(after.leaving.NodeRemove, s.Filter)
 		}
 		if now == nodeLane && p.wantsRetained(s.Filter) {
-			l.sending = append(l.sending, s.Filter)
+			after.sending = append(after.sending, s.Filter)
 		}
 	}
-	l.moves.begin(l.moved)
+	l.moves.begin(after.moved)
 	l.noteOwn()
 }
 
 func (l *lanes) place(s packet.Subscription) {
 	on := laneOf(s.Filter, s.QoS)
+	if l.on == nil {
+		l.on = map[string]lane{}
+	}
 	l.on[s.Filter] = on
 	if delete(l.noLocal, s.Filter); on == sessionLane && s.NoLocal {
 		if l.noLocal == nil {

@@ -43,7 +43,7 @@ type sighting struct {
 }
 
 func (m *moves) begin(filters []string) {
-	if m.filters == nil {
+	if m.filters == nil && len(filters) > 0 {
 		m.filters = map[string]int{}
 	}
 	for _, f := range filters {

@@ -65,7 +65,7 @@ func published(p *packet.Publish) int {
 	return n
 }
 
-// moreSubscriptions is session.Config.MoreSubscriptions.
+// moreSubscriptions is session.Hooks.MoreSubscriptions.
 func (b *Bridge) moreSubscriptions(have int) (cause string) {
 	if b.meter.quota == nil {
 		return ""

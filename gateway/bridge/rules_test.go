@@ -104,7 +104,7 @@ func BenchmarkPublish(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			cfg := testConfig()
 			cfg.Rules = c.table
-			br := New(cfg)
+			br := New(&cfg, [16]byte{})
 			e := session.Publish{Packet: &packet.Publish{Topic: "a/b/c", Payload: []byte("x")}, MessageID: "m"}
 			var out []Effect
 			b.ReportAllocs()
@@ -125,7 +125,7 @@ func TestRulesThatDoNotMatchAllocateNothing(t *testing.T) {
 	cost := func(table *rules.Table) float64 {
 		cfg := testConfig()
 		cfg.Rules = table
-		b := New(cfg)
+		b := New(&cfg, [16]byte{})
 		e := session.Publish{Packet: &packet.Publish{Topic: "a/b/c", Payload: []byte("x")}, MessageID: "m"}
 		var out []Effect
 		return testing.AllocsPerRun(100, func() {

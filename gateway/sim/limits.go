@@ -45,8 +45,8 @@ const (
 	keepAliveLong = 3600
 )
 
-func bridgeConfig() bridge.Config {
-	return bridge.Config{
+func bridgeConfig() *bridge.Config {
+	return &bridge.Config{
 		Session: session.Config{
 			ReceiveMaximum: receiveMaximum, InboundQoS2Max: 2 * receiveMaximum, MaximumPacketSize: 1 << 20,
 			OutboundWindow: outboundWindow, KeepAliveMax: 0, SessionExpiryMax: sessionExpiry, SubscriptionsMax: 20,

@@ -79,7 +79,7 @@ func (s *scope) end() {
 }
 
 func newShell(n *node, c *conn) *shell {
-	sh := &shell{n: n, w: n.w, conn: c, bridge: bridge.New(bridgeConfig())}
+	sh := &shell{n: n, w: n.w, conn: c, bridge: bridge.New(bridgeConfig(), [16]byte{})}
 	n.shells = append(n.shells, sh)
 	return sh
 }

@@ -18,19 +18,19 @@ const (
 
 // permitted gives the QoS that a subscription gets of the one that it would get otherwise. The error topic is each device's own.
 func (m *Machine) permitted(filter string, asked packet.QoS) (granted packet.QoS, ok bool) {
-	if m.cfg.Access == nil || filter == ErrorTopic {
+	if m.hooks.Access == nil || filter == ErrorTopic {
 		return asked, true
 	}
-	most, ok := m.cfg.Access.Subscribe(filter)
+	most, ok := m.hooks.Access.Subscribe(filter)
 	return min(asked, most), ok
 }
 
 // hears is the same for a message: a filter may match more than the device may hear.
 func (m *Machine) hears(name string, as packet.QoS) (qos packet.QoS, ok bool) {
-	if m.cfg.Access == nil || OwnTopic(name) {
+	if m.hooks.Access == nil || OwnTopic(name) {
 		return as, true
 	}
-	most, ok := m.cfg.Access.Deliver(name)
+	most, ok := m.hooks.Access.Deliver(name)
 	return min(as, most), ok
 }
 
@@ -55,7 +55,7 @@ func (m *Machine) wants(filter string) bool {
 
 // accessChanged has the subscriptions looked at, once those under way are answered. Messages are looked at one by one in any case.
 func (m *Machine) accessChanged() {
-	if m.cfg.Access == nil || m.phase != phaseOpen {
+	if m.hooks.Access == nil || m.phase != phaseOpen {
 		return
 	}
 	m.noteWanted()

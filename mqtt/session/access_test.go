@@ -33,8 +33,7 @@ func (w *watcher) heldBack(name string) bool {
 
 // Reviews do not pile up: one that has not begun sees everything.
 func TestOneReviewWaits(t *testing.T) {
-	s := &script{t: t, start: scriptStart, now: scriptStart, cfg: testConfig()}
-	s.cfg.Access = &rights{most: 2}
+	s := &script{t: t, start: scriptStart, now: scriptStart, cfg: testConfig(), access: &rights{most: 2}}
 	for _, line := range []string{"open", "connect id=c clean", "opened", "subscribe 1 a:1"} {
 		if err := s.run(parseArgs(line)); err != nil {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ type shell struct {
 func newShell(t *testing.T, v packet.Version) *shell {
 	cfg := testConfig()
 	cfg.AuthMethods = []string{"M"}
-	s := &shell{t: t, m: New(cfg), now: scriptStart, version: v}
+	s := &shell{t: t, m: New(&cfg, Hooks{}), now: scriptStart, version: v}
 	s.step(ConnectionOpened{AssignedClientID: "assigned"})
 	return s
 }

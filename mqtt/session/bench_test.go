@@ -8,7 +8,7 @@ import (
 
 // opened returns a machine with a session that ends with its connection.
 func opened(tb testing.TB, cfg Config) *Machine {
-	m := New(cfg)
+	m := New(&cfg, Hooks{})
 	for _, ev := range []Event{
 		ConnectionOpened{}, PacketReceived{Packet: &packet.Connect{Version: packet.V5, ClientID: "c", CleanStart: true}}, SessionOpened{MessageIDPrefix: "0123456789-"},
 		LaneAttached{}, PacketReceived{Packet: &packet.Subscribe{ID: 1, Subscriptions: []packet.Subscription{{Filter: "devices/+/commands", QoS: 1}, {Filter: "all", QoS: 0}}}},

@@ -89,7 +89,7 @@ func (w *world) storeRecalls() error {
 
 // looksAgain lets the time pass until the machine looks into the store again. The bus is quicker than the last look.
 func (w *world) looksAgain() error {
-	if at := w.m.up.recall.at; w.now.Before(at) {
+	if at := w.m.up.recall.due(); w.now.Before(at) {
 		w.now = at
 	}
 	for !w.old.settled() && !w.now.Before(w.old.by) {

@@ -35,7 +35,7 @@ func (m *Machine) complete(rec Outbound) {
 // trimCompleted forgets the oldest beyond a window.
 func (m *Machine) trimCompleted() (ops []Op) {
 	d := &m.down
-	for len(d.completed) > max(int(m.cfg.OutboundWindow), 1) {
+	for len(d.completed) > max(int(m.window), 1) {
 		ops = append(ops, DeleteOutbound{ID: d.completed[0].ID})
 		d.completed = d.completed[1:]
 	}

@@ -2,7 +2,7 @@ package session
 
 import "time"
 
-// Config is what the gateway allows a device, the same for the whole connection. What differs from the standard's defaults is advertised in
+// Config is what the gateway allows devices, the same for all connections of a listener. What differs from the standard's defaults is advertised in
 // CONNACK [MQTT 5, 3.2.2.3].
 type Config struct {
 	// ReceiveMaximum bounds the QoS 1 and 2 PUBLISH packets of the device that have no answer yet; also the QoS 0 ones handed to the bus
@@ -27,9 +27,6 @@ type Config struct {
 	SessionExpiryMax uint32
 	// SubscriptionsMax bounds the subscriptions of a session: above it 0x97.
 	SubscriptionsMax int
-	// MoreSubscriptions is asked before a session that has so many subscriptions gets one more: it gives the cause, for Failure.Cause, of a
-	// refusal with 0x97, and else "". It must have no effect on the machine. Nil: SubscriptionsMax alone counts.
-	MoreSubscriptions func(have int) (cause string)
 	// ConnectTimeout: how long a connection may stay without CONNECT.
 	ConnectTimeout time.Duration
 	// LingerTime: how long the outcome of a QoS 2 PUBLISH is waited for after the connection ended, so that it can be recorded.
@@ -47,12 +44,6 @@ type Config struct {
 
 	// PropertyBag: an MQTT 3.1.1 device may put properties behind the topic name of a PUBLISH or Will (propertybag.go).
 	PropertyBag bool
-	// Explain says what the device is told of a failure besides the reason code. The machine calls it once for each failure that it tells by
-	// itself: it must have no effect on the machine. Nil: nothing.
-	Explain func(Failure) Explanation
-
-	// Access says what the device may hear; nil: everything.
-	Access Access
 
 	// What the profile offers. False is advertised as not available and refused as advertised.
 	RetainAvailable bool
@@ -62,6 +53,18 @@ type Config struct {
 	NoInbox bool
 }
 
+// Hooks is what a machine asks its owner. None of them may have an effect on the machine.
+type Hooks struct {
+	// MoreSubscriptions is asked before a session that has so many subscriptions gets one more: it gives the cause, for Failure.Cause, of a
+	// refusal with 0x97, and else "". Nil: SubscriptionsMax alone counts.
+	MoreSubscriptions func(have int) (cause string)
+	// Explain says what the device is told of a failure besides the reason code. The machine calls it once for each failure that it tells by
+	// itself. Nil: nothing.
+	Explain func(Failure) Explanation
+	// Access says what the device may hear; nil: everything.
+	Access Access
+}
+
 // Limits are bounds of one session. They take the place of those of Config, whether larger or smaller; zero leaves that one.
 type Limits struct {
 	ReceiveMaximum    uint16
@@ -69,14 +72,15 @@ type Limits struct {
 	SubscriptionsMax  int
 }
 
-func (c *Config) limit(l Limits) {
-	if l.ReceiveMaximum > 0 {
-		c.ReceiveMaximum = l.ReceiveMaximum
+// take puts the bounds in force that other sets.
+func (l *Limits) take(other Limits) {
+	if other.ReceiveMaximum > 0 {
+		l.ReceiveMaximum = other.ReceiveMaximum
 	}
-	if l.MaximumPacketSize > 0 {
-		c.MaximumPacketSize = l.MaximumPacketSize
+	if other.MaximumPacketSize > 0 {
+		l.MaximumPacketSize = other.MaximumPacketSize
 	}
-	if l.SubscriptionsMax > 0 {
-		c.SubscriptionsMax = l.SubscriptionsMax
+	if other.SubscriptionsMax > 0 {
+		l.SubscriptionsMax = other.SubscriptionsMax
 	}
 }

@@ -35,7 +35,7 @@ func (m *Machine) connectionOpened(ev ConnectionOpened) {
 	}
 	m.phase = phaseConnect
 	m.conn.fallbackID = ev.AssignedClientID
-	m.timers.connectBy = m.now.Add(m.cfg.ConnectTimeout)
+	m.timers.phaseUntil = m.now.Add(m.cfg.ConnectTimeout)
 }
 
 func (m *Machine) connect(c *packet.Connect) {
@@ -115,6 +115,7 @@ func (m *Machine) readConnect(c *packet.Connect) {
 	if n.clientID == "" {
 		n.clientID, n.assigned = n.fallbackID, true
 	}
+	n.fallbackID = ""
 	n.will = cloneWill(c.Will)
 	n.receiveMax, n.keepAlive = packetIDs, c.KeepAlive
 	if c.Version != packet.V5 {
@@ -174,10 +175,10 @@ func (m *Machine) sessionOpened(ev SessionOpened) {
 		return
 	}
 	m.phase = phaseOpen
-	m.cfg.limit(ev.Limits)
+	m.limits.take(ev.Limits)
 	m.timers.heard = m.now
-	m.up.recall.until = m.now.Add(recallTime)
-	m.down.window = int(min(m.conn.receiveMax, m.cfg.OutboundWindow))
+	m.timers.phaseUntil = m.now.Add(recallTime)
+	m.down.window = int(min(m.conn.receiveMax, m.window))
 	// After Clean Start there is no session to be present [MQTT-3.2.2-2].
 	present := ev.Present && !m.conn.cleanStart
 	m.send(m.connack(present))
@@ -192,7 +193,7 @@ func (m *Machine) connack(present bool) *packet.Connack {
 	if !m.v5() {
 		return a
 	}
-	n, cfg, p := &m.conn, &m.cfg, &a.Properties
+	n, cfg, limits, p := &m.conn, m.cfg, &m.limits, &a.Properties
 	if m.auth.method != "" {
 		m.auth.describe(p, m.auth.data)
 		m.auth.data = nil
@@ -206,8 +207,8 @@ func (m *Machine) connack(present bool) *packet.Connack {
 	if n.setKeepAlive {
 		p.SetServerKeepAlive(n.keepAlive) // [MQTT-3.2.2-21]
 	}
-	if cfg.ReceiveMaximum < packetIDs {
-		p.SetReceiveMaximum(cfg.ReceiveMaximum)
+	if limits.ReceiveMaximum < packetIDs {
+		p.SetReceiveMaximum(limits.ReceiveMaximum)
 	}
 	if cfg.MaximumQoS < 2 {
 		p.SetMaximumQoS(packet.QoS(cfg.MaximumQoS)) // [MQTT-3.2.2-9]
@@ -215,8 +216,8 @@ func (m *Machine) connack(present bool) *packet.Connack {
 	if !cfg.RetainAvailable {
 		p.SetRetainAvailable(false)
 	}
-	if cfg.MaximumPacketSize > 0 {
-		p.SetMaximumPacketSize(cfg.MaximumPacketSize)
+	if limits.MaximumPacketSize > 0 {
+		p.SetMaximumPacketSize(limits.MaximumPacketSize)
 	}
 	if cfg.TopicAliasMaximum > 0 {
 		p.SetTopicAliasMaximum(cfg.TopicAliasMaximum)

@@ -20,7 +20,7 @@ func (m *Machine) room(l *lane) int {
 	room := m.quota(l) - l.underWay()
 	// Exchanges of earlier connections take up no window, but they are not for ever free either. One message at a time is always
 	// possible: what they wait for may be just that message.
-	if excess := len(d.exchanges) - d.slots - resumedWindows*int(m.cfg.OutboundWindow); !l.shared() && excess > 0 {
+	if excess := len(d.exchanges) - d.slots - resumedWindows*int(m.window); !l.shared() && excess > 0 {
 		room = max(room-excess, 1-l.underWay())
 	}
 	return min(room, d.freeIDs()+l.credit)

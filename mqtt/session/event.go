@@ -68,7 +68,7 @@ type (
 	}
 	// Unsubscribed answers Unsubscribe, with its ID.
 	Unsubscribed struct{ ID packet.ID }
-	// AccessChanged: Config.Access may say otherwise from now on. Subscriptions that it refuses now are ended.
+	// AccessChanged: Hooks.Access may say otherwise from now on. Subscriptions that it refuses now are ended.
 	AccessChanged struct{}
 	// Stored answers Store, in the order of the Store effects.
 	Stored struct {

@@ -37,10 +37,10 @@ type Explanation struct {
 
 // explain asks what goes with a failure, and sends its record ahead of the packet that tells it. It is called once for each failure.
 func (m *Machine) explain(f Failure) Explanation {
-	if m.cfg.Explain == nil {
+	if m.hooks.Explain == nil {
 		return Explanation{Text: f.Text}
 	}
-	x := m.cfg.Explain(f)
+	x := m.hooks.Explain(f)
 	if x.Record != nil {
 		m.sendRecord(x.Record, false)
 	}

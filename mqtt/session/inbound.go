@@ -12,7 +12,7 @@ type uplink struct {
 	ids1             map[packet.ID]struct{} // in qos1
 	records          map[packet.ID]*inbound // QoS 2, until PUBREL
 	counted          int                    // records that take up Receive Maximum
-	recall           recall
+	recall           *recall                // nil while nothing is looked for
 	tokens           uint64
 	aliases          map[uint16]string
 }
@@ -20,11 +20,11 @@ type uplink struct {
 // publishBlocked reports whether a PUBLISH must wait for room in the window. MQTT 5 devices know their window at QoS 1 and 2 and are held to
 // it; nothing tells a device about QoS 0, or a 3.1.1 device about anything, but that we stop reading. See recall for the other reason to wait.
 func (m *Machine) publishBlocked(p *packet.Publish) bool {
-	window := int(m.cfg.ReceiveMaximum)
+	window := int(m.limits.ReceiveMaximum)
 	switch {
 	case p.QoS == 0:
 		return m.up.qos0.len() >= window
-	case p.QoS == 2 && len(m.up.recall.waiting) > 0 && m.up.records[p.ID] == nil:
+	case p.QoS == 2 && m.up.recall != nil && m.up.records[p.ID] == nil:
 		return true // a new message does not pass those whose outcome is looked for
 	case m.v5():
 		return false
@@ -96,9 +96,9 @@ func (m *Machine) publish1(p *packet.Publish) {
 
 // admit checks the Receive Maximum for one more QoS 1 or 2 PUBLISH [MQTT-3.3.4-7]. 3.1.1 has none: there reading stops instead.
 func (m *Machine) admit() bool {
-	if m.v5() && m.up.qos1.len()+m.up.counted >= int(m.cfg.ReceiveMaximum) {
+	if m.v5() && m.up.qos1.len()+m.up.counted >= int(m.limits.ReceiveMaximum) {
 		m.fail(packet.ReceiveMaximumExceeded, "MQTT-3.3.4-7",
-			"more PUBLISH packets without answer than the Receive Maximum of "+strconv.Itoa(int(m.cfg.ReceiveMaximum)))
+			"more PUBLISH packets without answer than the Receive Maximum of "+strconv.Itoa(int(m.limits.ReceiveMaximum)))
 		return false
 	}
 	return true

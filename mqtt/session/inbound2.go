@@ -50,7 +50,7 @@ func (m *Machine) publish2(p *packet.Publish) {
 	}
 	r.pub = p
 	if again {
-		m.up.recall.begin(m, r)
+		m.beginRecall(r)
 		return
 	}
 	m.record(r)
@@ -86,7 +86,7 @@ func (m *Machine) newInbound(p *packet.Publish) *inbound {
 	return r
 }
 
-func (m *Machine) inboundMax() int { return max(m.cfg.InboundQoS2Max, int(m.cfg.ReceiveMaximum)) }
+func (m *Machine) inboundMax() int { return max(m.cfg.InboundQoS2Max, int(m.limits.ReceiveMaximum)) }
 
 // publish2Again reports whether a PUBLISH with a known identifier needs a PUBREC. Until PUBREL it is the same message, whatever its
 // DUP flag says [MQTT-4.3.3-10].

@@ -34,7 +34,7 @@ func (m *Machine) checkLanes() error {
 			return fmt.Errorf("lane %q: %d credit without a lane", l.filter, l.credit)
 		case i > 0 && (!l.attached || d.lane(l.filter) != l):
 			return fmt.Errorf("lane %q is kept although it is gone", l.filter)
-		case l.wanted && (!l.shared() || m.subs.of(l.filter, false) == nil), m.cfg.Access == nil && l.wanted != (l.shared() && m.subs.of(l.filter, false) != nil):
+		case l.wanted && (!l.shared() || m.subs.of(l.filter, false) == nil), m.hooks.Access == nil && l.wanted != (l.shared() && m.subs.of(l.filter, false) != nil):
 			return fmt.Errorf("lane %q is wanted: %t", l.filter, l.wanted)
 		}
 	}
@@ -51,7 +51,7 @@ func (m *Machine) Check() error {
 }
 
 func (m *Machine) checkUplink() error {
-	u, window := &m.up, int(m.cfg.ReceiveMaximum)
+	u, window := &m.up, int(m.limits.ReceiveMaximum)
 	if m.phase == phaseOpen && (u.qos0.len() > window || u.qos1.len() > window || u.qos2.len() > window) {
 		return fmt.Errorf("uplink window of %d exceeded: %d at QoS 0, %d at QoS 1, %d at QoS 2", window, u.qos0.len(), u.qos1.len(), u.qos2.len())
 	}
@@ -87,7 +87,7 @@ func (m *Machine) checkUplink() error {
 	if m.v5() && m.phase == phaseOpen && u.qos1.len()+counted > window {
 		return fmt.Errorf("%d PUBLISH packets without answer, Receive Maximum is %d", u.qos1.len()+counted, window)
 	}
-	if c := &u.recall; m.phase == phaseOpen && (len(c.waiting) > window || len(c.waiting) > 0 && !c.asked && c.at.IsZero()) {
+	if c := u.recall; m.phase == phaseOpen && c != nil && (len(c.waiting) == 0 || len(c.waiting) > window || !c.asked && c.at.IsZero()) {
 		return fmt.Errorf("%d messages wait for word of their outcome, asked for: %t", len(c.waiting), c.asked)
 	}
 	if len(u.aliases) > int(m.cfg.TopicAliasMaximum) {
@@ -98,7 +98,7 @@ func (m *Machine) checkUplink() error {
 
 func (m *Machine) checkDownlink() error {
 	d := &m.down
-	if n, most := len(d.completed), max(int(m.cfg.OutboundWindow), 1); n > most {
+	if n, most := len(d.completed), max(int(m.window), 1); n > most {
 		return fmt.Errorf("%d records of completed exchanges are kept, %d allowed", n, most)
 	}
 	for _, r := range d.completed {
@@ -167,8 +167,8 @@ func (m *Machine) checkWaiting() error {
 		return fmt.Errorf("%d filters of ended subscriptions are remembered, %d allowed", len(m.subs.left), leftFiltersMax)
 	case len(m.subs.requests) > requestsMax+1:
 		return fmt.Errorf("%d requests under way, %d allowed", len(m.subs.requests), requestsMax+1)
-	case m.phase == phaseOpen && len(m.subs.list) > m.cfg.SubscriptionsMax && m.subs.resumed <= m.cfg.SubscriptionsMax:
-		return fmt.Errorf("%d subscriptions, %d allowed", len(m.subs.list), m.cfg.SubscriptionsMax)
+	case m.phase == phaseOpen && len(m.subs.list) > m.limits.SubscriptionsMax && m.subs.resumed <= m.limits.SubscriptionsMax:
+		return fmt.Errorf("%d subscriptions, %d allowed", len(m.subs.list), m.limits.SubscriptionsMax)
 	case m.persistent() && len(m.stores) > len(m.up.records)+len(m.down.exchanges)+m.down.unasked+1:
 		return fmt.Errorf("%d Stores without answer for %d exchanges", len(m.stores), len(m.up.records)+len(m.down.exchanges))
 	}

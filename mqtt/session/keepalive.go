@@ -8,7 +8,9 @@ import (
 
 // timers are the points in time that the machine waits for; zero is none. heard is when the device last sent a packet.
 type timers struct {
-	connectBy   time.Time
+	// phaseUntil is when phaseConnect and phaseAuthenticating have taken too long. In phaseOpen it is when the old node has given up waiting for what the
+	// bus says of the device's messages, or is dead (recall).
+	phaseUntil  time.Time
 	heard       time.Time
 	orphansAt   time.Time
 	slowUntil   time.Time // see SlowDown; not after now: there is none
@@ -29,9 +31,9 @@ func (m *Machine) silentUntil() time.Time {
 func (m *Machine) nextDeadline() time.Time {
 	switch m.phase {
 	case phaseConnect, phaseAuthenticating:
-		return m.timers.connectBy
+		return m.timers.phaseUntil
 	case phaseOpen:
-		at := earlier(earlier(m.silentUntil(), m.timers.orphansAt), m.up.recall.at)
+		at := earlier(earlier(m.silentUntil(), m.timers.orphansAt), m.up.recall.due())
 		if m.slowed() {
 			at = earlier(at, m.timers.slowUntil)
 		}
@@ -66,11 +68,11 @@ func (m *Machine) deadlineReached() {
 	m.timers.set = time.Time{}
 	switch m.phase {
 	case phaseConnect:
-		if m.due(m.timers.connectBy) {
+		if m.due(m.timers.phaseUntil) {
 			m.fail(packet.MaximumConnectTime, "3.1.4", "no CONNECT came in time")
 		}
 	case phaseAuthenticating:
-		if m.due(m.timers.connectBy) {
+		if m.due(m.timers.phaseUntil) {
 			m.authOverdue()
 		}
 	case phaseOpen:
@@ -82,7 +84,7 @@ func (m *Machine) deadlineReached() {
 			m.fail(packet.KeepAliveTimeout, "MQTT-3.1.2-22", "nothing was heard for one and a half times the keep alive")
 			return
 		}
-		if m.due(m.up.recall.at) {
+		if m.due(m.up.recall.due()) {
 			m.up.recall.look(m)
 		}
 		if m.due(m.timers.orphansAt) {

@@ -21,8 +21,12 @@ const (
 
 // Machine is the session of one connection. It is not safe for concurrent use.
 type Machine struct {
-	cfg   Config
-	phase phase
+	cfg   *Config // shared: it is never changed
+	hooks Hooks
+	// limits are those of the session, once that is known; window is Config.OutboundWindow within its bounds.
+	limits Limits
+	window uint16
+	phase  phase
 
 	// now and out belong to the Step under way.
 	now time.Time
@@ -42,11 +46,15 @@ type Machine struct {
 	ending ending
 }
 
-// New returns the machine of a connection that has just been accepted.
-func New(cfg Config) *Machine {
-	cfg.ReceiveMaximum = max(cfg.ReceiveMaximum, 1)
-	cfg.OutboundWindow = min(max(cfg.OutboundWindow, 1), windowMax)
-	return &Machine{cfg: cfg, conn: connection{version: packet.V311}, down: downlink{session: lane{gen: 1}, gens: 1}}
+// New returns the machine of a connection that has just been accepted. The configuration may be that of any number of machines; it must not change any more.
+func New(cfg *Config, hooks Hooks) *Machine {
+	return &Machine{
+		cfg: cfg, hooks: hooks,
+		limits: Limits{ReceiveMaximum: max(cfg.ReceiveMaximum, 1), MaximumPacketSize: cfg.MaximumPacketSize, SubscriptionsMax: cfg.SubscriptionsMax},
+		window: min(max(cfg.OutboundWindow, 1), windowMax),
+		conn:   connection{version: packet.V311},
+		down:   downlink{session: lane{gen: 1}, gens: 1},
+	}
 }
 
 // Version is the protocol version of CONNECT. Before that it is the version for a refusal: 3.1.1, unless the CONNECT asked for more.

@@ -247,7 +247,8 @@ func (w *world) act(faults bool) error {
 }
 
 func (w *world) connect() error {
-	w.m = New(testConfig())
+	cfg := testConfig()
+	w.m = New(&cfg, Hooks{})
 	w.watch = newWatcher(w.m)
 	w.epoch++
 	w.dev.online = true
@@ -281,7 +282,7 @@ func (w *world) actions() (a []func() error) {
 	add(len(w.pubs) > 0, w.busAnswers)
 	add(len(w.subs) > 0, w.busSubscribes)
 	add(w.recall, w.storeRecalls)
-	add(!w.m.up.recall.at.IsZero(), w.looksAgain)
+	add(!w.m.up.recall.due().IsZero(), w.looksAgain)
 	add(!w.old.settled(), w.busAnswersOld)
 	add(len(w.writes) > 0, w.storeAnswers)
 	add(w.dev.connected && w.dev.subscribed && len(w.dev.out) < 3 && w.dev.sent < worldUp, w.devicePublishes)

@@ -25,7 +25,7 @@ type mortal struct {
 func (d *mortal) live(poisonAfter uint8) {
 	d.t.Helper()
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-	m := New(Config{ReceiveMaximum: 10, InboundQoS2Max: 10, OutboundWindow: 10, SessionExpiryMax: 3600, MaximumQoS: 2, SubscriptionsMax: 5, OrphanTime: time.Minute, PoisonAfter: poisonAfter})
+	m := New(&Config{ReceiveMaximum: 10, InboundQoS2Max: 10, OutboundWindow: 10, SessionExpiryMax: 3600, MaximumQoS: 2, SubscriptionsMax: 5, OrphanTime: time.Minute, PoisonAfter: poisonAfter}, Hooks{})
 	var todo []Event
 	dead := false
 	handle := func(e Effect) {
@@ -148,7 +148,7 @@ func TestPoisonBehindPoison(t *testing.T) {
 
 // A lane that comes and goes on one connection says nothing about the device.
 func TestTheBusComingAndGoingIsNoPoison(t *testing.T) {
-	m := New(Config{ReceiveMaximum: 10, InboundQoS2Max: 10, OutboundWindow: 10, SessionExpiryMax: 3600, MaximumQoS: 2, SubscriptionsMax: 5, OrphanTime: time.Minute, PoisonAfter: 2})
+	m := New(&Config{ReceiveMaximum: 10, InboundQoS2Max: 10, OutboundWindow: 10, SessionExpiryMax: 3600, MaximumQoS: 2, SubscriptionsMax: 5, OrphanTime: time.Minute, PoisonAfter: 2}, Hooks{})
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	state := State{
 		Subscriptions: []Subscription{{Subscription: packet.Subscription{Filter: "t", QoS: 1}}},

@@ -141,7 +141,7 @@ func TestPropertyBagOfDevices(t *testing.T) {
 	} {
 		cfg := testConfig()
 		cfg.PropertyBag = c.on
-		m := New(cfg)
+		m := New(&cfg, Hooks{})
 		m.Step(scriptStart, ConnectionOpened{}, nil)
 		out := m.Step(scriptStart, PacketReceived{Packet: &packet.Connect{Version: c.version, ClientID: "c", CleanStart: true,
 			Will: &packet.Will{Topic: name, QoS: 1}}}, nil)

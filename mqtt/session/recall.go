@@ -18,14 +18,25 @@ type recall struct {
 	asked   bool       // a Recall has no answer
 	at      time.Time  // of the next one; zero: none is due
 	pause   time.Duration
-	until   time.Time // then the old node has given up, or is dead
 }
 
-// begin looks for the outcome of a message that came again.
-func (c *recall) begin(m *Machine, r *inbound) {
+// beginRecall looks for the outcome of a message that came again.
+func (m *Machine) beginRecall(r *inbound) {
 	r.state = inRecalling
+	if m.up.recall == nil {
+		m.up.recall = &recall{}
+	}
+	c := m.up.recall
 	c.waiting = append(c.waiting, r)
 	c.look(m)
+}
+
+// due is when to look again; zero: there is nothing to look for, or an answer is waited for.
+func (c *recall) due() time.Time {
+	if c == nil {
+		return time.Time{}
+	}
+	return c.at
 }
 
 func (c *recall) look(m *Machine) {
@@ -37,11 +48,14 @@ func (c *recall) look(m *Machine) {
 
 // recalled takes what the store has by now. An answer that was under way when a PUBLISH came counts for it, too.
 func (m *Machine) recalled(ev Recalled) {
-	c := &m.up.recall
+	c := m.up.recall
+	if c == nil {
+		return
+	}
 	c.asked = false
 	waiting := c.waiting
 	c.waiting = nil
-	over := !m.now.Before(c.until)
+	over := !m.now.Before(m.timers.phaseUntil)
 	for _, r := range waiting {
 		switch {
 		case m.phase != phaseOpen:
@@ -56,11 +70,11 @@ func (m *Machine) recalled(ev Recalled) {
 		}
 	}
 	if len(c.waiting) == 0 {
-		c.pause = 0
+		m.up.recall = nil
 		return
 	}
 	c.pause = min(max(2*c.pause, recallFirst), recallMax)
-	c.at = earlier(m.now.Add(c.pause), c.until)
+	c.at = earlier(m.now.Add(c.pause), m.timers.phaseUntil)
 }
 
 func (ev Recalled) accepted(rec Inbound) bool {

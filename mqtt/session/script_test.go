@@ -35,20 +35,21 @@ import (
 //	message DELIVERY t=TOPIC q=1 i=IDENTITY p=PAYLOAD [lane=FILTER] [for=FILTER] [retained] [retain] [self] [again] [dup] [content] [seen] [expires=5s]
 //	unusable [lane=FILTER]                           MessageUnusable
 //	handed DELIVERY [no|elsewhere]                   HandedOver
-//	access [deny=FILTER] ... [most=1]                Config.Access, before all else; later: what it says now, and AccessChanged unless "quietly"
+//	access [deny=FILTER] ... [most=1]                Hooks.Access, before all else; later: what it says now, and AccessChanged unless "quietly"
 //	lost; close RC [TEXT] [nowill] [server=REFERENCE]
 //	slow 2s                                          SlowDown, from now
 //	wait 5s                                          time passes
 //	deadline                                         DeadlineReached
 //	state                                            prints State
 type script struct {
-	t     *testing.T
-	start time.Time
-	now   time.Time
-	cfg   Config
-	m     *Machine
-	watch *watcher
-	out   strings.Builder
+	t      *testing.T
+	start  time.Time
+	now    time.Time
+	cfg    Config
+	access *rights // nil: everything may be heard
+	m      *Machine
+	watch  *watcher
+	out    strings.Builder
 }
 
 func testConfig() Config {
@@ -94,15 +95,19 @@ func (s *script) run(a *args) error {
 			r.denied = append(r.denied, v)
 		}
 		if s.m == nil {
-			s.cfg.Access = r
+			s.access = r
 			return nil
 		}
-		if *s.cfg.Access.(*rights) = *r; a.flag("quietly") {
+		if *s.access = *r; a.flag("quietly") {
 			return nil
 		}
 	}
 	if s.m == nil {
-		s.m = New(s.cfg)
+		var hooks Hooks
+		if s.access != nil {
+			hooks.Access = s.access
+		}
+		s.m = New(&s.cfg, hooks)
 		s.watch = newWatcher(s.m)
 	}
 	switch a.word {

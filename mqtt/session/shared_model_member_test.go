@@ -157,7 +157,7 @@ func (b *member) end() {
 func (b *member) connect() error {
 	cfg := testConfig()
 	cfg.KeepAliveMax = 0
-	b.m = New(cfg)
+	b.m = New(&cfg, Hooks{})
 	b.watch = newWatcher(b.m)
 	b.online, b.credit = true, map[string]int{}
 	if err := b.step(ConnectionOpened{AssignedClientID: "x"}); err != nil {

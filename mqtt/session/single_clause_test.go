@@ -26,7 +26,8 @@ func TestNoResponseInformation(t *testing.T) {
 // A client identifier that cannot be accepted is refused with its own code, and the connection closed [MQTT-3.1.3-8].
 func TestNoIdentifierToAssign(t *testing.T) {
 	for _, v := range []packet.Version{packet.V311, packet.V5} {
-		s := &shell{t: t, m: New(testConfig()), now: scriptStart, version: v}
+		cfg := testConfig()
+		s := &shell{t: t, m: New(&cfg, Hooks{}), now: scriptStart, version: v}
 		s.step(ConnectionOpened{}) // a shell that assigns none
 		s.receive(&packet.Connect{Version: v, CleanStart: true})
 		if len(s.sent) != 1 || !s.closed {

@@ -240,11 +240,11 @@ func (m *Machine) checkFilter(s *packet.Subscription, added map[string]bool) (r 
 	}
 	if m.subs.find(s.Filter) < 0 && !added[s.Filter] {
 		have := len(m.subs.list) + len(added)
-		if have >= m.cfg.SubscriptionsMax {
+		if have >= m.limits.SubscriptionsMax {
 			return packet.QuotaExceeded, ""
 		}
-		if m.cfg.MoreSubscriptions != nil {
-			if cause := m.cfg.MoreSubscriptions(have); cause != "" {
+		if m.hooks.MoreSubscriptions != nil {
+			if cause := m.hooks.MoreSubscriptions(have); cause != "" {
 				return packet.QuotaExceeded, cause
 			}
 		}

@@ -88,7 +88,7 @@ func (w *walk) publish() packet.Packet {
 		p.QoS = min(p.QoS, packet.QoS(w.m.cfg.MaximumQoS))
 		p.Retain = p.Retain && w.m.cfg.RetainAvailable
 		_, pending := w.m.up.ids1[p.ID]
-		if p.QoS > 0 && (pending || w.m.up.records[p.ID] != nil || w.m.up.qos1.len()+w.m.up.counted >= int(w.m.cfg.ReceiveMaximum)) && !w.chance(10) {
+		if p.QoS > 0 && (pending || w.m.up.records[p.ID] != nil || w.m.up.qos1.len()+w.m.up.counted >= int(w.m.limits.ReceiveMaximum)) && !w.chance(10) {
 			p.QoS, p.ID, p.Dup = 0, 0, false
 		}
 		return p

@@ -55,11 +55,12 @@ func (w *walk) run() error {
 	}
 	cfg.MaximumQoS = byte(2 - w.pick(6)/5)
 	cfg.RetainAvailable = !w.chance(5)
+	var hooks Hooks
 	if w.chance(3) {
 		w.access = &rights{most: 2}
-		cfg.Access = w.access
+		hooks.Access = w.access
 	}
-	w.m = New(cfg)
+	w.m = New(&cfg, hooks)
 	w.watch = newWatcher(w.m)
 	for len(w.choices) > 0 && !w.watch.finished {
 		if err := w.step(w.event()); err != nil {

@@ -199,7 +199,7 @@ func (w *watcher) excuse(msg Message) bool {
 func (w *watcher) received(p packet.Packet) {
 	switch p := p.(type) {
 	case *packet.Connect:
-		w.window = int(w.m.cfg.OutboundWindow)
+		w.window = int(w.m.window)
 		if p.Properties.Has(packet.PropReceiveMaximum) {
 			w.window = min(w.window, int(p.Properties.ReceiveMaximum))
 		}
