@@ -23,16 +23,6 @@ type arrival struct {
 	holds func() error
 }
 
-// logger names the device as far as it is known before CONNECT. It is lazy, since most devices never have a line in the log and an encoder of their own
-// takes a buffer of 1 KiB.
-func (a *arrival) logger(log *zap.Logger) *zap.Logger {
-	fields := []zap.Field{zap.String("remote", a.RemoteAddr().String())}
-	if a.identity.Name != "" {
-		fields = append(fields, zap.String("certificate", a.identity.Name))
-	}
-	return log.WithLazy(fields...)
-}
-
 // serve sees a connection through. Its handshakes and CONNECT take a deep stack, which a goroutine keeps; so the rest is on a new one, since most connections
 // are idle most of the time.
 func (gw *Gateway) serve(conn net.Conn, l *Listener) {
@@ -144,13 +134,13 @@ func (gw *Gateway) Recheck() {
 func (d *device) recheck() {
 	if d.holds != nil {
 		if err := d.holds(); err != nil {
-			d.log.Info("a connection is closed: its certificate does not do any more", zap.Error(err))
+			d.log().Info("a connection is closed: its certificate does not do any more", zap.Error(err))
 			d.post(bridge.CloseFor(failure.Certificate))
 			return
 		}
 	}
 	if err := d.listener.Auth.Holds(d.principal.Load()); err != nil {
-		d.log.Info("a connection is closed: its credential does not do any more", zap.Error(err))
+		d.log().Info("a connection is closed: its credential does not do any more", zap.Error(err))
 		d.post(bridge.CloseFor(failure.CredentialGone))
 	}
 }

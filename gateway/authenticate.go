@@ -22,7 +22,7 @@ func (d *device) identify(e *session.OpenSession) (*access.Principal, *session.S
 	if e.Connect.Properties.Has(packet.PropAuthMethod) {
 		return d.principal.Load(), nil
 	}
-	ctx, cancel := context.WithTimeout(d.ctx, authWait)
+	ctx, cancel := d.within(authWait)
 	defer cancel()
 	a := d.attempt(e.ClientID)
 	a.UserName, a.HasUserName = e.Connect.Username, e.Connect.HasUsername
@@ -40,10 +40,11 @@ func (d *device) identify(e *session.OpenSession) (*access.Principal, *session.S
 
 // attempt is what the connection itself shows.
 func (d *device) attempt(clientID string) *access.Attempt {
-	return &access.Attempt{
-		Listener: d.listener.Name, Remote: addressOf(d.conn.RemoteAddr()), ClientID: clientID,
-		Certificate: d.certificate.Name, Serial: d.certificate.Serial,
+	a := &access.Attempt{Listener: d.listener.Name, Remote: addressOf(d.conn.RemoteAddr()), ClientID: clientID}
+	if c := d.certificate; c != nil {
+		a.Certificate, a.Serial = c.Name, c.Serial
 	}
+	return a
 }
 
 // authenticate judges an attempt, and counts what came of it.

@@ -90,7 +90,7 @@ func (d *device) nameClient(who *access.Principal, e *session.OpenSession) (stri
 
 // bindClient binds the client identifier to the principal, for as long as its session can live and the time after it.
 func (d *device) bindClient(who *access.Principal, clientID string, e *session.OpenSession) *refusedClient {
-	ctx, cancel := context.WithTimeout(d.ctx, claimWait)
+	ctx, cancel := d.within(claimWait)
 	defer cancel()
 	inTheWay, err := d.bindingInTheWay(ctx, who, clientID, e)
 	switch {
@@ -99,7 +99,7 @@ func (d *device) bindClient(who *access.Principal, clientID string, e *session.O
 	case errors.Is(err, sessionstore.ErrFull), errors.Is(err, sessionstore.ErrInvalid):
 		return &refusedClient{failure: claimFailures(err), detail: err.Error()}
 	case err != nil:
-		d.log.Warn("client identifier not bound", zap.String("client", clientID), zap.Error(err))
+		d.log().Warn("client identifier not bound", zap.String("client", clientID), zap.Error(err))
 		return &refusedClient{failure: failure.StoreUnavailable}
 	case inTheWay == nil:
 		return nil
@@ -196,11 +196,11 @@ func (d *device) renewBinding(ctx context.Context) {
 	defer cancel()
 	inTheWay, err := d.gw.opt.Store.Bind(ctx, d.gw.bindRequest(who, f.Key.ClientID, d.boundFor))
 	if err != nil {
-		d.log.Debug("a binding was not renewed", zap.String("client", f.Key.ClientID), zap.Error(err))
+		d.log().Debug("a binding was not renewed", zap.String("client", f.Key.ClientID), zap.Error(err))
 		return
 	}
 	if inTheWay != nil {
-		d.log.Warn("a connection is closed: its client identifier, or its credential, is bound otherwise by now", zap.String("client", f.Key.ClientID),
+		d.log().Warn("a connection is closed: its client identifier, or its credential, is bound otherwise by now", zap.String("client", f.Key.ClientID),
 			zap.String("bound_client", inTheWay.ClientID), zap.String("bound_principal", inTheWay.Principal))
 		d.post(takenOver)
 	}

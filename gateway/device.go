@@ -32,20 +32,18 @@ import (
 type device struct {
 	gw       *Gateway
 	conn     net.Conn
-	log      *zap.Logger
 	writer   *transport.Writer
 	listener *Listener
 	holds    func() error // see arrival
-	// certificate is whom the device's certificate names.
-	certificate secure.Identity
+	// certificate is whom the device's certificate names; nil without one.
+	certificate *secure.Identity
 	// principal is who the device is, never nil; set before the session is claimed, and again by a re-authentication.
 	principal atomic.Pointer[access.Principal]
 	// packetMax is the largest packet that is read, once the session has one of its own; zero: the listener's.
 	packetMax atomic.Int32
 
-	// ctx ends with the device; operations on the bus end with it.
-	ctx    context.Context
-	cancel context.CancelFunc
+	// life ends with the device; operations on the bus end with it.
+	life lifetime
 	// quiet is closed when no event is handled any more: what there is to record of the session is with the store, on its way at least.
 	quiet chan struct{}
 	// done is closed when nothing of the device is under way any more and its session is released.
@@ -94,23 +92,44 @@ func newDevice(gw *Gateway, a arrival, l *Listener) *device {
 	d := &device{
 		gw:       gw,
 		conn:     a.Conn,
-		log:      a.logger(gw.log),
 		listener: l,
 		holds:    a.holds,
-
-		certificate: a.identity,
 
 		bridge: bridge.New(l.bridge, traceSeed()),
 		quiet:  make(chan struct{}),
 		done:   make(chan struct{}),
 	}
+	if certificate := a.identity; certificate.Name != "" {
+		d.certificate = &certificate
+	}
 	d.principal.Store(nobody)
 	d.wake.L = &d.mu
 	d.records.d = d
-	d.ctx, d.cancel = context.WithCancel(gw.ctx)
 	d.writer = transport.NewWriter(a.Conn, gw.opt.WriteTimeout, writeLow, d.writerLow)
 	return d
 }
+
+// log is for a line about the device, which it names as far as it is known before CONNECT. It is made for each line, since most devices never have one.
+func (d *device) log() *zap.Logger {
+	fields := []zap.Field{zap.Stringer("remote", d.conn.RemoteAddr())}
+	if d.certificate != nil {
+		fields = append(fields, zap.String("certificate", d.certificate.Name))
+	}
+	return d.gw.log.WithLazy(fields...)
+}
+
+// within gives a context that ends with the device, or after limit.
+func (d *device) within(limit time.Duration) (context.Context, context.CancelFunc) {
+	ctx, leave := d.life.enter(d.gw.ctx)
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	return ctx, func() {
+		cancel()
+		leave()
+	}
+}
+
+// ended reports whether the device is over, or the gateway: what fails then says nothing.
+func (d *device) ended() bool { return d.life.ended() || d.gw.ctx.Err() != nil }
 
 // begin takes the first packet. It gives what reads the others, nil when there are none to be read.
 func (d *device) begin() *packet.Reader {
@@ -284,8 +303,8 @@ func (d *device) recovered() {
 	}
 	d.gw.metrics.devicePanics.Inc()
 	o := occurred(failure.Internal, fmt.Sprint(cause))
-	d.log.Error("a bug: the device's state machine failed; its connection is closed", zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
-	d.gw.failed(d.log, d.key(), o)
+	d.log().Error("a bug: the device's state machine failed; its connection is closed", zap.Any("cause", cause), zap.ByteString("stack", debug.Stack()))
+	d.gw.failed(d.log(), d.key(), o)
 	d.ends(o.Code().String())
 	m := d.bridge.Machine()
 	if p := m.LastWords(o.Code(), session.Explanation{Text: o.Message(), User: o.Properties()}); p != nil {

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -86,7 +85,7 @@ func (d *device) send(p packet.Packet) {
 		write = d.writer.Append // a fan-out goes on to the next device meanwhile, and its next message may share the write
 	}
 	if err := write(p, d.bridge.Machine().Version()); err != nil {
-		d.log.Debug("packet not sent", zap.Uint8("type", uint8(p.Type())), zap.Error(err))
+		d.log().Debug("packet not sent", zap.Uint8("type", uint8(p.Type())), zap.Error(err))
 	}
 }
 
@@ -135,11 +134,11 @@ func (d *device) store(e session.Store) {
 
 // recall answers session.Recall: what the store has by now, from whichever connection.
 func (d *device) recall() {
-	ctx, cancel := context.WithTimeout(d.ctx, recallWait)
+	ctx, cancel := d.within(recallWait)
 	defer cancel()
 	s, err := d.gw.opt.Store.Get(ctx, d.fence.Key, time.Now())
 	if err != nil {
-		d.log.Debug("records not read", zap.String("client", d.fence.Key.ClientID), zap.Error(err))
+		d.log().Debug("records not read", zap.String("client", d.fence.Key.ClientID), zap.Error(err))
 	}
 	d.post(session.Recalled{Inbound: records.State(&s).Inbound})
 }
@@ -197,7 +196,7 @@ func (d *device) timeIsUp(now time.Time) bridge.Event {
 
 func (d *device) close(e session.CloseConnection) {
 	// Why it is closed has been told by failed, unless the device wanted it.
-	d.log.Debug("connection closed", zap.String("client", d.bridge.Machine().ClientID()), zap.Stringer("reason", e.Reason),
+	d.log().Debug("connection closed", zap.String("client", d.bridge.Machine().ClientID()), zap.Stringer("reason", e.Reason),
 		zap.String("detail", e.Text), zap.Bool("by_device", e.ByDevice))
 	if e.ByDevice && e.Reason != packet.Success {
 		d.tellEnded(e.Reason)
@@ -238,5 +237,5 @@ func (d *device) report(r bridge.Report) {
 }
 
 func (d *device) logReport(text string, r bridge.Report) {
-	d.log.Debug(text, zap.String("client", d.bridge.Machine().ClientID()), zap.String("topic", r.Topic), zap.Uint8("qos", uint8(r.QoS)), zap.String("detail", r.Detail))
+	d.log().Debug(text, zap.String("client", d.bridge.Machine().ClientID()), zap.String("topic", r.Topic), zap.Uint8("qos", uint8(r.QoS)), zap.String("detail", r.Detail))
 }

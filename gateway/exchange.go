@@ -15,7 +15,7 @@ import (
 // exchange answers session.Authenticate: an enhanced authentication (MQTT 5, 4.12), by CONNECT or on an open connection. The methods offered need one message of the
 // device, so there is nothing to continue.
 func (d *device) exchange(e session.Authenticate, clientID string) {
-	ctx, cancel := context.WithTimeout(d.ctx, authWait)
+	ctx, cancel := d.within(authWait)
 	defer cancel()
 	a := d.attempt(clientID)
 	a.Method, a.Data = e.Method, e.Data

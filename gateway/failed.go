@@ -105,7 +105,7 @@ func (d *device) failed(e bridge.Failed) {
 		d.gw.metrics.deliveriesRefused.WithLabelValues(e.Code().String()).Inc()
 	}
 	d.gw.rights.count(e.Failure, e.Rule)
-	key, log := d.key(), d.log
+	key, log := d.key(), d.log()
 	d.gw.quotas.countSession(e.Failure, key.Tenant)
 	if e.Quarantined {
 		log = log.With(zap.String("quarantine_id", e.Refusal.ID))

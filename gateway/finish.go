@@ -32,7 +32,7 @@ func (d *device) finish(e bridge.Finish) {
 		d.timer.Stop()
 	}
 	d.writer.CloseAfterFlush()
-	d.cancel()
+	d.life.end()
 	d.records.close()
 	close(d.quiet)
 	d.gw.tallies.leave(d.tally)
@@ -66,7 +66,7 @@ func (d *device) leaveLanes() {
 	d.waitRefusals(ctx)
 	for _, l := range d.lanes.all() {
 		if err := l.close(ctx); err != nil {
-			d.log.Debug("lane not closed in time", zap.String("lane", l.name), zap.Error(err))
+			d.log().Debug("lane not closed in time", zap.String("lane", l.name), zap.Error(err))
 		}
 	}
 	d.gw.nodes.remove(ctx, d, d.nodeFilters.list())
@@ -92,7 +92,7 @@ func (d *device) release(e bridge.Finish) released {
 		return released{work: work}
 	}
 	if err != nil {
-		d.log.Warn("session not released; it stays until it is claimed, or this node's lease ends", zap.String("client", d.fence.Key.ClientID), zap.Error(err))
+		d.log().Warn("session not released; it stays until it is claimed, or this node's lease ends", zap.String("client", d.fence.Key.ClientID), zap.Error(err))
 	}
 	return released{ours: true, work: work}
 }
@@ -118,6 +118,6 @@ func (d *device) removeStray() {
 	}
 	// Its name has the incarnation in it, so no other session can have it.
 	if err := retryUntil(ctx, func(ctx context.Context) error { return d.gw.opt.Bus.DeleteInbox(ctx, l.inbox) }); err != nil {
-		d.log.Warn("a stray inbox stays on the bus until it expires", zap.String("inbox", l.inbox), zap.Error(err))
+		d.log().Warn("a stray inbox stays on the bus until it expires", zap.String("inbox", l.inbox), zap.Error(err))
 	}
 }

@@ -61,7 +61,7 @@ func (l *lane) Detached(err error) bool {
 	if l.name == "" {
 		l.d.records.detached()
 	}
-	l.d.log.Debug("lane detached", zap.String("lane", l.name), zap.Error(err))
+	l.d.log().Debug("lane detached", zap.String("lane", l.name), zap.Error(err))
 	l.d.post(session.LaneDetached{Lane: l.name})
 	switch {
 	case errors.Is(err, sessionstore.ErrFenced):

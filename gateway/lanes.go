@@ -60,7 +60,7 @@ func (d *device) leaveFilters(e bridge.ChangeLanes, result *bridge.LanesChanged)
 		}
 	}
 	if len(e.NodeRemove) > 0 {
-		ctx, cancel := context.WithTimeout(d.ctx, closeWait)
+		ctx, cancel := d.within(closeWait)
 		d.gw.nodes.remove(ctx, d, e.NodeRemove)
 		cancel()
 		d.nodeFilters.remove(e.NodeRemove)
@@ -115,7 +115,7 @@ func (d *device) write(ctx context.Context, op sessionstore.Op) error {
 }
 
 func (d *device) flushNodeLane() error {
-	ctx, cancel := context.WithTimeout(d.ctx, d.gw.opt.Bridge.Grace)
+	ctx, cancel := d.within(d.gw.opt.Bridge.Grace)
 	defer cancel()
 	return d.gw.nodes.flush(ctx, d.shard)
 }
@@ -145,7 +145,11 @@ func (d *device) resumeLanes(e bridge.ResumeLanes) {
 }
 
 // retry tries an operation on bus or store until it succeeds, fails for good, or the grace is over.
-func (d *device) retry(op func(context.Context) error) error { return d.gw.retry(d.ctx, op) }
+func (d *device) retry(op func(context.Context) error) error {
+	ctx, leave := d.life.enter(d.gw.ctx)
+	defer leave()
+	return d.gw.retry(ctx, op)
+}
 
 func (gw *Gateway) retry(ctx context.Context, op func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, gw.opt.Bridge.Grace)
@@ -176,11 +180,11 @@ func (d *device) laneResult(what string, err error) bridge.LaneResult {
 	case errors.Is(err, sessionstore.ErrFenced):
 		return bridge.LaneFenced
 	case errors.Is(err, sessionstore.ErrFull), errors.Is(err, errInboxFull):
-		d.log.Warn("the bus did not "+what, zap.Error(err))
+		d.log().Warn("the bus did not "+what, zap.Error(err))
 		return bridge.LaneFull
 	}
-	if d.ctx.Err() == nil {
-		d.log.Warn("the bus did not "+what, zap.Error(err))
+	if !d.ended() {
+		d.log().Warn("the bus did not "+what, zap.Error(err))
 	}
 	if errors.Is(err, amqp.ErrUnavailable) || errors.Is(err, sessionstore.ErrUnavailable) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return bridge.LaneLost

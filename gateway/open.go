@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base32"
@@ -56,11 +55,11 @@ func (d *device) open(e session.OpenSession) {
 	}
 	will, err := storedWill(e.Connect.Will, who)
 	if err != nil {
-		d.log.Error("a bug: a will cannot be written", zap.Error(err))
+		d.log().Error("a bug: a will cannot be written", zap.Error(err))
 		d.post(bridge.RefuseSession(failure.Internal, ""))
 		return
 	}
-	ctx, cancel := context.WithTimeout(d.ctx, claimWait)
+	ctx, cancel := d.within(claimWait)
 	defer cancel()
 	answer, err := d.gw.opt.Store.Claim(ctx, sessionstore.ClaimRequest{
 		Key: key, Node: d.gw.opt.NodeID, Clean: e.Connect.CleanStart || d.offersNoSession(), Expiry: e.Expiry, Will: will, Now: time.Now(),
@@ -69,7 +68,7 @@ func (d *device) open(e session.OpenSession) {
 		if !errors.Is(err, sessionstore.ErrFull) && !errors.Is(err, sessionstore.ErrInvalid) {
 			d.gw.unanswered(d, key)
 		}
-		d.log.Warn("session not opened", zap.String("client", e.ClientID), zap.Error(err))
+		d.log().Warn("session not opened", zap.String("client", e.ClientID), zap.Error(err))
 		d.post(bridge.RefuseSession(claimFailures(err), ""))
 		return
 	}
@@ -158,12 +157,14 @@ func (d *device) displace(key sessionstore.Key) {
 		return
 	}
 	old.post(takenOver)
+	ctx, leave := d.life.enter(d.gw.ctx)
+	defer leave()
 	t := time.NewTimer(takeoverWait)
 	defer t.Stop()
 	select {
 	case <-old.quiet:
 	case <-t.C:
-	case <-d.ctx.Done():
+	case <-ctx.Done():
 	}
 }
 

@@ -54,10 +54,10 @@ func (q *quarantine) prepare(ctx context.Context) error {
 
 // makeQuarantine is prepare for a device whose message did not find the queue.
 func (d *device) makeQuarantine() {
-	ctx, cancel := context.WithTimeout(d.ctx, upkeepWait)
+	ctx, cancel := d.within(upkeepWait)
 	defer cancel()
 	if err := d.gw.quarantine.prepare(ctx); err != nil {
-		d.log.Warn("the quarantine is missing and cannot be made", zap.Error(err))
+		d.log().Warn("the quarantine is missing and cannot be made", zap.Error(err))
 	}
 }
 
@@ -101,7 +101,7 @@ func (d *device) refuse(e bridge.Refuse) {
 			err := d.gw.quarantine.keep(ctx, shard, e.Copy)
 			switch {
 			case errors.Is(err, amqp.ErrRefused):
-				d.log.Error("the quarantine does not take a message that was refused for good; the bus drops it or makes it a dead letter", zap.String("client", client),
+				d.log().Error("the quarantine does not take a message that was refused for good; the bus drops it or makes it a dead letter", zap.String("client", client),
 					zap.String("topic", e.Refusal.Topic), zap.String("message_id", e.Refusal.MessageID), zap.Error(err))
 			case err != nil: // out of reach all the time: it stays on the bus, and is refused once more
 				outcome = message.Outcome{Kind: message.Released}

@@ -81,11 +81,13 @@ func (d *device) enter(key sessionstore.Key) *session.SessionRefused {
 
 // turnDown refuses a connection, late: a device that comes back at once is to cost its neighbours little.
 func (d *device) turnDown(h *quota.Hit) *session.SessionRefused {
+	ctx, leave := d.life.enter(d.gw.ctx)
+	defer leave()
 	wait := time.NewTimer(d.gw.quotas.book.Rules().DelayMax)
 	defer wait.Stop()
 	select {
 	case <-wait.C:
-	case <-d.ctx.Done():
+	case <-ctx.Done():
 	}
 	x := d.gw.quotas.hit(h)
 	r := bridge.RefuseSession(x.Failure, "")

@@ -95,7 +95,7 @@ func (b *recordBox) send(r waitingRecord, id string) bool {
 	defer cancel()
 	err := b.d.gw.sendRecord(ctx, b.d.shard, r.json, id, b.d.lanes.session.inbox)
 	if err != nil {
-		b.d.log.Debug("record not kept", zap.Error(err))
+		b.d.log().Debug("record not kept", zap.Error(err))
 	}
 	return err == nil
 }

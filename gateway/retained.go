@@ -134,8 +134,10 @@ func (gw *Gateway) retainedOf(ctx context.Context, tenant string, names []string
 
 // sendRetained carries out bridge.SendRetained. The device gets no more than it reads; the rest waits in the store.
 func (d *device) sendRetained(filters []string) {
+	ctx, leave := d.life.enter(d.gw.ctx)
+	defer leave()
 	for _, filter := range filters {
-		err := d.gw.eachRetained(d.ctx, d.fence.Key.Tenant, filter, func(r sessionstore.Retained, p *packet.Publish) bool {
+		err := d.gw.eachRetained(ctx, d.fence.Key.Tenant, filter, func(r sessionstore.Retained, p *packet.Publish) bool {
 			if !d.waitWritable() {
 				return false
 			}
@@ -146,8 +148,8 @@ func (d *device) sendRetained(filters []string) {
 			}))
 			return true
 		})
-		if err != nil && !errors.Is(err, errStopped) && d.ctx.Err() == nil {
-			d.log.Warn("retained messages could not be sent to a new QoS 0 subscription", zap.String("filter", filter), zap.Error(err))
+		if err != nil && !errors.Is(err, errStopped) && !d.ended() {
+			d.log().Warn("retained messages could not be sent to a new QoS 0 subscription", zap.String("filter", filter), zap.Error(err))
 		}
 	}
 }
@@ -169,8 +171,10 @@ var errInboxFull = errors.New("the session's inbox is full")
 func (d *device) copyRetained(filters []string) error {
 	// No grace over all of it: that many messages take their time. The silence of bus and store is bounded for each step.
 	c := &copies{d: d, slots: make(chan struct{}, retainedCopies), to: d.gw.opt.Bus.InboxAddress(d.lanes.session.inbox)}
+	ctx, leave := d.life.enter(d.gw.ctx)
+	defer leave()
 	var cancel context.CancelCauseFunc
-	c.ctx, cancel = context.WithCancelCause(d.ctx)
+	c.ctx, cancel = context.WithCancelCause(ctx)
 	defer cancel(nil)
 	c.fail = cancel
 	for _, filter := range filters {

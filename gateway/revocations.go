@@ -115,7 +115,7 @@ func (r *revocations) load(ctx context.Context) error {
 
 func (d *device) endIfRevoked(set *revokedSet, clientID string) {
 	if rev := set.find(d.principal.Load(), clientID, time.Now()); rev != nil {
-		d.log.Info("a connection is closed: it was revoked", zap.String("client", clientID), zap.String("revocation", rev.ID), zap.String("reason", rev.Reason))
+		d.log().Info("a connection is closed: it was revoked", zap.String("client", clientID), zap.String("revocation", rev.ID), zap.String("reason", rev.Reason))
 		d.post(revokedNow)
 	}
 }

@@ -93,7 +93,7 @@ func (a *deviceAccess) current() *permit.View {
 	}
 	a.ruling, a.who, a.view = ruling, who, ruling.policy.For(device)
 	for _, p := range a.view.Problems() {
-		a.d.log.Info("a rule does not apply to a device as written", zap.String("client", a.clientID), zap.String("principal", who.Name),
+		a.d.log().Info("a rule does not apply to a device as written", zap.String("client", a.clientID), zap.String("principal", who.Name),
 			zap.String("rule", p.Rule), zap.String("problem", p.Text))
 	}
 	return a.view

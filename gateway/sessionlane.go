@@ -31,7 +31,7 @@ func (l *sessionLane) prepare(ctx context.Context) error {
 	if err := l.d.gw.opt.Bus.EnsureInbox(ctx, l.d.gw.sessionInbox(l.inbox)); err != nil {
 		return err
 	}
-	l.d.log.Warn("the bus had no inbox for this session; it is made again, what it held is gone", zap.String("inbox", l.inbox))
+	l.d.log().Warn("the bus had no inbox for this session; it is made again, what it held is gone", zap.String("inbox", l.inbox))
 	filters := l.filters.list()
 	if len(filters) == 0 {
 		return nil

@@ -79,7 +79,7 @@ func (l *sharedLane) prepare(ctx context.Context) error {
 	if incarnation != l.incarnation {
 		return errGroupOver
 	}
-	l.d.log.Warn("the bus had no inbox for this group; it is made again, what it held is gone", zap.String("inbox", l.inbox))
+	l.d.log().Warn("the bus had no inbox for this group; it is made again, what it held is gone", zap.String("inbox", l.inbox))
 	return l.make(ctx)
 }
 
@@ -96,7 +96,7 @@ func (d *device) leaveShared(ctx context.Context, filter string) error {
 		err := l.close(closing)
 		cancel()
 		if err != nil {
-			d.log.Debug("shared lane not closed in time", zap.String("lane", filter), zap.Error(err))
+			d.log().Debug("shared lane not closed in time", zap.String("lane", filter), zap.Error(err))
 		}
 		d.lanes.unshare(filter)
 		d.post(session.LaneDetached{Lane: filter})
@@ -117,7 +117,7 @@ func (d *device) leaveOrphaned(groups []string, state session.State) {
 		}
 		d.laneOps.add(func() {
 			if err := d.retry(func(ctx context.Context) error { return d.leaveShared(ctx, filter) }); err != nil {
-				d.log.Warn("a group of a shared subscription was not left; the end of the session does", zap.String("filter", filter), zap.Error(err))
+				d.log().Warn("a group of a shared subscription was not left; the end of the session does", zap.String("filter", filter), zap.Error(err))
 			}
 		})
 	}
@@ -139,7 +139,7 @@ func (d *device) handOver(e bridge.HandOver) {
 	}
 	losses := l.losses.Load()
 	go func() { // at most as many as the machine gave credit for
-		ctx, cancel := context.WithTimeout(d.ctx, d.gw.opt.Bridge.Grace)
+		ctx, cancel := d.within(d.gw.opt.Bridge.Grace)
 		defer cancel()
 		var elsewhere, again bool
 		err := retryUntil(ctx, func(ctx context.Context) (err error) {
@@ -150,8 +150,8 @@ func (d *device) handOver(e bridge.HandOver) {
 			again = true
 			return err
 		})
-		if err != nil && d.ctx.Err() == nil && !errors.Is(err, errLaneLost) {
-			d.log.Warn("a message of a shared subscription could not be handed over; it goes back to the group", zap.String("filter", e.Lane), zap.Error(err))
+		if err != nil && !d.ended() && !errors.Is(err, errLaneLost) {
+			d.log().Warn("a message of a shared subscription could not be handed over; it goes back to the group", zap.String("filter", e.Lane), zap.Error(err))
 		}
 		d.post(bridge.HandedOver{Delivery: e.Delivery, OK: err == nil, Elsewhere: elsewhere})
 	}()

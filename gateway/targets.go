@@ -115,8 +115,8 @@ func (d *device) bindAgain() {
 		}
 		return nil
 	})
-	if err != nil && d.ctx.Err() == nil {
-		d.log.Warn("inboxes were not bound again to what rules ask for; the device's next connection does it", zap.Error(err))
+	if err != nil && !d.ended() {
+		d.log().Warn("inboxes were not bound again to what rules ask for; the device's next connection does it", zap.Error(err))
 	}
 }
 
