@@ -92,7 +92,7 @@ func (d *device) send(p packet.Packet) {
 // gather has a packet of the node lane wait for those of the same event.
 func (d *device) gather(p *packet.Prepared) {
 	if err := d.writer.Gather(p, d.bridge.Machine().Version()); err != nil {
-		d.log.Debug("packet not sent", zap.Uint8("type", uint8(p.Type())), zap.Error(err))
+		d.log().Debug("packet not sent", zap.Uint8("type", uint8(p.Type())), zap.Error(err))
 		return
 	}
 	d.gathered++

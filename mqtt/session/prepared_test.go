@@ -33,7 +33,8 @@ func subscriber(t *rapid.T) func() *Machine {
 		}
 	}
 	return func() *Machine {
-		m := New(testConfig())
+		cfg := testConfig()
+		m := New(&cfg, Hooks{})
 		for _, ev := range []Event{
 			ConnectionOpened{}, PacketReceived{Packet: c}, SessionOpened{MessageIDPrefix: "0123456789-"}, PacketReceived{Packet: sub},
 			Subscribed{ID: 1, Reasons: make([]packet.ReasonCode, len(sub.Subscriptions))},
