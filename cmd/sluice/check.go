@@ -39,16 +39,11 @@ func check(ctx context.Context, cfg *config.Config, out io.Writer) error {
 	if n := cfg.Rules.Len(); n > 0 {
 		fmt.Fprintf(out, "rules     %d (sluice explain says what they make of a message)\n", n)
 	}
-	policy, err := checkPolicy(cfg)
-	if err != nil {
-		return err
-	}
-	fmt.Fprintf(out, "access    %s\n", policy)
 	steps := []struct {
 		name string
 		run  func(context.Context, *config.Config) (string, error)
 	}{
-		{"devices", checkListeners}, {"admin", checkAdmin}, {"bus", checkBus}, {"sessions", checkStore},
+		{"access", checkPolicy}, {"devices", checkListeners}, {"admin", checkAdmin}, {"bus", checkBus}, {"sessions", checkStore},
 	}
 	failed := 0
 	for _, step := range steps {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -49,7 +50,7 @@ func (r *rightsQuestion) ask(cfg *config.Config, q *explain.Question) (e permit.
 }
 
 // checkPolicy says what devices may do.
-func checkPolicy(cfg *config.Config) (string, error) {
+func checkPolicy(_ context.Context, cfg *config.Config) (string, error) {
 	p, err := node.OpenPolicy(cfg)
 	switch {
 	case err != nil:

@@ -212,6 +212,27 @@ func TestExampleOfTheReference(t *testing.T) {
 	}
 }
 
+// A section without keys is one whose keys are commented out. A value in its place is one fault, and not one for each key that it hides.
+func TestSectionsWithoutKeys(t *testing.T) {
+	for text, want := range map[string]string{
+		"mqtt:\nbus:\n  tls:\nsessions:\n  url:\n": "",
+		"mqtt: [1, 2]\n":    "mqtt: in FILE a value stands where keys belong; write them below it, indented, such as mqtt.tcp.listen",
+		"bus:\n  tls: on\n": "bus.tls: in FILE a value stands where keys belong; write them below it, indented, such as bus.tls.ca",
+	} {
+		file := filepath.Join(t.TempDir(), "sluice.yaml")
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if _, _, err := Load(Source{File: file}); err != nil {
+			got = err.Error()
+		}
+		if want = strings.ReplaceAll(want, "FILE", file); got != want {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestEveryKeyHasADefaultThatIsValid(t *testing.T) {
 	for _, k := range keys(&Config{}) {
 		if err := k.set(k.value); err != nil {

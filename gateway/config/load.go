@@ -70,12 +70,16 @@ func readFile(v *viper.Viper, file string, table []key) (faults []string) {
 	if err := content.ReadInConfig(); err != nil {
 		return []string{fmt.Sprintf("--config: cannot read %s: %v", file, err)}
 	}
+	values := content.AllSettings()
 	for _, name := range content.AllKeys() {
-		if !known(table, name) && !isRules(name) {
+		switch below := keyBelow(table, name); {
+		case below != "" && content.Get(name) != nil: // nothing at all is a section that has been emptied
+			faults = append(faults, fmt.Sprintf("%s: in %s a value stands where keys belong; write them below it, indented, such as %s", name, file, below))
+			remove(values, strings.Split(name, "."))
+		case below == "" && !known(table, name) && !isRules(name):
 			faults = append(faults, unknown(table, name, "in "+file))
 		}
 	}
-	values := content.AllSettings()
 	delete(values, rulesKey) // see readRules
 	if err := v.MergeConfigMap(values); err != nil {
 		faults = append(faults, fmt.Sprintf("--config: %s: %v", file, err))
@@ -130,6 +134,28 @@ func envName(key string) string {
 
 func known(table []key, name string) bool {
 	return slices.ContainsFunc(table, func(k key) bool { return k.name == name })
+}
+
+// keyBelow is a key of the section of this name; empty: there is no such section.
+func keyBelow(table []key, name string) string {
+	for _, k := range table {
+		if strings.HasPrefix(k.name, name+".") {
+			return k.name
+		}
+	}
+	return ""
+}
+
+// remove takes a value out of nested maps.
+func remove(values map[string]any, path []string) {
+	for len(path) > 1 {
+		below, ok := values[path[0]].(map[string]any)
+		if !ok {
+			return
+		}
+		values, path = below, path[1:]
+	}
+	delete(values, path[0])
 }
 
 // unknown names an unknown key and the known one that is most like it.
