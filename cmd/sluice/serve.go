@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -107,7 +108,7 @@ func banner(out io.Writer, cfg *config.Config, n *node.Node) {
 	if n.Admin != "" {
 		fmt.Fprintf(out, "  admin     http://%s/healthz /readyz /metrics\n", n.Admin)
 	}
-	if n.TCP == "" || n.EmbeddedBus == "" {
+	if n.TCP == "" || n.EmbeddedBus == "" || !openToAll(cfg) {
 		fmt.Fprintln(out)
 		return
 	}
@@ -119,6 +120,15 @@ func banner(out io.Writer, cfg *config.Config, n *node.Node) {
 	fmt.Fprintf(out, "    %s tail 'sensors/#'%s\n", self, flags)
 	fmt.Fprintf(out, "    mosquitto_sub -V 5 -p %s -q 1 -t 'commands/#' -v\n", port(n.TCP))
 	fmt.Fprintf(out, "    mosquitto_pub -V 5 -p %s -q 1 -t sensors/hall -m 21.5; %s send commands/hall on%s\n\n", port(n.TCP), self, flags)
+}
+
+// openToAll says whether the commands of the banner would be let in, and may do what they do.
+func openToAll(cfg *config.Config) bool {
+	open := cfg.Access.Policy == "" && cfg.Access.Default == config.AccessAll
+	for _, l := range cfg.Listeners() {
+		open = open && (l.Key != "mqtt.tcp.listen" || slices.Contains(l.Auth, config.AuthAnonymous))
+	}
+	return open
 }
 
 // programName is how this program was called, so that the commands of the banner can be copied where sluice is not on the PATH.

@@ -85,6 +85,15 @@ func (s *SomeSession) over(l *Session) {
 }
 
 func parse(b []byte) (*Exceptions, error) {
+	var file yaml.Node
+	if err := yaml.Unmarshal(b, &file); err != nil {
+		return nil, fmt.Errorf("%w; docs/quotas.md has an example", err)
+	}
+	if len(file.Content) > 0 {
+		if faults := fileLevel().check(file.Content[0], ""); len(faults) > 0 {
+			return nil, fmt.Errorf("%w; docs/quotas.md has an example", errors.Join(faults...))
+		}
+	}
 	e := &Exceptions{}
 	d := yaml.NewDecoder(bytes.NewReader(b))
 	d.KnownFields(true)

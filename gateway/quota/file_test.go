@@ -60,8 +60,11 @@ func TestExceptions(t *testing.T) {
 
 func TestFaultsOfAFile(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
-		{"tenants: {a: {conections: 1}}", "conections"},
-		{"tenants: {a: {connections: many}}", "many"},
+		{"tenants: {a: {principals: {b: {conections: 1}}}}", `line 1: tenants.a.principals.b: unknown key "conections"; there are connect_rate, connections, in_flight,`},
+		{"tenants:\n  a: {connections: many}\n  b: {session: {receive_maximum: yes}}", "line 2: tenants.a.connections: \"many\" is not a whole number\nline 3: "},
+		{"tenants: {a: 5}", "line 1: tenants.a: keys belong below it, indented (connect_rate, "},
+		{"tenants: 5", "line 1: tenants: keys belong below it, indented (names)"},
+		{"tenant: {}", `line 1: the file: unknown key "tenant"; there are tenants`},
 		{"tenants: {a: {principal: {in_flight: -1}}}", "tenants.a.principal.in_flight: -1 is not a whole number from 0 to 1000000000"},
 		{"tenants: {a: {principals: {b: {session: {receive_maximum: 0}}}}}", "tenants.a.principals.b.session.receive_maximum: 0 is not"},
 		{"- a", "docs/quotas.md"},
