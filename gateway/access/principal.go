@@ -22,6 +22,8 @@ type Principal struct {
 	Source string
 	// Credential names what was shown, without giving it away, such as jwt:ISSUER/ID; a revocation may name it. Empty: it has no name.
 	Credential string
+	// Key names what has proven the credential, in words of Source alone; empty: nothing that could be taken back.
+	Key string
 	// Issued is when the credential was made, as far as it says so: a revocation ends those that are older. Zero: it does not say.
 	Issued time.Time
 	// Expires is when the connection ends unless it has authenticated again. Zero: never.

@@ -3,12 +3,16 @@ package e2e
 import (
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/x509"
 	"encoding/base64"
 	"encoding/json"
+	"encoding/pem"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -140,6 +144,54 @@ func TestTokenExpires(t *testing.T) {
 			t.Error("the session has ended")
 		}
 		leave(back)
+	}
+}
+
+// A key that is taken from the file ends the connections that it opened, and no others.
+func TestAWithdrawnKeyEndsConnections(t *testing.T) {
+	gone, stays := newIssuer(t), newIssuer(t)
+	file := filepath.Join(t.TempDir(), "keys")
+	write := func(issuers ...*issuer) {
+		t.Helper()
+		var content []byte
+		for _, i := range issuers {
+			der, err := x509.MarshalPKIXPublicKey(i.key.Public())
+			if err != nil {
+				t.Fatal(err)
+			}
+			content = append(content, pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: der})...)
+		}
+		if err := os.WriteFile(file+".new", content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(file+".new", file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(gone, stays)
+	n := rig.Start(t, rig.Embedded(), "auth.methods=jwt", "auth.jwt.keys_file="+file, "auth.jwt.issuer=https://issuer.example", "auth.jwt.audience=sluice")
+	for i, v := range []packet.Version{packet.V311, packet.V5} {
+		write(gone, stays)
+		var ended *mqtttest.Device
+		rig.Eventually(t, "the key is in use", func() error {
+			ended = mqtttest.Dial(t, n.TCP, v)
+			if c := ended.Connect(rig.Clean(fmt.Sprint("ended", i)), withToken(gone.token("ended", time.Hour))); c.Reason.Failed() {
+				return fmt.Errorf("CONNACK %v", c.Reason)
+			}
+			return nil
+		})
+		other, _ := rig.Dial(t, n, v, rig.Clean(fmt.Sprint("other", i)), withToken(stays.token("other", time.Hour)))
+		write(stays)
+		if v == packet.V5 {
+			if p := mqtttest.Expect[*packet.Disconnect](ended); p.Reason != packet.NotAuthorized {
+				t.Errorf("DISCONNECT %v", p.Reason)
+			}
+		}
+		ended.AwaitClosed()
+		if r := other.Publish("a", []byte("x"), 1); r.Failed() {
+			t.Errorf("the other device: PUBACK %v", r)
+		}
+		leave(other)
 	}
 }
 

@@ -37,7 +37,7 @@ func openTokens(c authContext) (authenticator, error) {
 	if err != nil {
 		return authenticator{}, err
 	}
-	return authenticator{a, func(ctx context.Context, _ func()) { a.Run(ctx) }}, nil
+	return authenticator{Authenticator: a, run: a.Run}, nil
 }
 
 // openHook makes the method http.

@@ -8,5 +8,6 @@
 //   - An algorithm takes keys of its own kind only (RFC 8725, 3.1): a public key is never a secret of an HMAC. Without a signature there is no token.
 //   - No part of a token is believed before its signature has been verified, but for the name of the key and of the algorithm.
 //   - Keys that were good stay in use when newer ones cannot be had. With none at all the answer is that nobody can judge, not that the token is bad.
+//   - What a key has verified holds as long as the key is there (Holds).
 //   - What a token can make this process do is bounded: limits.go.
 package token

@@ -27,7 +27,7 @@ func openLocal(setting, name string, parse func([]byte) ([]key, error)) (*local,
 		if err != nil {
 			return nil, fmt.Errorf("%s: %q: %w", setting, name, err)
 		}
-		return keys, nil
+		return marked(keys), nil
 	}}}
 	if err := l.file.Open(time.Now()); err != nil {
 		return nil, err
@@ -37,8 +37,8 @@ func openLocal(setting, name string, parse func([]byte) ([]key, error)) (*local,
 	return l, nil
 }
 
-// look reads the file again when it has changed.
-func (l *local) look(log *zap.Logger) {
+// look reads the file again when it has changed, and then calls changed.
+func (l *local) look(log *zap.Logger, changed func()) {
 	switch news, err := l.file.Look(time.Now()); {
 	case !news:
 	case err != nil:
@@ -47,10 +47,11 @@ func (l *local) look(log *zap.Logger) {
 		keys := l.file.Value
 		l.keys.Store(&keys)
 		log.Info("a file with keys of tokens has changed and is in use", zap.String("key", l.file.Name))
+		changed()
 	}
 }
 
-func (a *Authenticator) watch(ctx context.Context) {
+func (a *Authenticator) watch(ctx context.Context, changed func()) {
 	tick := time.NewTicker(reload.Pause)
 	defer tick.Stop()
 	for {
@@ -59,7 +60,7 @@ func (a *Authenticator) watch(ctx context.Context) {
 			return
 		case <-tick.C:
 			for _, l := range a.local {
-				l.look(a.opt.Logger)
+				l.look(a.opt.Logger, changed)
 			}
 		}
 	}

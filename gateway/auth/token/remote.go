@@ -24,10 +24,12 @@ type remote struct {
 	metrics *metrics
 	kick    chan struct{} // asks for a request out of turn
 
-	mu    sync.Mutex
-	keys  []key // the last that were good
-	err   error // of the last request; nil: it was good
-	asked time.Time
+	mu   sync.Mutex
+	keys []key // the last that were good
+	// missing are keys that were in one of the good answers before and are not in the last, with the time of the first without them.
+	missing map[string]time.Time
+	err     error // of the last request; nil: it was good
+	asked   time.Time
 	// round is closed, and made anew, when a request is over. awaited: a request out of turn has been asked for and is not over.
 	round   chan struct{}
 	awaited bool
@@ -40,7 +42,7 @@ func newRemote(opt *Options, m *metrics) *remote {
 	t.TLSClientConfig = opt.TLS
 	t.MaxIdleConnsPerHost, t.MaxConnsPerHost = 1, 1
 	return &remote{
-		url: opt.JWKS, refresh: opt.Refresh, log: opt.Logger, metrics: m, kick: make(chan struct{}, 1), round: make(chan struct{}), err: errNotAsked,
+		url: opt.JWKS, refresh: opt.Refresh, log: opt.Logger, metrics: m, kick: make(chan struct{}, 1), round: make(chan struct{}), err: errNotAsked, missing: map[string]time.Time{},
 		client: &http.Client{Transport: t, Timeout: fetchTimeout, CheckRedirect: checkRedirect},
 	}
 }
@@ -104,8 +106,17 @@ func (r *remote) claim(now time.Time) chan struct{} {
 	return r.round
 }
 
-// run asks for the keys, now and then, and when kicked, until ctx ends.
-func (r *remote) run(ctx context.Context) {
+// holds reports whether what a key has verified is still good: the key is there, or has been missing for less than a refresh. Of servers that answer in turns one
+// may not have heard of a new key yet, and whom that would throw out are all devices of the issuer.
+func (r *remote) holds(mark string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	_, missing := r.missing[mark]
+	return missing || has(r.keys, mark)
+}
+
+// run asks for the keys, now and then, and when kicked, until ctx ends. When a key is withdrawn for good, it calls changed.
+func (r *remote) run(ctx context.Context, changed func()) {
 	defer r.client.CloseIdleConnections()
 	pause := retryFirst
 	for {
@@ -113,7 +124,9 @@ func (r *remote) run(ctx context.Context) {
 		if ctx.Err() != nil {
 			return
 		}
-		r.answered(keys, err)
+		if r.answered(keys, err) {
+			changed()
+		}
 		next := r.refresh
 		if err != nil {
 			next, pause = min(pause, r.refresh), min(2*pause, r.refresh)
@@ -132,12 +145,13 @@ func (r *remote) run(ctx context.Context) {
 	}
 }
 
-// answered takes note of the end of a request. A set that cannot be used takes the place of nothing.
-func (r *remote) answered(keys []key, err error) {
+// answered takes note of the end of a request, and reports whether a key is withdrawn for good. A set that cannot be used takes the place of nothing.
+func (r *remote) answered(keys []key, err error) (withdrawn bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	news := r.err == nil || err == nil || r.err.Error() != err.Error()
 	if err == nil {
+		withdrawn = r.miss(keys, time.Now())
 		r.keys = keys
 	} else if news {
 		r.log.Warn("the keys of tokens cannot be had; those that are known stay in use", zap.String("url", redacted(r.url)), zap.Int("known", len(r.keys)), zap.Error(err))
@@ -146,6 +160,27 @@ func (r *remote) answered(keys []key, err error) {
 	r.metrics.refreshed(len(r.keys), err)
 	close(r.round)
 	r.round = make(chan struct{})
+	return withdrawn
+}
+
+// miss notes which keys a good answer has not got, and reports whether one of them has been missing for long enough: in the answer before, and that was no request
+// out of turn just now. The lock is held.
+func (r *remote) miss(keys []key, now time.Time) (withdrawn bool) {
+	for mark, since := range r.missing {
+		switch {
+		case has(keys, mark):
+			delete(r.missing, mark)
+		case now.Sub(since) >= r.refresh/2:
+			delete(r.missing, mark)
+			withdrawn = true
+		}
+	}
+	for _, k := range r.keys {
+		if !has(keys, k.mark) {
+			r.missing[k.mark] = now
+		}
+	}
+	return withdrawn
 }
 
 func (r *remote) fetch(ctx context.Context) ([]key, error) {
@@ -173,7 +208,7 @@ func (r *remote) fetch(ctx context.Context) ([]key, error) {
 	if err != nil {
 		return nil, fmt.Errorf("the answer %w", err)
 	}
-	return slices.Clip(keys), nil
+	return marked(slices.Clip(keys)), nil
 }
 
 // withoutURL leaves the URL out, which may have a password.

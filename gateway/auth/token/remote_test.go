@@ -17,6 +17,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 	"go.uber.org/zap"
 
+	"sluice/gateway/access"
 	"sluice/gateway/reload"
 )
 
@@ -63,6 +64,11 @@ func fails(*http.Request) (*http.Response, error) { return nil, errors.New("no r
 // withSite runs an authenticator whose keys are at a site.
 func withSite(t *testing.T, answer func(*http.Request) (*http.Response, error)) (*Authenticator, *issuerSite) {
 	t.Helper()
+	return withSiteThatTells(t, answer, func() {})
+}
+
+func withSiteThatTells(t *testing.T, answer func(*http.Request) (*http.Response, error), changed func()) (*Authenticator, *issuerSite) {
+	t.Helper()
 	site := &issuerSite{answer: answer}
 	a := open(t, func(o *Options) { o.JWKS = "https://issuer.example/keys" })
 	a.remote.client.Transport = site
@@ -70,7 +76,7 @@ func withSite(t *testing.T, answer func(*http.Request) (*http.Response, error)) 
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		a.Run(ctx)
+		a.Run(ctx, changed)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -233,7 +239,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 		if err := os.Rename(name+".new", name); err != nil {
 			t.Fatal(err)
 		}
-		l.look(zap.NewNop())
+		l.look(zap.NewNop(), func() {})
 	}
 	expectRefusal(t, "not yet", shows(a, second), reasonKey)
 	write(jwksOf(t, k2))
@@ -244,7 +250,7 @@ func TestFilesAreReadAgain(t *testing.T) {
 	if err := os.Remove(name); err != nil {
 		t.Fatal(err)
 	}
-	l.look(zap.NewNop())
+	l.look(zap.NewNop(), func() { t.Error("a file that is gone changes something") })
 	expectRefusal(t, "no file", shows(a, second), "")
 	write(jwksOf(t, k1))
 	expectRefusal(t, "mended", shows(a, first), "")
@@ -260,7 +266,7 @@ func TestRunLooksAtFiles(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			a.Run(ctx)
+			a.Run(ctx, func() {})
 		}()
 		if err := os.WriteFile(name, pemOf(t, k1, k2), 0o600); err != nil {
 			t.Fatal(err)
@@ -271,4 +277,103 @@ func TestRunLooksAtFiles(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+// A key that is withdrawn takes back what it has verified, and says so: from a file at once, from an issuer once it has been missing for a while, since one of its servers
+// may not know it yet.
+func TestWithdrawnKeysTakeBackWhatTheyVerified(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		k1, k2 := newRSA("k1"), otherRSA("k2")
+		both, second := says(200, string(jwksOf(t, k1, k2))), says(200, string(jwksOf(t, k2)))
+		changes := 0
+		a, site := withSiteThatTells(t, both, func() { changes++ })
+		first, other := shownBy(t, a, k1), shownBy(t, a, k2)
+		holds := func(what string, want bool, told int) {
+			t.Helper()
+			synctest.Wait()
+			if err := a.Holds(first); (err == nil) != want {
+				t.Errorf("%s: what the first key has verified: %v", what, err)
+			}
+			if err := a.Holds(other); err != nil {
+				t.Errorf("%s: what the other key has verified: %v", what, err)
+			}
+			if changes != told {
+				t.Errorf("%s: a change is told %d times, want %d", what, changes, told)
+			}
+		}
+		refresh := a.opt.Refresh
+		holds("at first", true, 0)
+		site.set(second)
+		time.Sleep(refresh)
+		holds("missing once", true, 0)
+		expectRefusal(t, "missing once", shows(a, k1.sign(t, "RS256", claims(nil))), reasonKey)
+		site.set(both)
+		time.Sleep(refresh)
+		holds("there again", true, 0)
+		site.set(second)
+		time.Sleep(refresh)
+		expectRefusal(t, "out of turn", shows(a, signer{"k3", k1.private}.sign(t, "RS256", claims(nil))), reasonKey)
+		holds("missing in two answers just now", true, 0)
+		site.set(fails)
+		time.Sleep(refresh)
+		holds("nobody answers", true, 0)
+		site.set(second)
+		time.Sleep(refresh)
+		holds("missing for long", false, 1)
+		time.Sleep(3 * refresh)
+		holds("missing for longer", false, 1)
+	})
+}
+
+// shownBy gives the principal of a token of this key.
+func shownBy(t *testing.T, a *Authenticator, k signer) *access.Principal {
+	t.Helper()
+	p, err := a.Authenticate(t.Context(), password(k.sign(t, "RS256", claims(nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// Of several keys without a name that were tried, the one that has verified a token counts. A secret of a file is a key like any other.
+func TestWithdrawnKeysOfAFile(t *testing.T) {
+	k1, k2 := newRSA(""), otherRSA("")
+	name, hidden := file(t, pemOf(t, k1, k2)), file(t, []byte(secretText))
+	a := open(t, func(o *Options) { o.KeysFile, o.SecretFile = name, hidden })
+	first, second := shownBy(t, a, k1), shownBy(t, a, k2)
+	third, err := a.Authenticate(t.Context(), password(signer{"", []byte(secretText)}.sign(t, "HS256", claims(nil))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changes := 0
+	write := func(l *local, name string, content []byte) {
+		t.Helper()
+		if err := os.WriteFile(name+".new", content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Rename(name+".new", name); err != nil {
+			t.Fatal(err)
+		}
+		l.look(zap.NewNop(), func() { changes++ })
+	}
+	expect := func(what string, told int, want ...bool) {
+		t.Helper()
+		for i, p := range []*access.Principal{first, second, third} {
+			if err := a.Holds(p); (err == nil) != want[i] {
+				t.Errorf("%s: principal %d: %v", what, i+1, err)
+			}
+		}
+		if changes != told {
+			t.Errorf("%s: a change is told %d times, want %d", what, changes, told)
+		}
+	}
+	expect("at first", 0, true, true, true)
+	write(a.local[0], name, []byte("half"))
+	expect("a broken file", 0, true, true, true)
+	write(a.local[0], name, pemOf(t, k2))
+	expect("the first is gone", 1, false, true, true)
+	write(a.local[0], name, jwksOf(t, signer{"named", k1.private}))
+	expect("it is back under a name, and the second is gone", 2, true, false, true)
+	write(a.local[1], hidden, []byte(secretText+"another"))
+	expect("another secret", 3, true, false, false)
 }

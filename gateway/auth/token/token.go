@@ -88,14 +88,14 @@ func Open(opt Options) (*Authenticator, error) {
 	return a, nil
 }
 
-// Run keeps the keys current until ctx ends.
-func (a *Authenticator) Run(ctx context.Context) {
+// Run keeps the keys current until ctx ends. When some are withdrawn it calls changed, since Holds may say something else now.
+func (a *Authenticator) Run(ctx context.Context, changed func()) {
 	var work sync.WaitGroup
 	if a.remote != nil {
-		work.Go(func() { a.remote.run(ctx) })
+		work.Go(func() { a.remote.run(ctx, changed) })
 	}
 	if len(a.local) > 0 {
-		work.Go(func() { a.watch(ctx) })
+		work.Go(func() { a.watch(ctx, changed) })
 	}
 	work.Wait()
 }
@@ -114,7 +114,7 @@ func (a *Authenticator) judge(ctx context.Context, t *access.Attempt) (*access.P
 	if err != nil {
 		return nil, err
 	}
-	claims, err := a.verify(ctx, text)
+	claims, by, err := a.verify(ctx, text)
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +122,7 @@ func (a *Authenticator) judge(ctx context.Context, t *access.Attempt) (*access.P
 	if err != nil {
 		return nil, err
 	}
+	p.Key = by.mark
 	if a.opt.MatchUserName && t.UserName != "" && t.UserName != p.Name {
 		return nil, refuse(reasonClaims, "the user name is not that of the token's principal")
 	}
@@ -145,29 +146,63 @@ func shown(t *access.Attempt) (string, error) {
 	return text, nil
 }
 
-// verify gives the claims of a token whose signature is good.
-func (a *Authenticator) verify(ctx context.Context, text string) (map[string]any, error) {
-	claims := jwt.MapClaims{}
-	_, err := a.parser.ParseWithClaims(text, claims, func(t *jwt.Token) (any, error) { return a.keysFor(ctx, t) })
+// Holds says whether the key that has verified a principal's token is still there.
+func (a *Authenticator) Holds(p *access.Principal) error {
+	for _, l := range a.local {
+		if has(*l.keys.Load(), p.Key) {
+			return nil
+		}
+	}
+	if a.remote != nil && a.remote.holds(p.Key) {
+		return nil
+	}
+	return errors.New("the key of its token was withdrawn")
+}
+
+// verify gives the claims of a token whose signature is good, and the key that says so.
+func (a *Authenticator) verify(ctx context.Context, text string) (claims jwt.MapClaims, by *key, err error) {
+	claims = jwt.MapClaims{}
+	var tried []*key
+	t, err := a.parser.ParseWithClaims(text, claims, func(t *jwt.Token) (_ any, err error) {
+		if tried, err = a.keysFor(ctx, t); err != nil {
+			return nil, err
+		}
+		set := jwt.VerificationKeySet{}
+		for _, k := range tried {
+			set.Keys = append(set.Keys, k.verifier())
+		}
+		return set, nil
+	})
 	var refused *access.Refused
 	var cannot *unavailable
 	switch {
 	case err == nil:
-		return claims, nil
+		return claims, whose(t, tried), nil
 	case errors.As(err, &refused):
-		return nil, refused
+		return nil, nil, refused
 	case errors.As(err, &cannot):
-		return nil, cannot
+		return nil, nil, cannot
 	case errors.Is(err, jwt.ErrTokenMalformed):
-		return nil, refuse(reasonMalformed, "it is no signed token (three parts in base64url, of which two are JSON)")
+		return nil, nil, refuse(reasonMalformed, "it is no signed token (three parts in base64url, of which two are JSON)")
 	case errors.Is(err, jwt.ErrTokenUnverifiable):
-		return nil, refuse(reasonAlgorithm, "its algorithm is not known")
+		return nil, nil, refuse(reasonAlgorithm, "its algorithm is not known")
 	}
-	return nil, refuse(reasonSignature, "the signature is not of a key that is known")
+	return nil, nil, refuse(reasonSignature, "the signature is not of a key that is known")
+}
+
+// whose finds the key that has verified a token, among those that were tried in their order.
+func whose(t *jwt.Token, tried []*key) *key {
+	signed := t.Raw[:strings.LastIndexByte(t.Raw, '.')]
+	for _, k := range tried[:len(tried)-1] {
+		if t.Method.Verify(signed, t.Signature, k.verifier()) == nil {
+			return k
+		}
+	}
+	return tried[len(tried)-1]
 }
 
 // keysFor gives the keys to verify a token with. The header is not trusted: it chooses among what is configured.
-func (a *Authenticator) keysFor(ctx context.Context, t *jwt.Token) (any, error) {
+func (a *Authenticator) keysFor(ctx context.Context, t *jwt.Token) ([]*key, error) {
 	algorithm := t.Method.Alg()
 	if !slices.Contains(a.opt.Algorithms, algorithm) {
 		return nil, refuse(reasonAlgorithm, "its algorithm is %s; auth.jwt.algorithms has %q", algorithm, a.opt.Algorithms)
@@ -189,14 +224,7 @@ func (a *Authenticator) keysFor(ctx context.Context, t *jwt.Token) (any, error) 
 	if len(found) == 0 {
 		return nil, refuse(reasonKey, "no key that is known is named %.100q and does for %s", id, algorithm)
 	}
-	set := jwt.VerificationKeySet{}
-	for _, k := range found {
-		if s, ok := k.(secret); ok {
-			k = []byte(s) // fits has seen that the algorithm is an HMAC
-		}
-		set.Keys = append(set.Keys, k)
-	}
-	return set, nil
+	return found, nil
 }
 
 // keys are all that are known now.

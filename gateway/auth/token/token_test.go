@@ -203,7 +203,7 @@ func TestPrincipal(t *testing.T) {
 			t.Fatal(err)
 		}
 		want := &access.Principal{
-			Tenant: "acme", Name: "pump", Groups: []string{"a", "b"}, Source: "jwt", Credential: "jwt:" + issuer + "/id-1",
+			Key: (*a.local[0].keys.Load())[0].mark, Tenant: "acme", Name: "pump", Groups: []string{"a", "b"}, Source: "jwt", Credential: "jwt:" + issuer + "/id-1",
 			Issued: now.Truncate(time.Second), Expires: now.Truncate(time.Second).Add(time.Hour + 30*time.Second), ClientIDs: []string{"pump-*"},
 			Claims: map[string][]string{
 				"iss": {issuer}, "aud": {audience}, "sub": {"device-7"}, "azp": {"pump"}, "https://x.example/tenant": {"acme"}, "ids": {"pump-*"},
