@@ -175,8 +175,9 @@ func (t *transfers) sent(done func(message.Outcome), now int64, dst []answer) []
 func (t *transfers) disposition(first, last uint32, o message.Outcome, dst []answer) []answer {
 	count := uint32(t.waiting())
 	oldest := t.nextDelivery - count
-	for id := range frame.Within(first, last, oldest, count) {
-		if d := &t.unanswered[t.head+int(id-oldest)]; !d.answered {
+	start, n := frame.Overlap(first, last, oldest, count)
+	for i := range n {
+		if d := &t.unanswered[t.head+int(start-oldest+i)]; !d.answered {
 			d.answered, d.outcome = true, o
 		}
 	}

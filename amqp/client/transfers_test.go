@@ -198,23 +198,41 @@ func TestCreditThatIsTakenBack(t *testing.T) {
 	}
 }
 
-// BenchmarkTransfer is what a message costs here, from its encoding to its answer.
-func BenchmarkTransfer(b *testing.B) {
-	tr := &transfers{most: 1, limit: 1 << 62, maxFrame: 1 << 16, windowEnd: 1 << 31, creditEnd: 1 << 31}
+// oneByOne gives a function that sends a small message, as the gateway makes them, and has it answered.
+func oneByOne(t testing.TB) func() {
+	tr := &transfers{most: 1, limit: 1 << 62, maxFrame: 1 << 16}
 	m := textMessage("/exchanges/amq.topic/a.b", string(make([]byte, 128)))
-	m.Annotations = map[string]any{"x-opt-mqtt-topic": "a/b", "x-opt-mqtt-qos": uint8(1), "x-opt-sluice-client": "dev"}
+	m.ApplicationProperties = map[string]any{"x-opt-mqtt-topic": "a/b", "x-opt-mqtt-qos": uint8(1), "x-opt-sluice-client": "dev"}
 	buf := make([]byte, 0, 1024)
 	done := func(message.Outcome) {}
 	var answers []answer
-	b.ReportAllocs()
-	for b.Loop() {
+	return func() {
+		tr.windowEnd, tr.creditEnd = tr.nextTransfer+1, tr.nextDelivery+1
 		tr.next = m
 		if _, err := tr.append(buf); err != nil {
-			b.Fatal(err)
+			t.Fatal(err)
 		}
 		answers = tr.sent(done, 1, answers[:0])
 		answers = tr.disposition(tr.nextDelivery-1, tr.nextDelivery-1, message.Outcome{Kind: message.Accepted}, answers)
+		if len(answers) != 1 {
+			t.Fatal("the outcome does not come")
+		}
 		tell(answers)
-		tr.windowEnd, tr.creditEnd = tr.nextTransfer+1, tr.nextDelivery+1
+	}
+}
+
+// Not parallel, because AllocsPerRun counts for the whole process.
+func TestTransfersTakeNoMemory(t *testing.T) {
+	if n := testing.AllocsPerRun(100, oneByOne(t)); n != 0 {
+		t.Errorf("a message takes memory %v times", n)
+	}
+}
+
+// BenchmarkTransfer is what a message costs here, from its encoding to its answer.
+func BenchmarkTransfer(b *testing.B) {
+	send := oneByOne(b)
+	b.ReportAllocs()
+	for b.Loop() {
+		send()
 	}
 }

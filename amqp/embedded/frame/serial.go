@@ -15,7 +15,7 @@ func SerialLess(a, b uint32) bool { return SerialDiff(a, b) < 0 }
 // as many steps as it yields: the range comes from a peer, who may name all 2^32 ids, and an inclusive loop up to 2^32-1 would never end;
 // the window of ids is ours. A range whose last is before its first is empty.
 func Within(first, last, oldest, count uint32) iter.Seq[uint32] {
-	start, n := overlap(first, last, oldest, count)
+	start, n := Overlap(first, last, oldest, count)
 	return func(yield func(uint32) bool) {
 		for i := range n {
 			if !yield(start + i) {
@@ -25,8 +25,8 @@ func Within(first, last, oldest, count uint32) iter.Seq[uint32] {
 	}
 }
 
-// overlap gives where the range first..last and the window meet: n consecutive ids from start.
-func overlap(first, last, oldest, count uint32) (start, n uint32) {
+// Overlap gives what Within yields: n consecutive ids from start.
+func Overlap(first, last, oldest, count uint32) (start, n uint32) {
 	if SerialLess(last, first) {
 		return 0, 0
 	}

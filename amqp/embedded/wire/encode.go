@@ -111,72 +111,72 @@ func codeOf(v any) (Code, error) {
 }
 
 // appendBody appends the bytes of v behind a constructor with the given code, as array elements need. The code is a full one, or the short
-// one of a variable-width kind. A v of another kind is an error.
-func appendBody(dst []byte, code Code, v any, depth int) ([]byte, error) {
-	switch v := v.(type) {
+// one of a variable-width kind. A value of another kind is an error, for which value is handed on as it came: v as an interface would be allocated.
+func appendBody(dst []byte, code Code, value any, depth int) ([]byte, error) {
+	switch v := value.(type) {
 	case nil:
-		return dst, mismatch(code, CodeNull, v)
+		return dst, mismatch(code, CodeNull, value)
 	case bool:
 		if v {
-			return append(dst, 1), mismatch(code, CodeBoolean, v)
+			return append(dst, 1), mismatch(code, CodeBoolean, value)
 		}
-		return append(dst, 0), mismatch(code, CodeBoolean, v)
+		return append(dst, 0), mismatch(code, CodeBoolean, value)
 	case uint8:
-		return append(dst, v), mismatch(code, CodeUbyte, v)
+		return append(dst, v), mismatch(code, CodeUbyte, value)
 	case uint16:
-		return binary.BigEndian.AppendUint16(dst, v), mismatch(code, CodeUshort, v)
+		return binary.BigEndian.AppendUint16(dst, v), mismatch(code, CodeUshort, value)
 	case uint32:
-		return binary.BigEndian.AppendUint32(dst, v), mismatch(code, CodeUint, v)
+		return binary.BigEndian.AppendUint32(dst, v), mismatch(code, CodeUint, value)
 	case uint64:
-		return binary.BigEndian.AppendUint64(dst, v), mismatch(code, CodeUlong, v)
+		return binary.BigEndian.AppendUint64(dst, v), mismatch(code, CodeUlong, value)
 	case int8:
-		return append(dst, byte(v)), mismatch(code, CodeByte, v)
+		return append(dst, byte(v)), mismatch(code, CodeByte, value)
 	case int16:
-		return binary.BigEndian.AppendUint16(dst, uint16(v)), mismatch(code, CodeShort, v)
+		return binary.BigEndian.AppendUint16(dst, uint16(v)), mismatch(code, CodeShort, value)
 	case int32:
-		return binary.BigEndian.AppendUint32(dst, uint32(v)), mismatch(code, CodeInt, v)
+		return binary.BigEndian.AppendUint32(dst, uint32(v)), mismatch(code, CodeInt, value)
 	case int64:
-		return binary.BigEndian.AppendUint64(dst, uint64(v)), mismatch(code, CodeLong, v)
+		return binary.BigEndian.AppendUint64(dst, uint64(v)), mismatch(code, CodeLong, value)
 	case float32:
-		return binary.BigEndian.AppendUint32(dst, math.Float32bits(v)), mismatch(code, CodeFloat, v)
+		return binary.BigEndian.AppendUint32(dst, math.Float32bits(v)), mismatch(code, CodeFloat, value)
 	case float64:
-		return binary.BigEndian.AppendUint64(dst, math.Float64bits(v)), mismatch(code, CodeDouble, v)
+		return binary.BigEndian.AppendUint64(dst, math.Float64bits(v)), mismatch(code, CodeDouble, value)
 	case time.Time:
-		return binary.BigEndian.AppendUint64(dst, uint64(v.UnixMilli())), mismatch(code, CodeTimestamp, v)
+		return binary.BigEndian.AppendUint64(dst, uint64(v.UnixMilli())), mismatch(code, CodeTimestamp, value)
 	}
-	return appendBlock(dst, code, v, depth)
+	return appendBlock(dst, code, value, depth)
 }
 
 // appendBlock is appendBody for the kinds that are copied as bytes, and for those that hold other values.
-func appendBlock(dst []byte, code Code, v any, depth int) ([]byte, error) {
-	switch v := v.(type) {
+func appendBlock(dst []byte, code Code, value any, depth int) ([]byte, error) {
+	switch v := value.(type) {
 	case Decimal32:
-		return append(dst, v[:]...), mismatch(code, CodeDecimal32, v)
+		return append(dst, v[:]...), mismatch(code, CodeDecimal32, value)
 	case Decimal64:
-		return append(dst, v[:]...), mismatch(code, CodeDecimal64, v)
+		return append(dst, v[:]...), mismatch(code, CodeDecimal64, value)
 	case Decimal128:
-		return append(dst, v[:]...), mismatch(code, CodeDecimal128, v)
+		return append(dst, v[:]...), mismatch(code, CodeDecimal128, value)
 	case message.UUID:
-		return append(dst, v[:]...), mismatch(code, CodeUUID, v)
+		return append(dst, v[:]...), mismatch(code, CodeUUID, value)
 	case Char:
 		if !utf8.ValidRune(rune(v)) {
 			return dst, encodeError("%#x is not a Unicode scalar value", uint32(v))
 		}
-		return binary.BigEndian.AppendUint32(dst, uint32(v)), mismatch(code, CodeChar, v)
+		return binary.BigEndian.AppendUint32(dst, uint32(v)), mismatch(code, CodeChar, value)
 	case []byte:
-		return append(appendBodyLength(dst, code, len(v)), v...), mismatch(code, CodeBinary32, v)
+		return append(appendBodyLength(dst, code, len(v)), v...), mismatch(code, CodeBinary32, value)
 	case string:
 		if !utf8.ValidString(v) {
 			return dst, encodeError("a string of %d bytes is not UTF-8", len(v))
 		}
-		return append(appendBodyLength(dst, code, len(v)), v...), mismatch(code, CodeString32, v)
+		return append(appendBodyLength(dst, code, len(v)), v...), mismatch(code, CodeString32, value)
 	case message.Symbol:
 		if err := checkSymbol(v); err != nil {
 			return dst, err
 		}
-		return append(appendBodyLength(dst, code, len(v)), v...), mismatch(code, CodeSymbol32, v)
+		return append(appendBodyLength(dst, code, len(v)), v...), mismatch(code, CodeSymbol32, value)
 	}
-	return appendNested(dst, code, v, depth)
+	return appendNested(dst, code, value, depth)
 }
 
 func checkSymbol(v message.Symbol) error {
