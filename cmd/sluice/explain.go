@@ -39,6 +39,9 @@ func explainCommand() *cobra.Command {
 			if len(args) == 1 {
 				q.Topic = args[0]
 			}
+			if err := rights.check(); err != nil {
+				return err
+			}
 			if rights.as != "" {
 				e, err := rights.ask(cfg, &q)
 				if err != nil {

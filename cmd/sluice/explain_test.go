@@ -92,6 +92,7 @@ func TestExplainRefusesWhatMakesNoSense(t *testing.T) {
 		"MQTT 3.1.1 has no":          {"a", "--v311", "-P", "a=b"},
 		"configuration cannot be us": {"a", "--set", "rules=x"},
 		"is no claim; write it as":   {"a", "--as", "p", "--claim", "site"},
+		"name the principal with":    {"a", "--group", "staff"},
 		"--policy: cannot open":      {"a", "--as", "p", "--policy", "/nowhere"},
 		"neither retained nor a Wil": {"--subscribe", "a", "--as", "p", "--retain", "--set", "access.default=own"},
 	} {

@@ -122,7 +122,9 @@ func quarantineLs() *cobra.Command {
 				fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\n", dash(m.ID), when(m.At), dash(m.Name), dash(m.Client), dash(m.Topic), oneLine(m.why()))
 				return true, nil
 			})
-			_ = table.Flush()
+			if seen > 0 || err == nil {
+				_ = table.Flush()
+			}
 			if err == nil && seen == w.limit {
 				fmt.Fprintf(cmd.ErrOrStderr(), "%d messages, and perhaps more\n", seen)
 			}
@@ -170,7 +172,7 @@ func quarantineReplay() *cobra.Command {
 				return nil
 			})
 			if err == nil && failed > 0 {
-				err = fmt.Errorf("%d messages could not be sent", failed)
+				err = fmt.Errorf("messages that could not be sent: %d", failed)
 			}
 			return err
 		},

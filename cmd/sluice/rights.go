@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/pflag"
@@ -25,6 +26,14 @@ func (r *rightsQuestion) register(f *pflag.FlagSet) {
 	f.StringArrayVar(&r.claims, "claim", nil, "with --as: a claim name=value of the principal (may be repeated)")
 	f.BoolVar(&r.will, "will", false, "with --as: the message is the device's Will")
 	f.StringVar(&r.policy, "policy", "", "with --as: a policy file to be asked in place of the one of the configuration")
+}
+
+// check refuses flags that would be left unused.
+func (r *rightsQuestion) check() error {
+	if r.as == "" && (r.policy != "" || r.will || len(r.groups) > 0 || len(r.claims) > 0) {
+		return errors.New("--group, --claim, --will and --policy ask for rights: name the principal with --as")
+	}
+	return nil
 }
 
 // ask answers by the policy file that was named, or what the configuration has.

@@ -314,7 +314,7 @@ func TestQuarantineCommands(t *testing.T) {
 			}
 			d.Disconnect()
 			if b.Dialect.TellsUnrouted() {
-				command(1, []string{"replay", "--all"}, ids[0]+" stays in the quarantine", "released", "2 messages could not be sent")
+				command(1, []string{"replay", "--all"}, ids[0]+" stays in the quarantine", "released", "messages that could not be sent: 2")
 			}
 			command(1, []string{"drop", "--all"}, "add --yes")
 			command(1, []string{"drop"}, "which?")
