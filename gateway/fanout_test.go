@@ -165,12 +165,12 @@ func counted(t *testing.T, n *bubbleNode, series string) int {
 
 // BenchmarkFanout brings the node lane messages of one topic in bursts, for devices on TCP connections that read. One operation is one delivery.
 func BenchmarkFanout(b *testing.B) {
-	for _, burst := range []int{1, 10} {
-		b.Run("burst="+strconv.Itoa(burst), func(b *testing.B) { benchmarkFanout(b, 500, burst) })
+	for _, c := range []struct{ burst, size int }{{1, 128}, {10, 128}, {64, 128}, {1, 64 << 10}} {
+		b.Run(strconv.Itoa(c.burst)+"x"+strconv.Itoa(c.size), func(b *testing.B) { benchmarkFanout(b, 500, c.burst, c.size) })
 	}
 }
 
-func benchmarkFanout(b *testing.B, devices, burst int) {
+func benchmarkFanout(b *testing.B, devices, burst, payload int) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		b.Fatal(err)
@@ -199,10 +199,14 @@ func benchmarkFanout(b *testing.B, devices, burst int) {
 		c := connectRaw(b, l.Addr().String())
 		defer c.Close()
 		subscribeRaw(b, c, "t/1")
-		go func() { _, _ = io.CopyBuffer(received, onlyReader{c}, make([]byte, 4<<10)) }()
+		go func() { _, _ = io.CopyBuffer(received, onlyReader{c}, make([]byte, 16<<10)) }()
 	}
-	m := nodeMessage("t/1", strings.Repeat("x", 128))
-	size := int64(2 + 2 + len("t/1") + 128 + 1)
+	m := nodeMessage("t/1", strings.Repeat("x", payload))
+	raw, err := packet.Append(nil, &packet.Publish{Topic: "t/1", Payload: make([]byte, payload)}, packet.V311)
+	if err != nil {
+		b.Fatal(err)
+	}
+	size := int64(len(raw))
 	b.ReportAllocs()
 	sent := int64(0)
 	b.ResetTimer()

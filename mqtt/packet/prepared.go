@@ -40,6 +40,26 @@ func appendHead(dst []byte, p *Publish, v Version) ([]byte, error) {
 	return bare.appendBody(dst, l, v), nil
 }
 
+// AppendHead is Append for a PUBLISH, prepared or not, but that it leaves the payload to the caller, who need not copy it. Any other packet is written as a
+// whole.
+func AppendHead(dst []byte, p Packet, v Version) (head, payload []byte, err error) {
+	switch p := p.(type) {
+	case *Publish:
+		head, err = appendHead(dst, p, v)
+		payload = p.Payload
+	case *Prepared:
+		var h []byte
+		h, err = p.head(v)
+		head, payload = append(dst, h...), p.publish.Payload
+	default:
+		head, err = Append(dst, p, v)
+	}
+	if err != nil {
+		return dst, nil, err
+	}
+	return head, payload, nil
+}
+
 // Publish is the packet that was encoded. It must not be changed.
 func (p *Prepared) Publish() *Publish { return p.publish }
 
@@ -57,11 +77,8 @@ func (p *Prepared) head(v Version) ([]byte, error) {
 }
 
 func (p *Prepared) append(dst []byte, v Version) ([]byte, error) {
-	h, err := p.head(v)
-	if err != nil {
-		return dst, err
-	}
-	return append(append(dst, h...), p.publish.Payload...), nil
+	head, payload, err := AppendHead(dst, p, v)
+	return append(head, payload...), err
 }
 
 func (p *Prepared) size(v Version) (int, error) {

@@ -24,6 +24,10 @@ func TestPreparedIsWhatAppendWrites(t *testing.T) {
 				if (err == nil) != (wantErr == nil) || !bytes.Equal(got, want) {
 					t.Fatalf("%s: prepared %s, %v; each for itself %s, %v", v, show(got), err, show(want), wantErr)
 				}
+				head, payload, err := packet.AppendHead(before, ready, v)
+				if both := append(head, payload...); !bytes.Equal(both, want) || (err == nil) != (wantErr == nil) {
+					t.Fatalf("%s: head and payload are %s, %v; together %s", v, show(both), err, show(want))
+				}
 				if size, err := packet.Size(ready, v); err == nil && size != len(want)-len(before) || (err == nil) != (wantErr == nil) {
 					t.Fatalf("%s: Size = %d, %v, not %d", v, size, err, len(want)-len(before))
 				}

@@ -22,6 +22,9 @@ func mustRoundTrip(t rapid.TB, p packet.Packet, v packet.Version) {
 	if size, err := packet.Size(p, v); err != nil || size != len(b) {
 		t.Fatalf("Size = %d, %v; Append wrote %d bytes", size, err, len(b))
 	}
+	if head, payload, err := packet.AppendHead([]byte("before"), p, v); err != nil || string(head)+string(payload) != "before"+string(b) {
+		t.Fatalf("head %s and payload %s, %v; Append wrote %s", show(head), show(payload), err, show(b))
+	}
 	h, n, err := packet.ParseHeader(b)
 	if err != nil || n == 0 || h.Size() != len(b) {
 		t.Fatalf("header of %s: %+v, %d, %v", show(b), h, n, err)

@@ -3,9 +3,11 @@
 package transport
 
 import (
+	"bytes"
 	"encoding/binary"
 	"io"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,4 +135,68 @@ func BenchmarkWriterAlone(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+}
+
+// Whatever the sizes, and whichever way packets are given, the device gets them whole and in order, also when it reads late and connections use each other's
+// buffers.
+func TestPacketsOfAnySizeKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	const packets = 400
+	var readers sync.WaitGroup
+	for range 4 {
+		w, device := overTCP(t)
+		_ = device.SetReadDeadline(time.Now().Add(20 * time.Second))
+		begin := make(chan struct{})
+		readers.Go(func() {
+			<-begin
+			r := packet.NewReader(device, packet.MaxPacketSize)
+			r.SetVersion(packet.V5)
+			for want := range uint32(packets) {
+				p, err := r.ReadPacket()
+				if err != nil {
+					t.Errorf("packet %d: %v", want, err)
+					return
+				}
+				payload := p.(*packet.Publish).Payload
+				if got := binary.BigEndian.Uint32(payload); got != want || len(payload) != sizeOf(want) || bytes.Count(payload[4:], []byte{byte(want)}) != len(payload)-4 {
+					t.Errorf("packet %d of %d bytes came in place of %d of %d", got, len(payload), want, sizeOf(want))
+					return
+				}
+			}
+		})
+		for i := range uint32(packets) {
+			if i == packets/2 {
+				close(begin)
+			}
+			p := publish(sizeOf(i))
+			for k := range p.Payload {
+				p.Payload[k] = byte(i)
+			}
+			binary.BigEndian.PutUint32(p.Payload, i)
+			var err error
+			switch i % 5 {
+			case 0:
+				err = w.Append(p, packet.V5)
+			case 1:
+				w.rested()
+				err = w.AppendAlone(p, packet.V5)
+			default:
+				err = w.Gather(packet.Prepare(p), packet.V5)
+			}
+			if i%20 == 4 {
+				w.rested()
+				w.Flush()
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		w.Flush()
+	}
+	readers.Wait()
+}
+
+// sizeOf gives payloads of all the sizes that are treated differently.
+func sizeOf(i uint32) int {
+	return [...]int{4, 100, 1000, largePayload, 100, 3000, largePayload - 1, 5000, 6000, 200_000, 10, 20, 30}[i%13]
 }

@@ -9,11 +9,17 @@ const (
 	// deadlineShare is the part of the write timeout by which a write may take longer, so that not each needs a deadline of its own.
 	deadlineShare = 8
 	// directMax is the most that is written on the spot, in bytes: what a socket's buffer takes at once, and what takes no longer than a few wake-ups.
-	directMax = 4 << 10
+	directMax = 16 << 10
 	// directPause is how long nothing must have been written for that: about as long as it takes to wake the flusher.
 	directPause = 100 * time.Microsecond
 	// retainedBuffer is the largest write buffer that an idle connection keeps.
 	retainedBuffer = 4 << 10
+	// burstBuffer is the size of the buffers that connections share for what gathers for a moment: as much as is written on the spot.
+	burstBuffer = directMax
+	// largePayload is the least that is written without being copied first, largeLead the part of it that goes with the head of its packet, so that this does not
+	// go alone.
+	largePayload = 8 << 10
+	largeLead    = 1 << 10
 	// closeLinger is how long a connection whose sending half we closed is still read from.
 	closeLinger = 2 * time.Second
 	// acceptBackoffMax bounds the wait after a failed Accept (out of file descriptors, say).

@@ -79,16 +79,40 @@ func (w *Writer) encodeLocked(p packet.Packet, v packet.Version) error {
 	if w.err != nil || w.closing {
 		return ErrClosed
 	}
-	b, err := packet.Append(w.pending, p, v)
+	w.makeRoomLocked(p, v)
+	head, payload, err := packet.AppendHead(w.pending, p, v)
 	if err != nil {
 		return err
 	}
-	w.pending = b
+	if len(payload) < largePayload || w.direct == nil || w.flushing {
+		w.pending = append(head, payload...)
+		return nil
+	}
+	// Nobody is at it: what the connection takes of a large payload is not copied.
+	w.pending = append(head, payload[:largeLead]...)
+	payload = payload[largeLead:]
+	if w.tryLocked(time.Now()) {
+		payload = payload[w.direct.try(payload):]
+	}
+	w.pending = append(w.pending, payload...)
 	return nil
+}
+
+// makeRoomLocked takes a buffer out of the pool when more gathers than an idle connection keeps room for. For still more it grows as slices do.
+func (w *Writer) makeRoomLocked(p packet.Packet, v packet.Version) {
+	if cap(w.pending) >= burstBuffer || len(w.pending) < retainedBuffer/2 {
+		return
+	}
+	if n, err := packet.Size(p, v); err == nil && len(w.pending)+n > max(cap(w.pending), retainedBuffer) && len(w.pending)+n <= burstBuffer {
+		w.pending = append(bursts.Get().(*[burstBuffer]byte)[:0], w.pending...)
+	}
 }
 
 // sendLocked writes on the spot, if it may, or has the flusher write.
 func (w *Writer) sendLocked(direct bool) {
+	if len(w.pending) == 0 {
+		return // a large packet that has gone
+	}
 	if direct && w.direct != nil && !w.flushing && w.writeLocked(time.Now()) {
 		return
 	}
@@ -101,6 +125,11 @@ func (w *Writer) writeLocked(now time.Time) bool {
 	if len(w.pending) > directMax || now.Sub(w.last) < directPause {
 		return false
 	}
+	return w.tryLocked(now)
+}
+
+// tryLocked writes what waits, as far as the connection takes it at once, and reports whether that is all. There is no flusher.
+func (w *Writer) tryLocked(now time.Time) bool {
 	if !w.deadline.IsZero() && !now.Before(w.deadline) {
 		w.deadline = time.Time{}
 		_ = w.conn.SetWriteDeadline(w.deadline)
@@ -176,6 +205,7 @@ func (w *Writer) take() (buf []byte, low bool) {
 	if len(w.pending) == 0 || w.err != nil {
 		w.flushing, w.last = false, time.Now()
 		w.pending = keepSmall(w.pending)
+		_ = keepSmall(w.spare)
 		w.spare = nil
 		if w.closing {
 			w.closeLocked()
@@ -188,12 +218,19 @@ func (w *Writer) take() (buf []byte, low bool) {
 	return buf, false
 }
 
+// keepSmall gives the buffer for what comes next: none is kept that is large.
 func keepSmall(b []byte) []byte {
+	if cap(b) == burstBuffer {
+		bursts.Put((*[burstBuffer]byte)(b[:burstBuffer]))
+	}
 	if cap(b) > retainedBuffer {
 		return nil
 	}
 	return b[:0]
 }
+
+// bursts are buffers for what gathers for a moment on a connection.
+var bursts = sync.Pool{New: func() any { return new([burstBuffer]byte) }}
 
 // limit sees to it that the next write has the whole timeout at least. Setting a deadline costs a good part of a small write, so it is set further ahead
 // and then holds for many. A WebSocket takes it off after each write.
