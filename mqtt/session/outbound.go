@@ -120,9 +120,13 @@ func (m *Machine) fanOut(msg Message) {
 
 // Prepare encodes a message once for Message.Prepared.
 func Prepare(p *packet.Publish) *packet.Prepared {
+	const ours = packet.PropTopicAlias | packet.PropMessageExpiry
+	if p.QoS == 0 && !p.Retain && p.Properties.Set&ours == 0 && p.Properties.SubscriptionIDs == nil {
+		return packet.Prepare(p)
+	}
 	plain := *p
 	plain.QoS, plain.Retain = 0, false // [MQTT-3.3.1-12]
-	plain.Properties.Set &^= packet.PropTopicAlias | packet.PropMessageExpiry
+	plain.Properties.Set &^= ours
 	plain.Properties.SubscriptionIDs = nil
 	return packet.Prepare(&plain)
 }
