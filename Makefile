@@ -109,7 +109,7 @@ chaos: services-up ## break six nodes, Redis and RabbitMQ under load for CHAOS_S
 	$(GO) test -race -count=1 -v -timeout $$(( $(CHAOS_SECONDS) + 600 ))s -run TestChaos ./gateway/e2e/chaos
 
 # It measures on services of its own and writes docs/performance.md. BENCH_TIME is about how long it takes in all, BENCH_FULL=1 the whole grid,
-# BENCH_SCENARIOS some of: uplink downlink idle growth nodes recovery storm neighbour hold holdmany. Without it, all but hold and holdmany, which keep 15,000 and 60,000
+# BENCH_SCENARIOS some of: uplink downlink idle nodes recovery storm neighbour growth hold holdmany. Without it, all but hold and holdmany, which keep 15,000 and 60,000
 # connections for BENCH_HOLD. What dist/bench has of this revision is not measured again (BENCH_FRESH=1: it is).
 BENCH_TIME      ?= 25m
 BENCH_HOLD      ?= 10m

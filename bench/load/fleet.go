@@ -25,7 +25,7 @@ func Muster(ctx context.Context, n int, options func(i int) Options, ready func(
 		return nil, err
 	}
 	f := make(Fleet, n)
-	err := each(n, func(i int) (err error) {
+	err := each(n, dialsAtOnce, func(i int) (err error) {
 		if f[i], err = Dial(ctx, options(i)); err != nil {
 			return err
 		}
@@ -38,12 +38,12 @@ func Muster(ctx context.Context, n int, options func(i int) Options, ready func(
 	return f, nil
 }
 
-// each runs do for 0 to n-1, dialsAtOnce at a time, and gives the first error.
-func each(n int, do func(i int) error) error {
+// each runs do for 0 to n-1, atOnce at a time, and gives the first error.
+func each(n, atOnce int, do func(i int) error) error {
 	var next atomic.Int64
 	var workers sync.WaitGroup
-	faults := make(chan error, dialsAtOnce)
-	for range min(n, dialsAtOnce) {
+	faults := make(chan error, atOnce)
+	for range min(n, atOnce) {
 		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < n; i = int(next.Add(1)) - 1 {
 				if err := do(i); err != nil {
@@ -72,9 +72,12 @@ func enoughFiles(n int) error {
 	return fmt.Errorf("%d connections need more open files than this process may have (%d): raise the limit with ulimit -n", n, limit.Max)
 }
 
-// Each runs do for every device, a bounded number at a time.
-func (f Fleet) Each(do func(i int, d *Device) error) error {
-	return each(len(f), func(i int) error { return do(i, f[i]) })
+// Each runs do for every device, as many at a time as are connected at a time.
+func (f Fleet) Each(do func(i int, d *Device) error) error { return f.Few(dialsAtOnce, do) }
+
+// Few is Each with so many at a time.
+func (f Fleet) Few(atOnce int, do func(i int, d *Device) error) error {
+	return each(len(f), atOnce, func(i int) error { return do(i, f[i]) })
 }
 
 // Close says DISCONNECT on all connections.

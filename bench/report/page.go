@@ -207,6 +207,9 @@ func writeTable(b *strings.Builder, columns []Column, rows []Row) {
 func (s *Section) Table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\n%s\n\n%s", s.Title, tables(s))
+	if calm := s.Setup.calmness(); calm != "" {
+		b.WriteString(strings.TrimPrefix(calm, ", ") + "\n")
+	}
 	for _, t := range s.Targets {
 		held := "SHORT"
 		if t.Held {

@@ -17,6 +17,8 @@ const (
 	growthRate = 2000
 	// filtersEach is how many subscriptions an idle device has.
 	filtersEach = 100
+	// subscribeAtOnce bounds the devices that subscribe at a time: a bus that makes a few hundred bindings a second is to answer the last of them within a node's patience.
+	subscribeAtOnce = 8
 	// growthMost is how much a message may cost with the most devices, of what it costs with the fewest.
 	growthMost = 1.15
 )
@@ -85,7 +87,7 @@ func (l *Lab) growingFilters(s Settings, n *node) growing {
 		if err != nil {
 			return nil, err
 		}
-		return fleet, fleet.Each(func(i int, d *load.Device) error {
+		return fleet, fleet.Few(subscribeAtOnce, func(i int, d *load.Device) error {
 			var filters []string
 			for f := from + i*filtersEach; f < min(to, from+(i+1)*filtersEach); f++ {
 				filters = append(filters, fmt.Sprintf("%s/%d/+", name, f))
