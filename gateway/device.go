@@ -62,6 +62,9 @@ type device struct {
 	// boundFor is how long the client identifier is bound without another word; not changed once the session is claimed. Zero: it is not bound.
 	boundFor time.Duration
 
+	// renewed is when the device authenticated again last; only the exchange under way touches it.
+	renewed time.Time
+
 	// Only the goroutine that handles events touches these.
 	bridge   *bridge.Bridge
 	closed   bool // CloseConnection was said: why the connection ends is counted

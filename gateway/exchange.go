@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"sluice/gateway/access"
 	"sluice/gateway/bridge"
@@ -25,6 +26,7 @@ func (d *device) exchange(e session.Authenticate, clientID string) {
 	}
 	if e.Again {
 		a.Before = d.principal.Load()
+		d.paceRenewal(ctx)
 	}
 	who, err := d.authenticate(ctx, a)
 	if err == nil && e.Again {
@@ -42,6 +44,18 @@ func (d *device) exchange(e session.Authenticate, clientID string) {
 	if e.Again {
 		d.post(bridge.AccessChanged{}) // other groups and claims may have other rights
 	}
+}
+
+// paceRenewal waits until a device may authenticate again: what it shows is judged anew each time, with signatures and the store. It is for one exchange at a time, as all of a
+// connection are.
+func (d *device) paceRenewal(ctx context.Context) {
+	wait := time.NewTimer(time.Until(d.renewed.Add(renewPause)))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+	case <-ctx.Done():
+	}
+	d.renewed = time.Now()
 }
 
 // authenticated is session.AuthSucceeded, with a new principal.

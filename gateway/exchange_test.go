@@ -90,11 +90,16 @@ func TestEnhancedAuthentication(t *testing.T) {
 		if connack.Reason != packet.Success || connack.Properties.AuthMethod != tokenMethod {
 			t.Fatalf("CONNACK %v, method %q", connack.Reason, connack.Properties.AuthMethod) // [MQTT-4.12.0-5]
 		}
-		for range 3 {
+		var last time.Time
+		for i := range 3 {
 			d.Send(again("second"))
 			if a := mqtttest.Expect[*packet.Auth](d); a.Reason != packet.Success || a.Properties.AuthMethod != tokenMethod {
 				t.Errorf("AUTH %v, method %q", a.Reason, a.Properties.AuthMethod)
 			}
+			if since := time.Since(last); i > 0 && since != renewPause {
+				t.Errorf("renewed again after %v, want %v: what is shown is judged each time", since, renewPause)
+			}
+			last = time.Now()
 		}
 		d.Publish("a", nil, 1)
 		first, second := j.seen[0], j.seen[1]

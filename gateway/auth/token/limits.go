@@ -9,6 +9,8 @@ const (
 	// verification.
 	keysMax      = 100
 	anonymousMax = 8
+	// missingMax bounds the keys of a URL of which it is not known yet whether they are withdrawn: an issuer replaces a few at a time. What is more, is.
+	missingMax = 100
 	// fileMax bounds a file with keys, bodyMax what a URL answers, in bytes.
 	fileMax = 1 << 20
 	bodyMax = 1 << 20

@@ -106,8 +106,8 @@ func (r *remote) claim(now time.Time) chan struct{} {
 	return r.round
 }
 
-// holds reports whether what a key has verified is still good: the key is there, or has been missing for less than a refresh. Of servers that answer in turns one
-// may not have heard of a new key yet, and whom that would throw out are all devices of the issuer.
+// holds reports whether what a key has verified is still good: the key is there, or has been missing for less than a refresh. Of several servers that answer one may not know a new
+// key yet, and that is no reason to disconnect every device whose token it has signed.
 func (r *remote) holds(mark string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -176,8 +176,12 @@ func (r *remote) miss(keys []key, now time.Time) (withdrawn bool) {
 		}
 	}
 	for _, k := range r.keys {
-		if !has(keys, k.mark) {
+		switch {
+		case has(keys, k.mark):
+		case len(r.missing) < missingMax:
 			r.missing[k.mark] = now
+		default:
+			withdrawn = true
 		}
 	}
 	return withdrawn

@@ -3,6 +3,7 @@ package token
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/prometheus/client_golang/prometheus"
 	"go.uber.org/zap"
 
 	"sluice/gateway/access"
@@ -376,4 +378,18 @@ func TestWithdrawnKeysOfAFile(t *testing.T) {
 	expect("it is back under a name, and the second is gone", 2, true, false, true)
 	write(a.local[1], hidden, []byte(secretText+"another"))
 	expect("another secret", 3, true, false, false)
+}
+
+// An issuer that has other keys with each answer fills nothing: what is more than may be missing is withdrawn.
+func TestMissingKeysAreBounded(t *testing.T) {
+	r := newRemote(&Options{Refresh: time.Hour}, newMetrics(prometheus.NewRegistry()))
+	withdrawn := 0
+	for i := range missingMax + 3 {
+		if r.answered([]key{{mark: fmt.Sprint(i)}}, nil) {
+			withdrawn++
+		}
+	}
+	if len(r.missing) != missingMax || withdrawn != 2 || !r.holds("0") || r.holds(fmt.Sprint(missingMax+1)) {
+		t.Errorf("%d keys are missing, %d times some are withdrawn; want %d and 2", len(r.missing), withdrawn, missingMax)
+	}
 }
