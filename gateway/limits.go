@@ -27,8 +27,8 @@ const (
 	recallWait = time.Second
 	// authWait bounds finding out who a device is, the delay of an answer to those who have failed before included; after it CONNECT is answered with 0x88.
 	authWait = 10 * time.Second
-	// renewPause is the least time between two re-authentications of a connection. Devices renew when half of what they have shown is over, once in minutes.
-	renewPause = time.Second
+	// renewPause is the least time between two re-authentications of a connection. Devices renew once in minutes; what they show may end within a second.
+	renewPause = 100 * time.Millisecond
 	// claimWait bounds a Claim; after it CONNECT is answered with 0x88.
 	claimWait = 10 * time.Second
 	// A Claim without an answer is looked after (unanswered.go) by unansweredLooks looks that the store answers, unansweredPause apart: what was on its
