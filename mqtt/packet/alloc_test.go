@@ -1,6 +1,7 @@
 package packet_test
 
 import (
+	"bytes"
 	"testing"
 
 	"sluice/mqtt/packet"
@@ -148,5 +149,24 @@ func BenchmarkPublishEncode(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// BenchmarkReadLarge is a PUBLISH of 64 KiB from the stream.
+func BenchmarkReadLarge(b *testing.B) {
+	p := &packet.Publish{Topic: "plant/7/camera/1", QoS: 1, ID: 7, Payload: make([]byte, 64<<10)}
+	encoded, err := packet.Append(nil, p, packet.V5)
+	if err != nil {
+		b.Fatal(err)
+	}
+	source := bytes.NewReader(nil)
+	r := packet.NewReader(source, packet.MaxPacketSize)
+	r.SetVersion(packet.V5)
+	b.ReportAllocs()
+	for b.Loop() {
+		source.Reset(encoded)
+		if _, err := r.ReadPacket(); err != nil {
+			b.Fatal(err)
+		}
 	}
 }

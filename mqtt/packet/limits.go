@@ -30,6 +30,7 @@ const (
 
 	// readStepBytes is the most that a Reader allocates on the word of a Remaining Length alone. Larger bodies get more
 	// memory only after their bytes arrived, at most doubling, so a client that announces 256 KiB and sends nothing costs
-	// this much and no more.
-	readStepBytes = 64 << 10
+	// this much and no more. It has room for 64 KiB of payload with its topic, the largest size that is common: that is then
+	// read where it stays.
+	readStepBytes = 66 << 10
 )

@@ -11,9 +11,9 @@ import (
 	"sluice/mqtt/packet"
 )
 
-// readStep is what the reader of packets takes on the word of a header alone (mqtt/packet, readStepBytes), and what it holds of a CONNECT at most
-// (gateway, connectPacketMax).
-const readStep = 64 << 10
+// readStep is what the reader of packets takes on the word of a header alone (mqtt/packet, readStepBytes), and a little more than it holds of a CONNECT at
+// most (gateway, connectPacketMax).
+const readStep = 66 << 10
 
 // TestAHeaderThatPromises256MiB: nothing is kept ready for what a header promises, it is refused.
 func TestAHeaderThatPromises256MiB(t *testing.T) {
