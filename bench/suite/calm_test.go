@@ -5,6 +5,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
+
+	"sluice/bench/load"
 	"sluice/bench/report"
 )
 
@@ -74,20 +77,24 @@ func TestHeld(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		name    string
-		due     float64
-		arrived int64
-		rate    float64
+		seconds int
+		arrived int64 // of 1,000 a second
+		fan     int
 		want    bool
 	}{
-		{"all", 1000, 1000, 1000, true},
-		{"a few on their way", 1000, 905, 1000, true},
-		{"a backlog that grows", 1000, 890, 1000, false},
-		{"long enough to see a small one", 30_000, 28_000, 1000, false},
-		{"what was behind has come", 1000, 1200, 1000, true},
-		{"nothing", 1000, 0, 1000, false},
+		{"all", 1, 1000, 1, true},
+		{"a few on their way", 1, 900, 1, true},
+		{"a backlog that grows", 1, 890, 1, false},
+		{"a small one, seen in a long span", 30, 28_000, 1, false},
+		{"what was behind has come", 1, 1200, 1, true},
+		{"one message to many", 10, 9000, 500, true},
+		{"nothing", 1, 0, 1, false},
 	} {
-		if got := held(c.due, c.arrived, c.rate); got != c.want {
-			t.Errorf("%s: %d of %.0f at %.0f/s: %v", c.name, c.arrived, c.due, c.rate, got)
+		var tt timetable
+		h := hdrhistogram.New(1, 1000, 1)
+		tt.add(measured{Span: load.Span{Elapsed: time.Duration(c.seconds) * time.Second, Arrived: c.arrived, Latency: h, Late: h}}, 1000, c.fan)
+		if got := tt.held(); got != c.want {
+			t.Errorf("%s: %.1f %% arrived, held %v", c.name, tt.share(), got)
 		}
 	}
 }

@@ -145,10 +145,11 @@ func (l *Lab) growthStep(ctx context.Context, row *report.Row, e *entry, timing 
 	}
 	setCPU(row, "half_", one.used, one.Arrived, true)
 	row.Set("gateway_mib", float64(now.gateway.RSS)/(1<<20))
-	if due := growthRate * one.Elapsed.Seconds(); held(due, one.Arrived, growthRate) {
+	var tt timetable
+	if tt.add(one, growthRate, 1); tt.held() {
 		setLatency(row, "", one.Span)
 	} else {
-		row.Set("arrived", 100*float64(one.Arrived)/due)
+		row.Set("arrived", tt.share())
 	}
 	return nil
 }

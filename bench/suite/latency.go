@@ -15,12 +15,15 @@ type timetable struct {
 	used    uses
 	arrived int64
 	due     float64   // messages, in the same time
+	slack   float64   // messages that may have been on their way at the end of each span and not at its beginning
 	p50s    []float64 // of each round, in ms
 	p99s    []float64
 }
 
-func (tt *timetable) add(one measured, rate float64) {
+// add takes a span at rate, of which each message that is sent arrives fan times.
+func (tt *timetable) add(one measured, rate float64, fan int) {
 	tt.used, tt.arrived, tt.due = tt.used.plus(one.used), tt.arrived+one.Arrived, tt.due+rate*one.Elapsed.Seconds()
+	tt.slack += rate*backlogTime.Seconds() + float64(fan)
 	tt.p50s, tt.p99s = append(tt.p50s, quantile(one.Latency, 50)), append(tt.p99s, quantile(one.Latency, 99))
 	if tt.all.Latency == nil {
 		tt.all = one.Span
@@ -31,9 +34,10 @@ func (tt *timetable) add(one measured, rate float64) {
 }
 
 // held reports whether the rate was held. Otherwise the latency is that of a backlog, and the longer one measures the higher it is.
-func held(due float64, arrived int64, rate float64) bool {
-	return due-float64(arrived) <= due*backlogShare+rate*backlogTime.Seconds()
-}
+func (tt *timetable) held() bool { return tt.due-float64(tt.arrived) <= tt.due*backlogShare+tt.slack }
+
+// share is how much of what was due has arrived, in percent.
+func (tt *timetable) share() float64 { return 100 * float64(tt.arrived) / tt.due }
 
 // openRuns has the contenders take turns, each at its rate, and notes what it finds under keys with prefix.
 func (l *Lab) openRuns(ctx context.Context, entries []*entry, prefix string, t trial) error {
@@ -49,7 +53,7 @@ func (l *Lab) openRuns(ctx context.Context, entries []*entry, prefix string, t t
 			if err != nil {
 				return fmt.Errorf("%s at %.0f messages/s: %w", e.name, e.rate, err)
 			}
-			tables[i].add(one, e.rate)
+			tables[i].add(one, e.rate, e.drive.Fan)
 		}
 	}
 	bare := slices.IndexFunc(entries, func(e *entry) bool { return e.name == peerBare })
@@ -57,14 +61,14 @@ func (l *Lab) openRuns(ctx context.Context, entries []*entry, prefix string, t t
 		tt := &tables[i]
 		e.row.Set(prefix+"half_rate", e.rate)
 		setCPU(&e.row, prefix+"half_", tt.used, tt.arrived, len(e.nodes) > 0)
-		if !held(tt.due, tt.arrived, e.rate) {
-			e.row.Set(prefix+"arrived", 100*float64(tt.arrived)/tt.due)
+		if !tt.held() {
+			e.row.Set(prefix+"arrived", tt.share())
 			l.say("    %-24s %8.0f messages/s NOT HELD: %d of %.0f arrived", e.name, e.rate, tt.arrived, tt.due)
 			continue
 		}
 		setLatency(&e.row, prefix, tt.all)
 		l.say("    %-24s %8.0f messages/s: p50 %.2f ms, p99 %.2f ms", e.name, e.rate, e.row.Values[prefix+"p50"], e.row.Values[prefix+"p99"])
-		if bare >= 0 && i != bare && held(tables[bare].due, tables[bare].arrived, e.rate) {
+		if bare >= 0 && i != bare && tables[bare].held() {
 			e.row.Set("p99_added", byRounds(tt.p99s, tables[bare].p99s, func(its, bare float64) float64 { return its - bare }))
 		}
 	}

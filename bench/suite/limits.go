@@ -48,8 +48,8 @@ const (
 	// latencyMeasure is by how much those spans are longer than others: of the shortest at the lowest rate, a hundred messages are beyond the 99th percentile.
 	latencyRounds  = 5
 	latencyMeasure = 2
-	// An open run does not hold its rate if of what was due in a span more than backlogShare, and what is due in backlogTime, has not arrived at its end beside what had not at its
-	// beginning. Latency may sway by that much without a backlog that grows.
+	// An open run does not hold its rate if the backlog at the end of a span is larger than at its beginning by more than backlogShare of what was due in it, what is due in
+	// backlogTime, and one message: latency sways by that much without a backlog that grows.
 	backlogShare = 0.05
 	backlogTime  = 50 * time.Millisecond
 )

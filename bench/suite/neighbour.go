@@ -119,7 +119,7 @@ func (l *Lab) beside(ctx context.Context, d *load.Drive, n noise, at *node, roun
 			if err != nil {
 				return row, err
 			}
-			turn.book.add(one, neighbourRate)
+			turn.book.add(one, neighbourRate, 1)
 		}
 	}
 	if tries == 0 {
@@ -135,8 +135,8 @@ func (l *Lab) beside(ctx context.Context, d *load.Drive, n noise, at *node, roun
 // setCompany notes the latencies of a tenant alone and beside another one, and their ratios, if its rate was held.
 func setCompany(row *report.Row, alone, beside *timetable) {
 	for _, tt := range []*timetable{alone, beside} {
-		if !held(tt.due, tt.arrived, neighbourRate) {
-			row.Set("arrived", 100*float64(tt.arrived)/tt.due)
+		if !tt.held() {
+			row.Set("arrived", tt.share())
 			return
 		}
 	}
