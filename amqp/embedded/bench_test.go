@@ -8,7 +8,7 @@ import (
 	"sluice/amqp/embedded"
 )
 
-// These figures stand beside those of go-amqp against a bare sink in the planning papers: about 100,000/s pipelined into one link and
+// Beside these stand those of go-amqp against a bare sink: about 100,000/s pipelined into one link and
 // 80,000/s received and accepted. go-amqp shares the processors with the broker here.
 
 func BenchmarkPublish(b *testing.B) {
