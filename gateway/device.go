@@ -41,6 +41,8 @@ type device struct {
 	principal atomic.Pointer[access.Principal]
 	// packetMax is the largest packet that is read, once the session has one of its own; zero: the listener's.
 	packetMax atomic.Int32
+	// heard is the beat of the last packet. Only the reader touches it.
+	heard uint32
 
 	// life ends with the device; operations on the bus end with it.
 	life lifetime
@@ -172,8 +174,22 @@ func (d *device) read(r *packet.Reader) bool {
 		r.SetVersion(c.Version)
 		r.SetMaxPacketSize(int(d.listener.Session.MaximumPacketSize))
 	}
-	d.post(session.PacketReceived{Packet: p})
+	d.received(session.PacketReceived{Packet: p})
 	return true
+}
+
+// received posts what the reader has read. A device that was silent for a while gets a new goroutine for it: handling takes a stack of 8 KiB, which a goroutine
+// keeps, and with thousands of devices that do little but ping it would be most of the memory. A new one costs about a microsecond.
+func (d *device) received(ev bridge.Event) {
+	beat := d.gw.beats.Load()
+	silent := beat-d.heard >= silentBeats
+	d.heard = beat
+	d.mu.Lock()
+	if d.finished {
+		d.mu.Unlock()
+		return
+	}
+	d.enqueue(ev, silent)
 }
 
 func (d *device) readFailed(err error) {
@@ -222,11 +238,11 @@ func (d *device) post(ev bridge.Event) {
 		d.mu.Unlock()
 		return
 	}
-	d.enqueue(ev)
+	d.enqueue(ev, false)
 }
 
-// enqueue has an event handled: by the caller, unless another goroutine is at it. d.mu is held and is let go.
-func (d *device) enqueue(ev bridge.Event) {
+// enqueue has an event handled, unless a goroutine is at it already: by the caller, or aside. d.mu is held and is let go.
+func (d *device) enqueue(ev bridge.Event, aside bool) {
 	d.inbox = append(d.inbox, ev)
 	if d.running {
 		d.mu.Unlock()
@@ -234,6 +250,10 @@ func (d *device) enqueue(ev bridge.Event) {
 	}
 	d.running = true
 	d.mu.Unlock()
+	if aside {
+		go d.run()
+		return
+	}
 	d.run()
 }
 

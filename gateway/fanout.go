@@ -90,5 +90,5 @@ func (d *device) postQoS0(ev bridge.FanoutArrived) {
 		d.gw.metrics.deliveriesDropped.Add(float64(bits.OnesCount64(ev.Which)))
 		return
 	}
-	d.enqueue(ev)
+	d.enqueue(ev, false)
 }

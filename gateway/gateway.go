@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -108,6 +109,7 @@ type Gateway struct {
 	// quarantine is nil when it is off.
 	quarantine  *quarantine
 	revocations *revocations
+	beats       atomic.Uint32 // see beatPause
 	// unansweredSlots bounds the claims without an answer that are looked after.
 	unansweredSlots chan struct{}
 

@@ -63,6 +63,7 @@ func (u *upkeep) start(ctx context.Context) error {
 		u.every(u.gw.ctx, linesWindow, nil, u.gw.lines.look)
 		u.gw.lines.end()
 	})
+	u.tasks.Go(func() { u.every(u.gw.ctx, beatPause, nil, u.beat) })
 	u.tasks.Go(u.compareEpochs)
 	u.tasks.Go(func() { u.every(u.gw.ctx, revocationsPause, u.gw.revocations.kicks, u.gw.revocations.look) })
 	u.tasks.Go(func() { u.every(u.gw.ctx, bindingsPause, nil, u.renewBindings) })
@@ -117,6 +118,11 @@ func (u *upkeep) every(ctx context.Context, pause time.Duration, kicks <-chan st
 		}
 		t.Reset(pause)
 	}
+}
+
+func (u *upkeep) beat(context.Context) (again bool) {
+	u.gw.beats.Add(1)
+	return false
 }
 
 // keepLease renews the lease. A node that was gone for so long that others took its sessions drops all its connections: none of them owns

@@ -30,7 +30,7 @@ type Settings struct {
 	Hold time.Duration
 
 	warm, measure time.Duration // of one figure; zero: from the budget
-	calm          time.Duration // how long memory has to stay as it is before it is read
+	calm          time.Duration // how long memory has to stay as it is before it is read: a node gives memory back when it was calm for some seconds
 	look          time.Duration // how long is looked whether processors have something to do
 }
 
@@ -39,7 +39,7 @@ func Selection(budget time.Duration, rounds int) Settings {
 	return Settings{
 		Budget: budget, Rounds: rounds, Connections: []int{1, 10, 100, 1000}, Payloads: []int{16, 1024, 64 << 10}, Fan: []int{1000},
 		Idle: []int{1000, 5000, 15_000}, Growth: []int{100, 1000, 5000, 15_000}, Filters: []int{100, 1000, 10_000, 100_000}, Active: 50, Nodes: []int{1, 2, 4},
-		Recovery: 5000, Storm: storm{2000, 6}, Held: [2]holding{{15_000, 1}, {60_000, 4}}, Hold: 10 * time.Minute, calm: time.Second, look: 400 * time.Millisecond,
+		Recovery: 5000, Storm: storm{2000, 6}, Held: [2]holding{{15_000, 1}, {60_000, 4}}, Hold: 10 * time.Minute, calm: 4 * time.Second, look: 400 * time.Millisecond,
 	}
 }
 

@@ -6,6 +6,6 @@
 //
 // Invariants:
 //   - After each collection the heap may grow by slack, or by share of what lives, whichever is more.
-//   - In a calm, what was freed goes back to the system. That costs at most one part in pauseShare of the time, however often calms come.
+//   - In a calm, what was freed goes back to the system. That takes at most one part in pauseShare of the time, or happens once in pauseMax.
 //   - GOGC in the environment is the operator's word: then Govern does nothing.
 package heap

@@ -68,7 +68,7 @@ func (g *governor) again(before, after reading, rounds int) bool {
 
 // used notes that a calm was used, and how long that took.
 func (g *governor) used(now time.Time, took time.Duration, after reading) {
-	g.notBefore = now.Add(max(pauseMin, pauseShare*took))
+	g.notBefore = now.Add(min(max(pauseMin, pauseShare*took), pauseMax))
 	g.allocated, g.stacks = after.allocated, after.stacks
 }
 

@@ -129,6 +129,18 @@ func TestThePauseIsBoundedByTheCost(t *testing.T) {
 	}
 }
 
+func TestABusyMachineDelaysNoCalmForLong(t *testing.T) {
+	c := clock{now: time.Unix(0, 0), r: reading{live: 32 * mib, objects: 32 * mib}}
+	c.collect(time.Hour)
+	c.r.idle = 500 * mib
+	for range int(pauseMax/time.Second) + calmTicks {
+		if c.look(0) {
+			return
+		}
+	}
+	t.Errorf("not used within %v", pauseMax)
+}
+
 func TestStacksThatHaveGrownAreWorthIt(t *testing.T) {
 	c := clock{now: time.Unix(0, 0), r: reading{live: 32 * mib, objects: 32 * mib, stacks: 30 * mib}}
 	for range 3 {

@@ -23,8 +23,10 @@ const (
 	// A collection in a calm has to promise worthMin bytes, and one part in worthShare of the live heap and stacks: less would only come back.
 	worthMin   = 2 << 20
 	worthShare = 16
-	// The pause between two calms that are used is pauseMin, and pauseShare times what the last took.
+	// The pause between two calms that are used is pauseMin, and pauseShare times what the last took, up to pauseMax: on a machine that is busy otherwise
+	// a collection takes seconds and costs no more.
 	pauseMin   = 5 * time.Second
+	pauseMax   = time.Minute
 	pauseShare = 50
 	// The runtime halves a stack in each collection, from 16 KiB to 2 KiB in three. More are made while stacks shrink by one part in shrinkShare, at
 	// most roundsMax in all.
