@@ -218,7 +218,7 @@ func TestFilesStayShort(t *testing.T) {
 }
 
 // inBubbles are test files whose bubble is begun by a helper of their package.
-var inBubbles = []string{"gateway/adminidentity_test.go", "gateway/clients_test.go", "gateway/faultdevice_test.go", "gateway/quotas_test.go"}
+var inBubbles = []string{"gateway/adminidentity_test.go", "gateway/clients_test.go", "gateway/faultdevice_test.go", "gateway/silent_test.go", "gateway/quotas_test.go"}
 
 // A test waits for an event, or polls with a deadline. It may sleep in a bubble of testing/synctest only, where that takes no time and is exact.
 func TestOnlyBubblesSleep(t *testing.T) {
