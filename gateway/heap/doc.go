@@ -1,5 +1,5 @@
 // Package heap governs the garbage collector of a node, so that resident memory follows what the node has to remember: many idle devices
-// must not carry their own size in garbage, and a small node must not collect several times a second.
+// must not carry their own size in garbage.
 //
 // What lives here: the decisions (governor, pure: readings and times come in), and Govern, which reads runtime/metrics and carries them out. What does
 // not: limits on connections (gateway, limits.memory) and the limit of the whole heap (GOMEMLIMIT, which the runtime itself keeps).

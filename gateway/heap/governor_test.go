@@ -13,10 +13,10 @@ func TestPace(t *testing.T) {
 		live, roots uint64
 		want        int
 	}{
-		{"nothing yet", 0, 0, 800},
-		{"a new node: 32 MiB of garbage", 4 * mib, 0, 800},
-		{"stacks count", 5 * mib, 3 * mib, 400},
-		{"slack and share meet", 64 * mib, 0, 50},
+		{"nothing yet", 0, 0, 200},
+		{"a new node: 8 MiB of garbage", 4 * mib, 0, 200},
+		{"stacks count", 5 * mib, 3 * mib, 100},
+		{"slack and share meet", 16 * mib, 0, 50},
 		{"15,000 devices: half", 128 * mib, 0, 50},
 		{"with their stacks", 128 * mib, 32 * mib, 40},
 		{"a large heap", 8 << 30, 0, 50},
@@ -46,11 +46,11 @@ func TestTheHeapMayGrow(t *testing.T) {
 
 func TestSmallChangesAreLeft(t *testing.T) {
 	var g governor
-	g.pace(reading{live: 16 * mib})
-	if percent, change := g.pace(reading{live: 16*mib + mib/2}); change || percent != 200 {
-		t.Errorf("%d %%, changed: %t; want 200 %%, unchanged", percent, change)
+	g.pace(reading{live: 8 * mib})
+	if percent, change := g.pace(reading{live: 8*mib + mib/4}); change || percent != 100 {
+		t.Errorf("%d %%, changed: %t; want 100 %%, unchanged", percent, change)
 	}
-	if percent, change := g.pace(reading{live: 18 * mib}); !change || percent >= 200 {
+	if percent, change := g.pace(reading{live: 9 * mib}); !change || percent >= 100 {
 		t.Errorf("%d %%, changed: %t; want fewer", percent, change)
 	}
 }
