@@ -18,7 +18,7 @@ const (
 	tick = time.Second
 	// calmTicks is how many looks in a row have to find little allocated. Devices that come in a storm, and messages in bursts, pause for less.
 	calmTicks = 2
-	// Little is one part in calmShare of the live heap and slack, in each tick: at that rate the next collection is half a minute away.
+	// Little is one part in calmShare of the live heap and slack, in each tick: at that rate the next collection is a quarter of a minute away or more.
 	calmShare = 32
 	// A collection in a calm has to promise worthMin bytes, and one part in worthShare of the live heap and stacks: less would only come back.
 	worthMin   = 2 << 20
