@@ -23,7 +23,7 @@ var mayImport = map[string][]string{
 	"mqtt/mqtttest":         {"mqtt/packet", "mqtt/topic"},
 	"amqp":                  {"amqp/message"},
 	"amqp/message":          {},
-	"amqp/embedded/wire":    {"amqp/message"},
+	"amqp/wire":             {"amqp/message"},
 	"amqp/embedded":         {"amqp/..."},
 	"amqp/...":              {"amqp/..."},
 	"mapping":               {"mapping/failure", "mqtt/packet", "mqtt/topic", "amqp/message"},
@@ -54,7 +54,7 @@ var mayImport = map[string][]string{
 	"cmd/sluice":            {"amqp", "amqp/message", "amqp/client", "gateway/adminport", "gateway/auth/password", "gateway/config", "gateway/heap", "gateway/node", "gateway/permit", "gateway/secure", "mapping", "mapping/rules/explain", "mqtt/packet", "mqtt/topic", "mqtt/transport"},
 	"sessionstore/redis":    {"sessionstore"},
 	"sessionstore/memory":   {"sessionstore"},
-	"amqp/embedded/frame":   {"amqp/embedded/wire", "amqp/message"},
+	"amqp/frame":            {"amqp/wire", "amqp/message"},
 	"amqp/embedded/queues":  {"amqp/..."},
 	"bench":                 {"bench/crowd", "bench/report", "bench/suite"},
 	"bench/suite":           {"amqp", "amqp/client", "bench/crowd", "bench/load", "bench/proc", "bench/report", "mqtt/packet"},
@@ -65,7 +65,7 @@ var mayImport = map[string][]string{
 }
 
 // pure are the folders without goroutines, clocks, randomness, locks and I/O: time comes in as an argument.
-var pure = []string{"mqtt/packet", "mqtt/topic", "mqtt/session", "amqp/message", "amqp/embedded/wire", "amqp/embedded/frame", "amqp/embedded/endpoint", "mapping", "mapping/failure", "mapping/rules", "mapping/rules/explain", "gateway/bridge", "gateway/events", "gateway/permit", "gateway/records"}
+var pure = []string{"mqtt/packet", "mqtt/topic", "mqtt/session", "amqp/message", "amqp/wire", "amqp/frame", "amqp/embedded/endpoint", "mapping", "mapping/failure", "mapping/rules", "mapping/rules/explain", "gateway/bridge", "gateway/events", "gateway/permit", "gateway/records"}
 
 // impure are packages that pure code must not import directly. mqtt/topic's trie may lock, and packet's Reader may read: see allowed.
 var impure = []string{"net", "os", "sync", "sync/atomic", "context", "log", "log/slog", "math/rand", "math/rand/v2", "crypto/rand", "io", "bufio", "os/exec", "go.uber.org/zap"}

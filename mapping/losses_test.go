@@ -12,8 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"sluice/amqp/embedded/section"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/section"
+	"sluice/amqp/wire"
 	"sluice/amqp/message"
 	"sluice/mapping"
 	"sluice/mqtt/packet"

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
-	"sluice/amqp/embedded/wire"
 	"sluice/amqp/message"
+	"sluice/amqp/wire"
 )
 
 // Section descriptors [AMQP 3.2], as a code and as a symbol.

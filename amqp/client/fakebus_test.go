@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // fakeBus is an AMQP peer that does what a test tells it, right or wrong: real buses do not send the frames that the guards are for.

@@ -10,9 +10,9 @@ import (
 
 	goamqp "github.com/Azure/go-amqp"
 
-	"sluice/amqp/embedded/frame"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
+	"sluice/amqp/wire"
 )
 
 func encodeFrame(t testing.TB, p frame.Performative, payload []byte) []byte {

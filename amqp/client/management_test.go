@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"sluice/amqp"
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
 	"sluice/amqp/topology"
 )

@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 func TestNetConnGathersWrites(t *testing.T) {

@@ -7,7 +7,7 @@ import (
 
 	goamqp "github.com/Azure/go-amqp"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
 )
 

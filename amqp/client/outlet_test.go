@@ -7,7 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
 )
 

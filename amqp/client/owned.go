@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"sync"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // linkEnd is told of what comes for a sender link whose transfers are ours. The calls come from the connection's reader, room from the flusher; none may block.

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/zap/zaptest/observer"
 
 	"sluice/amqp"
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
 )
 

@@ -8,9 +8,9 @@ import (
 	"testing"
 
 	"sluice/amqp"
-	"sluice/amqp/embedded/frame"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
+	"sluice/amqp/wire"
 )
 
 // One poisoned message must reach the caller as a Delivery that it can reject, and harm nothing else: not the process, not the link, not the

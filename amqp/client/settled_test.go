@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"testing"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // A delivery of several frames on a settled link is settled from its first frame on [AMQP 2.7.5]; everything else passes as it is.

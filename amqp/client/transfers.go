@@ -8,9 +8,9 @@ import (
 
 	goamqp "github.com/Azure/go-amqp"
 
-	"sluice/amqp/embedded/frame"
-	"sluice/amqp/embedded/section"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
+	"sluice/amqp/section"
 )
 
 // transfers is the sending end of a link, and of its session, that has no other link: it numbers deliveries, keeps within the link's credit and the session's

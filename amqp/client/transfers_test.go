@@ -7,9 +7,9 @@ import (
 
 	"pgregory.net/rapid"
 
-	"sluice/amqp/embedded/frame"
-	"sluice/amqp/embedded/section"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
+	"sluice/amqp/section"
 )
 
 // peer is the other end of a link whose transfers are ours: it checks numbers and windows, and joins messages.

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 func encode(t *testing.T, channel uint16, p frame.Performative) []byte {

@@ -5,7 +5,7 @@ import (
 	"strings"
 
 	"sluice/amqp/embedded/endpoint"
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // destination is where a published message goes: an exchange with a routing key, or a queue.

@@ -11,10 +11,10 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/amqp/embedded/endpoint"
-	"sluice/amqp/embedded/frame"
 	"sluice/amqp/embedded/queues"
 	"sluice/amqp/embedded/servicebus"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/frame"
+	"sluice/amqp/wire"
 )
 
 // connection is one accepted connection: a reader, a writer, and the endpoint between them.

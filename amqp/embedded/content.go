@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"sluice/amqp/embedded/endpoint"
-	"sluice/amqp/embedded/frame"
 	"sluice/amqp/embedded/queues"
-	"sluice/amqp/embedded/section"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
+	"sluice/amqp/section"
+	"sluice/amqp/wire"
 )
 
 // The annotations with which RabbitMQ tells a consumer how a message was published.

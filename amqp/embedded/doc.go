@@ -3,9 +3,9 @@
 // It speaks RabbitMQ 4's addresses (v2) and the same subset of its /management node that the gateway uses, so that one topology driver
 // serves both. It keeps everything in memory and nothing beyond the process.
 //
-// This package is the shell: sockets, goroutines, locks, clock and log. The rules live in rooms of their own:
+// This package is the shell: sockets, goroutines, locks, clock and log. Bytes become values and back in amqp/wire, amqp/frame and amqp/section, which
+// amqp/client uses as well. The rules live in rooms of their own:
 //
-//	wire, frame, section   bytes to values and back
 //	endpoint               connection, session and link rules; pure
 //	queues                 exchanges, queues, redelivery; one mutex, no I/O
 //	management             requests of the /management node; pure

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"sluice/amqp/embedded/endpoint"
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
 )
 

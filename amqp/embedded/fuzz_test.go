@@ -11,7 +11,7 @@ import (
 
 	"sluice/amqp/embedded"
 	"sluice/amqp/embedded/endpoint"
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // memoryConn is a peer that has said all it will ever say, and swallows the answers.

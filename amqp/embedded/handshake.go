@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // errRefused ends a handshake that was answered as the standard demands.

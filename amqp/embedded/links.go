@@ -7,8 +7,8 @@ import (
 	"go.uber.org/zap"
 
 	"sluice/amqp/embedded/endpoint"
-	"sluice/amqp/embedded/frame"
 	"sluice/amqp/embedded/queues"
+	"sluice/amqp/frame"
 )
 
 // owner is what stands behind a link.

@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"sluice/amqp/embedded/endpoint"
-	"sluice/amqp/embedded/frame"
 	"sluice/amqp/embedded/management"
-	"sluice/amqp/embedded/section"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
+	"sluice/amqp/section"
+	"sluice/amqp/wire"
 )
 
 // A client of the management node attaches two links of the same name in one session, both with the property paired: a receiver with the

@@ -5,11 +5,11 @@ import (
 	"time"
 
 	"sluice/amqp/embedded/endpoint"
-	"sluice/amqp/embedded/frame"
 	"sluice/amqp/embedded/queues"
-	"sluice/amqp/embedded/section"
 	"sluice/amqp/embedded/servicebus"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/frame"
+	"sluice/amqp/section"
+	"sluice/amqp/wire"
 )
 
 // publisher stands behind a link on which the peer sends messages.

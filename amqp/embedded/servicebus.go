@@ -6,11 +6,11 @@ import (
 	"time"
 
 	"sluice/amqp/embedded/endpoint"
-	"sluice/amqp/embedded/frame"
 	"sluice/amqp/embedded/queues"
-	"sluice/amqp/embedded/section"
 	"sluice/amqp/embedded/servicebus"
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
+	"sluice/amqp/section"
 )
 
 // This file is the shell of a broker that acts as Service Bus: links to entities and to $cbs, and the end of what is idle.

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"sluice/amqp/embedded"
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // pipeListener hands out one end of each pipe that is dialled; in a synctest bubble it stands for a network without delays.

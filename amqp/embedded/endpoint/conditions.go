@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"sluice/amqp/embedded/frame"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/frame"
+	"sluice/amqp/wire"
 )
 
 // The error conditions of the standard [AMQP 2.8.15 to 2.8.18].

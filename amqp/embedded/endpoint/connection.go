@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // phase is where a connection stands [AMQP 2.4.6].

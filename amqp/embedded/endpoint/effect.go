@@ -1,6 +1,6 @@
 package endpoint
 
-import "sluice/amqp/embedded/frame"
+import "sluice/amqp/frame"
 
 // Effect is something that the broker has to do or to know. It is one of the types below.
 type Effect interface{ effect() }

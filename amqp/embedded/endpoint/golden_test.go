@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 func TestGolden(t *testing.T) {

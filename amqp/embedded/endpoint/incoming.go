@@ -1,6 +1,6 @@
 package endpoint
 
-import "sluice/amqp/embedded/frame"
+import "sluice/amqp/frame"
 
 // partialDelivery is a delivery of which more transfers are to come.
 type partialDelivery struct {

@@ -3,7 +3,7 @@ package endpoint
 import (
 	"time"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // Config is what the endpoint offers its peer. Zero fields take the defaults below.

@@ -1,6 +1,6 @@
 package endpoint
 
-import "sluice/amqp/embedded/frame"
+import "sluice/amqp/frame"
 
 // linkState is where a link stands.
 type linkState uint8

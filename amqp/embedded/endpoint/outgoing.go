@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"slices"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // Message is a delivery to the peer.

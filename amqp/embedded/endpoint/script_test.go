@@ -12,8 +12,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"sluice/amqp/embedded/frame"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/frame"
+	"sluice/amqp/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -4,7 +4,7 @@ import (
 	"maps"
 	"slices"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // Session is one session with its windows, links and unsettled deliveries.

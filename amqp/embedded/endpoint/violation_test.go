@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"sluice/amqp/embedded/frame"
+	"sluice/amqp/frame"
 )
 
 // TestViolations: each wrong step ends what the standard says, with its condition, and no more than that.

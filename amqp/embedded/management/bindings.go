@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"sluice/amqp/embedded/queues"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/wire"
 )
 
 func sortedKeys(m map[string]any) []string { return slices.Sorted(maps.Keys(m)) }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"sluice/amqp/embedded/queues"
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/wire"
 )
 
 // Handle carries out one request.

@@ -7,8 +7,8 @@ import (
 	"go.uber.org/goleak"
 
 	"sluice/amqp/embedded/queues"
-	"sluice/amqp/embedded/wire"
 	"sluice/amqp/message"
+	"sluice/amqp/wire"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

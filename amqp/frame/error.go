@@ -3,7 +3,7 @@ package frame
 import (
 	"fmt"
 
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/wire"
 )
 
 // Error is an AMQP error as it travels [AMQP 2.8.14].

@@ -1,6 +1,6 @@
 package frame
 
-import "sluice/amqp/embedded/wire"
+import "sluice/amqp/wire"
 
 // Disposition tells state and settlement of a range of deliveries [AMQP 2.7.6]. Never loop from First to Last: use Within.
 type Disposition struct {

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"testing"
 
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/wire"
 )
 
 func TestParseHeader(t *testing.T) {

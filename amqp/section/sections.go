@@ -1,8 +1,8 @@
 package section
 
 import (
-	"sluice/amqp/embedded/wire"
 	"sluice/amqp/message"
+	"sluice/amqp/wire"
 )
 
 // Append appends the message: header if HasHeader, annotations, the bare message as it came, footer.

@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/amqp/embedded/wire"
 	"sluice/amqp/message"
+	"sluice/amqp/wire"
 )
 
 func unhex(t testing.TB, s string) []byte {

@@ -1,8 +1,8 @@
 package frame
 
 import (
-	"sluice/amqp/embedded/wire"
 	"sluice/amqp/message"
+	"sluice/amqp/wire"
 )
 
 // Performative is a frame body: *Open, *Begin, *Attach, *Flow, *Transfer, *Disposition, *Detach, *End, *Close in AMQP frames,

@@ -3,7 +3,7 @@ package frame
 import (
 	"fmt"
 
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/wire"
 )
 
 // Splitter cuts one delivery into transfer frames that fit the peer's max-frame-size. It is a value: copy it to keep its place.

@@ -1,6 +1,6 @@
 package frame
 
-import "sluice/amqp/embedded/wire"
+import "sluice/amqp/wire"
 
 // Begin starts a session on a channel [AMQP 2.7.2].
 type Begin struct {

@@ -3,8 +3,8 @@ package section
 import (
 	"fmt"
 
-	"sluice/amqp/embedded/wire"
 	"sluice/amqp/message"
+	"sluice/amqp/wire"
 )
 
 // Header is the header section [AMQP 3.2.1], defaults filled in.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/wire"
 )
 
 func appendAny(dst []byte, s sample) ([]byte, error) {

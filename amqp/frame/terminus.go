@@ -1,6 +1,6 @@
 package frame
 
-import "sluice/amqp/embedded/wire"
+import "sluice/amqp/wire"
 
 // The terminus durabilities [AMQP 3.5.5].
 const (

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/wire"
 )
 
 // HeaderSize is the length of a frame header in bytes [AMQP 2.3.1].

@@ -1,6 +1,6 @@
 package frame
 
-import "sluice/amqp/embedded/wire"
+import "sluice/amqp/wire"
 
 // Open negotiates connection parameters [AMQP 2.7.1].
 type Open struct {

@@ -1,6 +1,6 @@
 package frame
 
-import "sluice/amqp/embedded/wire"
+import "sluice/amqp/wire"
 
 // Transfer carries a message or a part of one [AMQP 2.7.5]. The payload is not part of the struct: it follows it in the frame.
 type Transfer struct {

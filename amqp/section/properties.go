@@ -1,8 +1,8 @@
 package section
 
 import (
-	"sluice/amqp/embedded/wire"
 	"sluice/amqp/message"
+	"sluice/amqp/wire"
 )
 
 // The types a message-id may have [AMQP 3.2.11 to 3.2.14].

@@ -1,6 +1,6 @@
 package frame
 
-import "sluice/amqp/embedded/wire"
+import "sluice/amqp/wire"
 
 // Flow updates session windows and, with Handle set, a link's credit [AMQP 2.7.4].
 type Flow struct {

@@ -1,7 +1,7 @@
 // Package wire turns values of the AMQP 1.0 type system [AMQP part 1] into bytes and back.
 //
-// It knows types and encodings only: frames and performatives are in amqp/embedded/frame, message sections in
-// amqp/embedded/section. It does no I/O, keeps no state between calls and never logs.
+// It knows types and encodings only: frames and performatives are in amqp/frame, message sections in
+// amqp/section. It does no I/O, keeps no state between calls and never logs.
 //
 // Invariants:
 //   - Encoding appends to a caller's slice. Decoding is a cursor over a caller's slice; it never reads past its end and never panics,

@@ -1,6 +1,6 @@
 package frame
 
-import "sluice/amqp/embedded/wire"
+import "sluice/amqp/wire"
 
 // Attach attaches a link to a session [AMQP 2.7.3].
 type Attach struct {

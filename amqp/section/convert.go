@@ -6,8 +6,8 @@ import (
 	"math"
 	"time"
 
-	"sluice/amqp/embedded/wire"
 	"sluice/amqp/message"
+	"sluice/amqp/wire"
 )
 
 // EncodeMessage is AppendMessage into memory of its own.

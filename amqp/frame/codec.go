@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"math"
 
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/wire"
 )
 
 // Decode decodes a frame body (the bytes from Header.BodyOffset on). An empty body of an AMQP frame, which is a heartbeat [AMQP 2.4.5],

@@ -3,7 +3,7 @@ package frame
 import (
 	"fmt"
 
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/wire"
 )
 
 // DeliveryState is *Received or one of the outcomes *Accepted, *Rejected, *Released, *Modified [AMQP 3.4].

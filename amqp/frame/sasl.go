@@ -1,6 +1,6 @@
 package frame
 
-import "sluice/amqp/embedded/wire"
+import "sluice/amqp/wire"
 
 // SASLMechanisms offers mechanisms [AMQP 5.3.3.1].
 type SASLMechanisms struct {

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
-	"sluice/amqp/embedded/wire"
+	"sluice/amqp/wire"
 )
 
 func opt[T any](g *rapid.Generator[T]) *rapid.Generator[Opt[T]] {
