@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"sluice/amqp/message"
 	"sluice/amqp/section"
 	"sluice/amqp/wire"
-	"sluice/amqp/message"
 	"sluice/mapping"
 	"sluice/mqtt/packet"
 )
