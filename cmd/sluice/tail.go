@@ -168,13 +168,14 @@ func printMessage(out io.Writer, dialect mapping.Dialect, m *message.Message) {
 	if m.Header.TTL > 0 {
 		line(&b, "ttl", m.Header.TTL.String())
 	}
-	for _, k := range slices.Sorted(maps.Keys(m.Annotations)) {
-		line(&b, "@"+k, text(m.Annotations[k]))
+	added := maps.Clone(m.ApplicationProperties)
+	maps.DeleteFunc(added, func(name string, _ any) bool { return !mapping.IsMark(name) })
+	if added == nil {
+		added = map[string]any{}
 	}
-	for _, k := range slices.Sorted(maps.Keys(m.ApplicationProperties)) {
-		if mapping.IsMark(k) {
-			line(&b, "@"+k, text(m.ApplicationProperties[k]))
-		}
+	maps.Copy(added, m.Annotations)
+	for _, k := range slices.Sorted(maps.Keys(added)) {
+		line(&b, "@"+k, text(added[k]))
 	}
 	for _, k := range slices.Sorted(maps.Keys(m.ApplicationProperties)) {
 		if !mapping.IsMark(k) {
