@@ -5,6 +5,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"sluice/amqp"
@@ -35,6 +36,7 @@ func TestASilentDevicesPacketIsHandledAside(t *testing.T) {
 		n := b.start("n", b.store)
 		d, _ := n.connect("dev", packet.V5)
 		reads := func() bool {
+			synctest.Wait() // whoever handled the last packet is done
 			d.Publish("a/b", nil, 1)
 			return strings.Contains(<-w.stacks, "(*device).read(")
 		}

@@ -208,37 +208,57 @@ func (r *receiver) receive(l *link) error {
 }
 
 func (r *receiver) deliverAll(l *link) error {
-	var next *goamqp.Message // looked at ahead
 	for {
-		m := next
-		if next = nil; m == nil {
-			var err error
+		d, _, err := r.next(l, true)
+		if err != nil {
+			return err
+		}
+		for more := true; more; {
+			// What is looked at ahead is delivered, or the handler would wait for it: what is to be dropped is no more.
+			var ahead amqp.Delivery
+			if more = r.source.Settled && !r.spent(l); more {
+				ahead, more, _ = r.next(l, false)
+			}
+			if d.More = more; r.closed() {
+				return r.ctx.Err()
+			}
+			r.handler.Delivered(d)
+			d = ahead
+		}
+		if r.spent(l) {
+			r.client.pool.retire(l.slot)
+			return errRotated
+		}
+	}
+}
+
+// spent: the link's session has to be replaced before its numbers run out.
+func (r *receiver) spent(l *link) bool { return l.slot.deliveries.Load() >= r.client.options.rotate }
+
+// next gives the next delivery for the handler, and drops copies on the way. Unless it waits it may have none.
+func (r *receiver) next(l *link, wait bool) (d amqp.Delivery, ok bool, err error) {
+	for {
+		m := l.receiver.Prefetched()
+		if m == nil {
+			if !wait {
+				return d, false, nil
+			}
 			if m, err = l.receiver.Receive(r.ctx, nil); err != nil {
-				return err
+				return d, false, err
 			}
 		}
 		r.creditM.Lock()
 		r.credit--
 		r.creditM.Unlock()
+		l.slot.deliveries.Add(1)
 		d, of, copied := r.delivery(m)
-		if r.source.Settled {
-			next = l.receiver.Prefetched()
-			d.More = next != nil
-		} else {
+		if !r.source.Settled {
 			l.add(d.Tag, m)
 		}
-		if r.closed() {
-			return r.ctx.Err()
+		if !copied || !l.repeats(of, d.Tag, r.source.Settled) {
+			return d, true, nil
 		}
-		if copied && l.repeats(of, d.Tag, r.source.Settled) {
-			r.drop(l, d.Tag)
-		} else {
-			r.handler.Delivered(d)
-		}
-		if l.slot.deliveries.Add(1) >= r.client.options.rotate {
-			r.client.pool.retire(l.slot)
-			return errRotated
-		}
+		r.drop(l, d.Tag)
 	}
 }
 

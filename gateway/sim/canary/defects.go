@@ -73,7 +73,7 @@ var defects = []defect{
 	},
 	{
 		name: "new QoS 2 messages pass one whose outcome is looked for", file: "mqtt/session/inbound.go", seeds: 1000,
-		edits: []edit{{"\tcase p.QoS == 2 && len(m.up.recall.waiting) > 0 &&", "\tcase false && len(m.up.recall.waiting) > 0 &&"}},
+		edits: []edit{{"\tcase p.QoS == 2 && m.up.recall != nil &&", "\tcase false && m.up.recall != nil &&"}},
 	},
 	{
 		name: "a QoS 2 message that comes again gets a new message-id", file: "mqtt/session/inbound2.go", seeds: 200,
