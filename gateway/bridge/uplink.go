@@ -128,7 +128,7 @@ func (b *Bridge) publish(now time.Time, e session.Publish, out []Effect) []Effec
 	}
 	if why := b.denied(e.Packet); why.failure != nil {
 		if counted {
-			b.uplink.freed++ // it does not get under way
+			b.meter.quota.Answered(1) // it does not get under way; at once, for the next one may be in the same step
 		}
 		return b.refuseUnsent(now, e, why, out)
 	}
