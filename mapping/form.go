@@ -7,7 +7,7 @@ import (
 )
 
 // Form says how messages are written where there is more than one way. All nodes on a bus have the same; what is written in another form is read as well.
-// The zero value is the default.
+// The zero value is the standard's form; the configuration's default is MarksByBus.
 type Form struct {
 	Marks  MarksIn
 	Events CloudEvents

@@ -7,7 +7,7 @@ import (
 	"sluice/mqtt/topic"
 )
 
-// marks are the annotations that Downlink understands. A bus that takes none has them as application properties (MarksInProperties).
+// marks are what Downlink understands of the names x-opt-*, in annotations or in application properties (MarksIn).
 type marks struct {
 	topic, exchange, routingKey   string
 	hasTopic, hasExchange, hasKey bool

@@ -113,5 +113,5 @@ func (l *lane) isStopping() bool {
 func (l *lane) idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.head == len(l.queue) && l.inflight.Load() == 0
+	return l.queue.len() == 0 && l.inflight.Load() == 0
 }

@@ -33,8 +33,7 @@ type lane struct {
 	wake chan struct{} // has room for one: the queue is not empty, or the lane is stopping
 
 	mu       sync.Mutex
-	queue    []publication
-	head     int // index of the oldest in queue
+	queue    fifo[publication]
 	open     bool
 	stopping bool
 	last     error           // why it is not open
@@ -65,10 +64,10 @@ func (l *lane) publish(p publication) {
 		no = l.no
 	case !l.open:
 		no = busy(condNotConnected, "no link to the bus")
-	case len(l.queue)-l.head >= l.options.Queue:
+	case l.queue.len() >= l.options.Queue:
 		no = busy(condQueueFull, "%d messages are waiting for the bus", l.options.Queue)
 	default:
-		l.queue = append(l.queue, p)
+		l.queue.push(p)
 		out := l.out
 		var answers []answer
 		if out != nil {
@@ -96,24 +95,10 @@ func (l *lane) signal() {
 func (l *lane) pop() (p publication, ok, stopping bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.popLocked()
-}
-
-func (l *lane) popLocked() (p publication, ok, stopping bool) {
-	if l.head == len(l.queue) {
+	if l.queue.len() == 0 {
 		return p, false, l.stopping
 	}
-	p = l.queue[l.head]
-	l.queue[l.head] = publication{}
-	l.head++
-	if l.head == len(l.queue) {
-		l.queue, l.head = l.queue[:0], 0
-	} else if l.head > 256 && l.head > len(l.queue)/2 {
-		n := copy(l.queue, l.queue[l.head:])
-		clear(l.queue[n:])
-		l.queue, l.head = l.queue[:n], 0
-	}
-	return p, true, l.stopping
+	return l.queue.pop(), true, l.stopping
 }
 
 // refuse makes the lane answer Busy to new publications from now on.
@@ -127,8 +112,7 @@ func (l *lane) refuse(cause error) {
 func (l *lane) shut(o message.Outcome, cause error) {
 	l.refuse(cause)
 	l.mu.Lock()
-	queued := l.queue[l.head:]
-	l.queue, l.head = nil, 0
+	queued := l.queue.drain()
 	l.mu.Unlock()
 	for _, p := range queued {
 		p.done(o)

@@ -50,10 +50,10 @@ func (o *outlet) drive(dst []answer) []answer {
 	for o.ready() {
 		var done func(message.Outcome)
 		if !o.cutting {
-			if o.lane.head == len(o.lane.queue) {
+			if o.lane.queue.len() == 0 {
 				break
 			}
-			p := &o.lane.queue[o.lane.head]
+			p := o.lane.queue.at(0)
 			o.next, done = p.message, p.done
 		}
 		taken, err := o.conn.net.offer(&o.transfers, false)
@@ -61,7 +61,7 @@ func (o *outlet) drive(dst []answer) []answer {
 			break
 		}
 		if done != nil {
-			o.lane.popLocked()
+			o.lane.queue.pop()
 		}
 		if err != nil {
 			dst = append(dst, answer{done, unsendable(err)})

@@ -40,8 +40,7 @@ type transfers struct {
 	cutting  bool
 	cutDone  func(message.Outcome) // of a settled message of several frames
 
-	unanswered []delivery
-	head       int // index of the oldest; its delivery-id is nextDelivery less the number of unanswered ones
+	unanswered fifo[delivery] // the oldest one's delivery-id is nextDelivery less their number
 	ended      bool
 }
 
@@ -60,14 +59,14 @@ type answer struct {
 }
 
 // waiting is the number of unanswered deliveries.
-func (t *transfers) waiting() int { return len(t.unanswered) - t.head }
+func (t *transfers) waiting() int { return t.unanswered.len() }
 
 // oldest is when the oldest unanswered delivery was written, zero without one.
 func (t *transfers) oldest() int64 {
 	if t.waiting() == 0 {
 		return 0
 	}
-	return t.unanswered[t.head].written
+	return t.unanswered.at(0).written
 }
 
 // spent: the session has to be replaced before its numbers run out.
@@ -156,7 +155,7 @@ func (t *transfers) sent(done func(message.Outcome), now int64, dst []answer) []
 		if t.settled {
 			t.cutDone = done
 		} else {
-			t.unanswered = append(t.unanswered, delivery{done: done, written: now})
+			t.unanswered.push(delivery{done: done, written: now})
 		}
 	}
 	if t.cutting && !t.cut.Done() {
@@ -177,36 +176,22 @@ func (t *transfers) disposition(first, last uint32, o message.Outcome, dst []ans
 	oldest := t.nextDelivery - count
 	start, n := frame.Overlap(first, last, oldest, count)
 	for i := range n {
-		if d := &t.unanswered[t.head+int(start-oldest+i)]; !d.answered {
+		if d := t.unanswered.at(int(start - oldest + i)); !d.answered {
 			d.answered, d.outcome = true, o
 		}
 	}
-	for t.head < len(t.unanswered) && t.unanswered[t.head].answered {
-		d := &t.unanswered[t.head]
+	for t.waiting() > 0 && t.unanswered.at(0).answered {
+		d := t.unanswered.pop()
 		dst = append(dst, answer{d.done, d.outcome})
-		*d = delivery{}
-		t.head++
 	}
-	t.compact()
 	return dst
-}
-
-// compact keeps the memory of what is answered from growing.
-func (t *transfers) compact() {
-	if t.head == len(t.unanswered) {
-		t.unanswered, t.head = t.unanswered[:0], 0
-	} else if t.head > 256 && t.head > len(t.unanswered)/2 {
-		n := copy(t.unanswered, t.unanswered[t.head:])
-		clear(t.unanswered[n:])
-		t.unanswered, t.head = t.unanswered[:n], 0
-	}
 }
 
 // lose ends the link and gives all that is unanswered the outcome o; a delivery that has had its own gets that.
 func (t *transfers) lose(o message.Outcome) []answer {
 	t.ended = true
 	var out []answer
-	for _, d := range t.unanswered[t.head:] {
+	for _, d := range t.unanswered.drain() {
 		if !d.answered {
 			d.outcome = o
 		}
@@ -215,7 +200,7 @@ func (t *transfers) lose(o message.Outcome) []answer {
 	if t.cutDone != nil {
 		out = append(out, answer{t.cutDone, o})
 	}
-	t.unanswered, t.head, t.cutDone = nil, 0, nil
+	t.cutDone = nil
 	return out
 }
 

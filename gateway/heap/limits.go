@@ -4,7 +4,7 @@ import "time"
 
 const (
 	// slack is what a small heap may grow by between two collections, in bytes: about what Go gives a node that has just begun. 32 MiB collect less often,
-	// but took no less processor time a message, and left the bus beside it less of the processor's caches: 15 % more of its time in five pairs of runs.
+	// but took no less processor time a message, and a bus on the same cores 15 % more in five pairs of runs, perhaps for want of the processor's caches.
 	slack = 8 << 20
 	// share of the live heap, in percent, is what a large heap may grow by: half of what Go does by itself. With 15,000 idle devices a collection takes
 	// 30 to 60 ms of one core, and at 8,000 messages a second one is due every few seconds.

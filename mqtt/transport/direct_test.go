@@ -15,7 +15,7 @@ import (
 )
 
 // overTCP gives a writer on a connection of the kind that is written to directly.
-func overTCP(t *testing.T) (w *Writer, device net.Conn) {
+func overTCP(t testing.TB) (w *Writer, device net.Conn) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -108,22 +108,7 @@ func TestWhatCannotBeWrittenAtOnceIsLeftToTheFlusher(t *testing.T) {
 
 // BenchmarkWriterAlone is BenchmarkWriter for a packet that comes alone.
 func BenchmarkWriterAlone(b *testing.B) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	device, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer device.Close()
-	conn, err := l.Accept()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close()
-	w := NewWriter(conn, 30*time.Second, 1<<16, func() {})
+	w, device := overTCP(b)
 	p, got := publish(100), make([]byte, 100+6)
 	b.ReportAllocs()
 	for b.Loop() {

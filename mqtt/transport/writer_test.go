@@ -146,22 +146,7 @@ func TestADeadlineHoldsForManyWrites(t *testing.T) {
 
 // BenchmarkWriter sends one small packet at a time over TCP.
 func BenchmarkWriter(b *testing.B) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer l.Close()
-	device, err := net.Dial("tcp", l.Addr().String())
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer device.Close()
-	conn, err := l.Accept()
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer conn.Close()
-	w := NewWriter(conn, 30*time.Second, 1<<16, func() {})
+	w, device := overTCP(b)
 	p, got := publish(100), make([]byte, 100+6)
 	b.ReportAllocs()
 	for b.Loop() {
