@@ -14,17 +14,12 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"go.uber.org/zap"
-
 	"sluice/amqp"
 	"sluice/amqp/message"
 	"sluice/gateway/bridge"
 	"sluice/mapping"
 	"sluice/mqtt/mqtttest"
 	"sluice/mqtt/packet"
-	"sluice/mqtt/session"
-	"sluice/sessionstore/memory"
 )
 
 // nodeMessage is one of a backend's, on its way to subscriptions of QoS 0.
@@ -175,25 +170,7 @@ func benchmarkFanout(b *testing.B, devices, burst, payload int) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	store := memory.New(memory.Options{})
-	defer store.Close()
-	gw, err := New(b.Context(), Options{
-		NodeID: "n", Bus: quietBus{&boundBus{bound: map[amqp.Binding]bool{}}}, Store: store, Logger: zap.NewNop(), Registry: prometheus.NewRegistry(),
-		ConnectionsMax: 2 * devices, HandshakeTimeout: time.Second, WriteTimeout: 10 * time.Second,
-		Bridge: bridge.Config{Session: session.Config{ReceiveMaximum: 10, InboundQoS2Max: 20, MaximumPacketSize: 1 << 20, OutboundWindow: 10,
-			SubscriptionsMax: 10, ConnectTimeout: 10 * time.Second, MaximumQoS: 2}},
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- gw.Serve(Listener{Listener: l, Auth: openToAll()}) }()
-	defer func() {
-		if err := gw.Shutdown(context.Background()); err != nil {
-			b.Error(err)
-		}
-		<-served
-	}()
+	gw := benchGateway(b, quietBus{&boundBus{bound: map[amqp.Binding]bool{}}}, l, devices)
 	received := &counter{total: make(chan int64, 1)}
 	for range devices {
 		c := connectRaw(b, l.Addr().String())
