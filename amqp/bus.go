@@ -3,7 +3,7 @@ package amqp
 import (
 	"context"
 	"errors"
-	"strconv"
+	"fmt"
 
 	"sluice/amqp/message"
 )
@@ -26,8 +26,8 @@ type Bus interface {
 
 	// EnsureInbox makes the inbox exist. It is idempotent. An inbox that exists with other arguments is an error that says so.
 	EnsureInbox(ctx context.Context, inbox Inbox) error
-	// Subscribe adds bindings to the inbox. Idempotent. It makes those that can be made; where others name an exchange that is not there, the error is a
-	// *MissingExchange.
+	// Subscribe adds bindings to the inbox. Idempotent. It makes those that can be made; where others name exchanges that are not there, the error is a
+	// *MissingExchanges.
 	Subscribe(ctx context.Context, inbox string, bindings []Binding) error
 	// Unsubscribe removes bindings; absent ones are no error.
 	Unsubscribe(ctx context.Context, inbox string, bindings []Binding) error
@@ -133,19 +133,19 @@ type Info struct {
 	MaxMessageSize uint64
 }
 
-// MissingExchange: bindings could not be made because their exchange does not exist. All others were made. It is an ErrRefused.
-type MissingExchange struct {
-	Exchange string // one of them
-	Words    string // the bus's own
+// MissingExchanges: bindings could not be made because their exchanges do not exist. All others were made. It is an ErrRefused.
+type MissingExchanges struct {
+	Names []string // each once, in the order of the bindings
+	Words string   // the bus's own, of the first
 }
 
-// Error names the exchange.
-func (e *MissingExchange) Error() string {
-	return "amqp: nothing can be bound to the exchange " + strconv.Quote(e.Exchange) + ": " + e.Words
+// Error names the exchanges.
+func (e *MissingExchanges) Error() string {
+	return fmt.Sprintf("amqp: nothing can be bound to the exchanges %q: %s", e.Names, e.Words)
 }
 
 // Unwrap gives ErrRefused.
-func (e *MissingExchange) Unwrap() error { return ErrRefused }
+func (e *MissingExchanges) Unwrap() error { return ErrRefused }
 
 // ErrUnavailable: the bus could not be reached, or did not answer in time; trying again later makes sense.
 var ErrUnavailable = errors.New("amqp: bus unavailable")

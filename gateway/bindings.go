@@ -75,10 +75,10 @@ func (gw *Gateway) fromRules(filters []string) []amqp.Binding {
 // (targets.go). So it costs only the messages that would be sent to it.
 func (gw *Gateway) bind(ctx context.Context, inbox string, bindings []amqp.Binding) error {
 	err := gw.opt.Bus.Subscribe(ctx, inbox, bindings)
-	var missing *amqp.MissingExchange
+	var missing *amqp.MissingExchanges
 	if errors.As(err, &missing) {
-		gw.log.Warn("an inbox was not bound to an exchange that a rule names", zap.String("inbox", inbox), zap.Error(err))
-		gw.targets.miss(missing.Exchange)
+		gw.log.Warn("an inbox was not bound to exchanges that rules name", zap.String("inbox", inbox), zap.Error(err))
+		gw.targets.miss(missing.Names)
 		return nil
 	}
 	return err

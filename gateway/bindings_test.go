@@ -143,9 +143,12 @@ func TestTheNodeLaneCountsBindings(t *testing.T) {
 		t.Errorf("%d filters and bindings are remembered", n)
 	}
 
-	bus.refuse["meters"] = &amqp.MissingExchange{Exchange: "meters", Words: "gone"}
+	bus.refuse["meters"] = &amqp.MissingExchanges{Names: []string{"meters"}, Words: "gone"}
 	add(a, "meter/7/a")
 	want("without the exchange", " meter.7.a")
+	if !gw.targets.missing[targetAddress(gw.opt.Bridge.Dialect, rules.Target{Exchange: "meters"})] {
+		t.Error("the exchange is not watched for")
+	}
 	delete(bus.refuse, "meters")
 	if err := gw.nodes.bindAgain(ctx); err != nil {
 		t.Fatal(err)

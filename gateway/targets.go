@@ -56,11 +56,13 @@ func CheckTargets(ctx context.Context, bus amqp.Bus, dialect mapping.Dialect, ta
 	return nil
 }
 
-// miss notes an exchange that was found missing by using it.
-func (t *targets) miss(exchange string) {
+// miss notes exchanges that were found missing by using them.
+func (t *targets) miss(exchanges []string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.missing[targetAddress(t.gw.opt.Bridge.Dialect, rules.Target{Exchange: exchange})] = true
+	for _, name := range exchanges {
+		t.missing[targetAddress(t.gw.opt.Bridge.Dialect, rules.Target{Exchange: name})] = true
+	}
 }
 
 // watch looks once for each target, and does what a change asks for.

@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"sluice/amqp"
@@ -72,8 +73,8 @@ func testOtherExchanges(t *testing.T, url string) {
 	ctx := deadline(t)
 	name, exchange := newInbox(t, c, amqp.Inbox{}), uniqueName(t)
 	both := []amqp.Binding{{Exchange: exchange, Pattern: "a.*"}, {Pattern: name + ".*"}}
-	var missing *amqp.MissingExchange
-	if err := c.Subscribe(ctx, name, both); !errors.As(err, &missing) || missing.Exchange != exchange || !errors.Is(err, amqp.ErrRefused) {
+	var missing *amqp.MissingExchanges
+	if err := c.Subscribe(ctx, name, both); !errors.As(err, &missing) || !slices.Equal(missing.Names, []string{exchange}) || !errors.Is(err, amqp.ErrRefused) {
 		t.Fatalf("an exchange that is missing: %v", err)
 	}
 	mustAccept(t, c, textMessage(to(name+".1"), "bound all the same"))

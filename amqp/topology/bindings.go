@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"sluice/amqp"
 	"sluice/amqp/message"
@@ -104,22 +105,27 @@ func (b *bindings) Subscribe(ctx context.Context, inbox string, bindings []amqp.
 	if err != nil {
 		return err
 	}
-	var exchange error
+	var absent amqp.MissingExchanges
 	for i, r := range responses {
 		refused := check(requests[i], r)
 		switch {
 		case refused == nil:
 		case bindings[i].Exchange != "" && (r.Status == 400 || r.Status == 404):
 			// All that can be wrong with it but for the queue, which missing looks for.
-			exchange = &amqp.MissingExchange{Exchange: bindings[i].Exchange, Words: fmt.Sprint(r.Body)}
+			if len(absent.Names) == 0 {
+				absent.Words = fmt.Sprint(r.Body)
+			}
+			if !slices.Contains(absent.Names, bindings[i].Exchange) {
+				absent.Names = append(absent.Names, bindings[i].Exchange)
+			}
 		case errors.Is(refused, amqp.ErrRefused):
 			return b.missing(ctx, inbox, refused)
 		default:
 			return refused
 		}
 	}
-	if exchange != nil {
-		return b.missing(ctx, inbox, exchange)
+	if len(absent.Names) > 0 {
+		return b.missing(ctx, inbox, &absent)
 	}
 	return nil
 }

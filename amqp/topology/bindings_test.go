@@ -3,6 +3,7 @@ package topology
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -147,16 +148,20 @@ func TestStatusesBecomeErrors(t *testing.T) {
 	}
 }
 
-// What is wrong with an exchange says so, and is told from what is wrong with a binding to the exchange of all topics.
-func TestMissingExchange(t *testing.T) {
-	subscribe := func(exchange string) error {
-		return NewBindings(statuses(404, 200), "").Subscribe(context.Background(), "q", []amqp.Binding{{Exchange: exchange, Pattern: "a"}})
+// What is wrong with exchanges says so, of all at once, and is told from what is wrong with a binding to the exchange of all topics.
+func TestMissingExchanges(t *testing.T) {
+	subscribe := func(codes []int, exchanges ...string) error {
+		var list []amqp.Binding
+		for _, e := range exchanges {
+			list = append(list, amqp.Binding{Exchange: e, Pattern: "a"})
+		}
+		return NewBindings(statuses(codes...), "").Subscribe(context.Background(), "q", list)
 	}
-	var missing *amqp.MissingExchange
-	if err := subscribe("e"); !errors.As(err, &missing) || missing.Exchange != "e" {
-		t.Errorf("an exchange that is missing: %v", err)
+	var missing *amqp.MissingExchanges
+	if err := subscribe([]int{404, 204, 404, 400, 200}, "e", "there", "e", "f"); !errors.As(err, &missing) || !slices.Equal(missing.Names, []string{"e", "f"}) {
+		t.Errorf("two exchanges that are missing: %v", err)
 	}
-	if err := subscribe(""); errors.As(err, &missing) {
+	if err := subscribe([]int{404, 200}, ""); errors.As(err, &missing) {
 		t.Errorf("the exchange of all topics: %v", err)
 	}
 }

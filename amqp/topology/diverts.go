@@ -249,7 +249,7 @@ func patternsOf(bindings []amqp.Binding) ([]string, error) {
 	patterns := make([]string, len(bindings))
 	for i, b := range bindings {
 		if b.Exchange != "" {
-			return nil, &amqp.MissingExchange{Exchange: b.Exchange, Words: "Artemis has no exchanges, all topics are under one address"}
+			return nil, &amqp.MissingExchanges{Names: []string{b.Exchange}, Words: "Artemis has no exchanges, all topics are under one address"}
 		}
 		patterns[i] = b.Pattern
 	}
