@@ -157,7 +157,7 @@ func (s *eventSender) take() (batch []*message.Message, stopping bool) {
 // send publishes a batch and waits until the bus has it, or will not have it.
 func (s *eventSender) send(batch []*message.Message) {
 	for pause := retryFirst; len(batch) > 0; pause = min(2*pause, retryMax) {
-		if batch = s.try(batch); len(batch) > 0 && !sleep(s.gw.ctx, pause) {
+		if batch = s.try(batch); len(batch) > 0 && !sleep(s.gw.ctx, jitter(pause)) {
 			s.gw.metrics.eventsLost.Add(float64(len(batch)))
 			return
 		}

@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"errors"
-	"time"
 
 	"go.uber.org/zap"
 
@@ -149,28 +148,6 @@ func (d *device) retry(op func(context.Context) error) error {
 	ctx, leave := d.life.enter(d.gw.ctx)
 	defer leave()
 	return d.gw.retry(ctx, op)
-}
-
-func (gw *Gateway) retry(ctx context.Context, op func(context.Context) error) error {
-	ctx, cancel := context.WithTimeout(ctx, gw.opt.Bridge.Grace)
-	defer cancel()
-	return retryUntil(ctx, op)
-}
-
-func retryUntil(ctx context.Context, op func(context.Context) error) error {
-	for pause := retryFirst; ; pause = min(2*pause, retryMax) {
-		err := op(ctx)
-		if err == nil || !(errors.Is(err, amqp.ErrUnavailable) || errors.Is(err, sessionstore.ErrUnavailable)) {
-			return err
-		}
-		t := time.NewTimer(pause)
-		select {
-		case <-t.C:
-		case <-ctx.Done():
-			t.Stop()
-			return err
-		}
-	}
 }
 
 func (d *device) laneResult(what string, err error) bridge.LaneResult {

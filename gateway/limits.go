@@ -61,7 +61,7 @@ const (
 	memoryShare = 0.8
 	// quotaTenants is how many tenants have a series of their own in the metric of used-up quotas; the others share one.
 	quotaTenants = 100
-	// retryFirst and retryMax are the pauses between attempts of a topology operation or a Will.
+	// retryFirst and retryMax are the pauses between attempts at the bus or the store, before chance takes some off (jitter).
 	retryFirst = 50 * time.Millisecond
 	retryMax   = 2 * time.Second
 	// nodeLaneCredit is the credit of the node lane: transfers are settled, so this bounds what the client library queues.

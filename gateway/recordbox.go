@@ -116,7 +116,7 @@ func (gw *Gateway) sendRecord(ctx context.Context, shard uint32, json []byte, id
 		case o.Kind == message.Released, mapping.Classify(o, mapping.OutcomeRule{}).Class == mapping.Refused:
 			return errors.Join(errNotKept, outcomeError(o))
 		}
-		if !sleep(ctx, pause) {
+		if !sleep(ctx, jitter(pause)) {
 			return ctx.Err()
 		}
 	}

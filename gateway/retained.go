@@ -250,7 +250,7 @@ func (c *copies) send(m *message.Message, since time.Time, pause time.Duration) 
 			if o.Kind == message.Lost {
 				mapping.MarkPossibleDuplicate(m)
 			}
-			time.AfterFunc(pause, func() { c.send(m, since, min(2*pause, retryMax)) })
+			time.AfterFunc(jitter(pause), func() { c.send(m, since, min(2*pause, retryMax)) })
 			return
 		}
 		<-c.slots

@@ -80,7 +80,7 @@ func (gw *Gateway) publishWill(ctx context.Context, w sessionstore.Work) error {
 		if o.Kind == message.Lost {
 			mapping.MarkPossibleDuplicate(m)
 		}
-		if !sleep(ctx, pause) {
+		if !sleep(ctx, jitter(pause)) {
 			return ctx.Err()
 		}
 	}
@@ -138,17 +138,5 @@ func (gw *Gateway) publishAndWait(ctx context.Context, shard uint32, m *message.
 		return o, nil
 	case <-ctx.Done():
 		return message.Outcome{}, ctx.Err()
-	}
-}
-
-// sleep waits, and is false when ctx ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
