@@ -86,9 +86,16 @@ func (q *Question) check() error {
 	case q.Principal.Name == "" || q.Principal.Tenant == "":
 		return fmt.Errorf("the principal and its tenant need a name")
 	case q.Filter != "":
-		return topic.ValidateFilter(q.Filter)
+		return invalid("topic filter", q.Filter, topic.ValidateFilter(q.Filter))
 	}
-	return topic.ValidateName(q.Topic)
+	return invalid("topic", q.Topic, topic.ValidateName(q.Topic))
+}
+
+func invalid(what, text string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("the %s %q: %w", what, text, err)
 }
 
 func (e *Explanation) decided(d Decision) {

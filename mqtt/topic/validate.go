@@ -14,7 +14,7 @@ type Error struct {
 	Text   string // the rule as a sentence
 }
 
-func (e *Error) Error() string { return "topic: " + e.Text + " [" + e.Clause + "]" }
+func (e *Error) Error() string { return e.Text + " [" + e.Clause + "]" }
 
 // The reasons for which a name or filter is invalid.
 var (
