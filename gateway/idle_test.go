@@ -29,8 +29,11 @@ func benchGateway(b *testing.B, bus amqp.Bus, l net.Listener, devices int) *Gate
 	if err != nil {
 		b.Fatal(err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- gw.Serve(Listener{Listener: l, Auth: openToAll()}) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = gw.Serve(Listener{Listener: l, Auth: openToAll()})
+	}()
 	b.Cleanup(func() {
 		if err := gw.Shutdown(context.Background()); err != nil {
 			b.Error(err)

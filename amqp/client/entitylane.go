@@ -54,7 +54,7 @@ func (l *lane) serveEntity(s *stage) {
 // refusalOf is what the messages to an entity are answered that cannot be attached to, for as long as nobody does something about it.
 func refusalOf(err error) (message.Outcome, bool) {
 	kind := kindOf(err)
-	if errors.Is(err, errToken) || kind != amqp.ErrNotFound && kind != amqp.ErrRefused {
+	if errors.Is(err, errToken) || !errors.Is(kind, amqp.ErrNotFound) && !errors.Is(kind, amqp.ErrRefused) {
 		return message.Outcome{}, false
 	}
 	o := message.Outcome{Kind: message.Rejected, Error: &message.Error{Condition: string(goamqp.ErrCondNotFound), Description: describe(err)}}

@@ -45,8 +45,11 @@ func embeddedURL(t testing.TB) string {
 		t.Fatal(err)
 	}
 	b := embedded.New(embedded.Options{})
-	served := make(chan error, 1)
-	go func() { served <- b.Serve(l) }()
+	served := make(chan struct{})
+	go func() {
+		defer close(served)
+		_ = b.Serve(l)
+	}()
 	t.Cleanup(func() {
 		b.Close()
 		_ = l.Close()

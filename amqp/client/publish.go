@@ -195,7 +195,7 @@ func (p *pumping) notSent(next publication, err error) error {
 	}
 	if p.sending.Err() != nil {
 		next.done(busy(condClosed, "the bus client is closing"))
-		return nil
+		return nil //nolint:nilerr // The message is answered; it is the link's error that this function gives.
 	}
 	var e *goamqp.Error
 	if errors.As(err, &e) {

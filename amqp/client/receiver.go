@@ -346,8 +346,8 @@ func (c *Client) receiversGone() <-chan struct{} { return c.receiversDone }
 
 // waitReceivers closes receiversDone once it may be closed. It is run by Close.
 func (c *Client) waitReceivers() {
-	c.receiversMu.Lock() // no receiver is added from here on: closing has ended
-	c.receiversMu.Unlock()
+	c.receiversMu.Lock()
+	c.receiversMu.Unlock() //nolint:staticcheck // A barrier: who adds a receiver after it sees that closing has ended.
 	c.receivers.Wait()
 	close(c.receiversDone)
 }

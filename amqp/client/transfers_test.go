@@ -14,13 +14,13 @@ import (
 
 // peer is the other end of a link whose transfers are ours: it checks numbers and windows, and joins messages.
 type peer struct {
-	t                       *rapid.T
-	window, credit          uint32 // granted, less what came
-	nextTransfer, nextID    uint32
-	partial                 []byte
-	got                     []string
-	unsettled               []uint32
-	maxFrame, transferCount int
+	t                    *rapid.T
+	window, credit       uint32 // granted, less what came
+	nextTransfer, nextID uint32
+	partial              []byte
+	got                  []string
+	unsettled            []uint32
+	maxFrame             int
 }
 
 func (p *peer) take(b []byte) {

@@ -51,7 +51,7 @@ func serve(ctx context.Context, cancel func(), in *bufio.Reader, say *json.Encod
 	go func() {
 		if _, err := in.ReadBytes('\n'); err == nil {
 			close(begin)
-			_, err = in.ReadByte()
+			_, _ = in.ReadByte()
 		}
 		cancel()
 	}()

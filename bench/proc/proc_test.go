@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -88,21 +89,16 @@ func TestIdle(t *testing.T) {
 	if err != nil || idle < 0 || idle > 1 {
 		t.Fatalf("%v, %v", idle, err)
 	}
-	stop := make(chan struct{})
+	var stop atomic.Bool
 	var busy sync.WaitGroup
 	for range runtime.NumCPU() {
 		busy.Go(func() {
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
+			for !stop.Load() {
 			}
 		})
 	}
 	defer busy.Wait()
-	defer close(stop)
+	defer stop.Store(true)
 	if idle, err := proc.Idle(200 * time.Millisecond); err != nil || idle > 0.5 {
 		t.Errorf("every core is kept busy, and %.2f of them are idle (%v)", idle, err)
 	}

@@ -109,7 +109,7 @@ func (l *Lab) Run(ctx context.Context, s Settings, names []string, folder, comma
 // saveFailure has the page say that a scenario failed; the log has all of it. Who stops a run does not make it fail.
 func (l *Lab) saveFailure(ctx context.Context, folder, name string, setup report.Setup, err error) error {
 	if ctx.Err() != nil {
-		return nil
+		return nil //nolint:nilerr // See above: that the run was stopped is told by who stopped it.
 	}
 	what, _, _ := strings.Cut(err.Error(), "\n")
 	if len(what) > failureMax {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sluice/gateway/config"
 	"sluice/mapping/rules/explain"
 )
 
@@ -39,29 +40,12 @@ func explainCommand() *cobra.Command {
 			if len(args) == 1 {
 				q.Topic = args[0]
 			}
-			if err := rights.check(); err != nil {
-				return err
-			}
-			if rights.as != "" {
-				e, err := rights.ask(cfg, &q)
-				if err != nil {
-					return err
-				}
-				return writeExplanation(cmd.OutOrStdout(), &e, asJSON)
-			}
 			q.Payload = []byte(payload)
-			if q.Filter != "" {
-				e, err := explain.Subscribe(cfg.Dialect, cfg.Rules, q)
-				if err != nil {
-					return err
-				}
-				return writeExplanation(cmd.OutOrStdout(), &e, asJSON)
-			}
-			e, err := explain.Ask(cfg.Dialect, cfg.Rules, q)
+			e, err := explained(cfg, &q, &rights)
 			if err != nil {
 				return err
 			}
-			return writeExplanation(cmd.OutOrStdout(), &e, asJSON)
+			return writeExplanation(cmd.OutOrStdout(), e, asJSON)
 		},
 	}
 	s.register(cmd)
@@ -85,7 +69,26 @@ func explainCommand() *cobra.Command {
 	return cmd
 }
 
-func writeExplanation(out io.Writer, e interface{ Text() string }, asJSON bool) error {
+// explanation is any of the three: of rights, of a subscription, of a message.
+type explanation interface{ Text() string }
+
+func explained(cfg *config.Config, q *explain.Question, rights *rightsQuestion) (explanation, error) {
+	if err := rights.check(); err != nil {
+		return nil, err
+	}
+	if rights.as != "" {
+		e, err := rights.ask(cfg, q)
+		return &e, err
+	}
+	if q.Filter != "" {
+		e, err := explain.Subscribe(cfg.Dialect, cfg.Rules, *q)
+		return &e, err
+	}
+	e, err := explain.Ask(cfg.Dialect, cfg.Rules, *q)
+	return &e, err
+}
+
+func writeExplanation(out io.Writer, e explanation, asJSON bool) error {
 	if asJSON {
 		enc := json.NewEncoder(out)
 		enc.SetIndent("", "  ")

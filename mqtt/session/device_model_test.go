@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"sluice/mqtt/packet"
 )
@@ -67,8 +68,10 @@ func (d *device) resend(w *world, o *deviceOut) {
 }
 
 func (d *device) published(w *world, p *packet.Publish) error {
-	var n int
-	fmt.Sscan(string(p.Payload), &n)
+	n, err := strconv.Atoi(string(p.Payload))
+	if err != nil {
+		return fmt.Errorf("a payload that nobody has sent: %w", err)
+	}
 	if p.QoS == 1 {
 		a := &packet.Ack{Kind: packet.PUBACK, ID: p.ID}
 		if w.version == packet.V5 && w.rng.IntN(20) == 0 {

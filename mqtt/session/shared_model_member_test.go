@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"sluice/mqtt/packet"
@@ -317,8 +318,10 @@ func (b *member) deviceReads() error {
 	case *packet.Unsuback:
 		b.asking, b.member = false, false
 	case *packet.Publish:
-		var n int
-		fmt.Sscan(string(p.Payload), &n)
+		n, err := strconv.Atoi(string(p.Payload))
+		if err != nil {
+			return fmt.Errorf("a payload that nobody has sent: %w", err)
+		}
 		if p.QoS == 1 {
 			a := &packet.Ack{Kind: packet.PUBACK, ID: p.ID}
 			if b.version == packet.V5 && b.w.rng.IntN(20) == 0 {

@@ -50,7 +50,7 @@ func readProxyHeader(r io.Reader) (netip.AddrPort, error) {
 	case bytes.HasPrefix(head, []byte(signature2)):
 		source, err = readHeader2(r, head)
 	}
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF // only a connection without a byte ends well
 	}
 	return source, err

@@ -18,13 +18,14 @@ type key struct {
 // marked gives keys their marks. A key under another name is the same one.
 func marked(keys []key) []key {
 	for i := range keys {
-		content, public := []byte(nil), "public:"
+		var content []byte
+		kind := "public:"
 		if s, is := keys[i].value.(secret); is {
-			content, public = s, "secret:"
+			kind, content = "secret:", s
 		} else {
 			content, _ = x509.MarshalPKIXPublicKey(keys[i].value) // fails for kinds that fits does not know
 		}
-		sum := sha256.Sum256(append([]byte(public), content...))
+		sum := sha256.Sum256(append([]byte(kind), content...))
 		keys[i].mark = hex.EncodeToString(sum[:16])
 	}
 	return keys
