@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -79,11 +80,13 @@ func (d *device) enter(key sessionstore.Key) *session.SessionRefused {
 	return nil
 }
 
-// turnDown refuses a connection, late: a device that comes back at once is to cost its neighbours little.
+// turnDown refuses a connection, late: a device that comes back at once is to cost its neighbours little. Not all as late: those that were refused together would
+// come back together, and a crowd in the same moment is what the neighbours would notice.
 func (d *device) turnDown(h *quota.Hit) *session.SessionRefused {
 	ctx, leave := d.life.enter(d.gw.ctx)
 	defer leave()
-	wait := time.NewTimer(d.gw.quotas.book.Rules().DelayMax)
+	most := d.gw.quotas.book.Rules().DelayMax
+	wait := time.NewTimer(most - rand.N(most/2+1))
 	defer wait.Stop()
 	select {
 	case <-wait.C:

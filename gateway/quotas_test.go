@@ -202,6 +202,46 @@ func TestATakeoverNeedsNoSecondPlace(t *testing.T) {
 	})
 }
 
+// TestRefusedTogetherAnsweredApart: connections that are refused in the same moment are answered over half of the longest pause, not in one moment again, which
+// would bring them back as a crowd.
+func TestRefusedTogetherAnsweredApart(t *testing.T) {
+	const devices, steps = 20, 10
+	rules := quota.Rules{Tenant: quota.Limits{ConnectRate: 1}, DelayMax: 4 * time.Second}
+	metered(t, limited(rules), func(w *failing) {
+		w.dial().connect("first", as("acme/a"))
+		var refused []*caller
+		for i := range devices {
+			c := w.dial()
+			refused = append(refused, c)
+			go c.say(&packet.Connect{Version: c.v, ClientID: fmt.Sprint("dev", i), HasUsername: true, Username: fmt.Sprint("acme/", i)})
+		}
+		answered := func() (n int) {
+			for _, c := range refused {
+				if len(c.packets()) > 0 {
+					n++
+				}
+			}
+			return n
+		}
+		w.pass(rules.DelayMax/2 - time.Millisecond)
+		if n := answered(); n > 0 {
+			w.t.Errorf("%d are answered before half of the longest pause", n)
+		}
+		before, most := 0, 0
+		for range steps + 1 {
+			w.pass(rules.DelayMax / 2 / steps)
+			n := answered()
+			before, most = n, max(most, n-before)
+		}
+		if before != devices || w.counted(failure.QuotaConnectRate.Name) != strconv.Itoa(devices) {
+			w.t.Errorf("%d of %d have their answer after the longest pause, %s are refused for their rate", before, devices, w.counted(failure.QuotaConnectRate.Name))
+		}
+		if most > devices*3/4 { // by chance: once in 10 billion times
+			w.t.Errorf("%d of %d are answered within a tenth of the time", most, devices)
+		}
+	})
+}
+
 // TestLimitsOfASession: what the exceptions say of a principal's sessions holds, and MQTT 5 devices are told.
 func TestLimitsOfASession(t *testing.T) {
 	three, size, one := 3, 500, 1
