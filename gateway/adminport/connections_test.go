@@ -15,24 +15,34 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// port is a server with a bound of connections. What asks for /wait has no answer until go is closed.
+// patience is how long a test waits for what should happen; one that passes never waits for it.
+const patience = time.Minute
+
+// port is a server with a bound of connections. What asks for /wait has no answer until goOn is closed.
 type port struct {
 	*httptest.Server
 	t        *testing.T
 	registry *prometheus.Registry
 	arrived  chan struct{}
 	goOn     chan struct{}
+	idle     chan struct{} // a connection has answered, and is counted as one without a request
 }
 
 func openPort(t *testing.T, most int, secured bool) *port {
-	p := &port{t: t, registry: prometheus.NewRegistry(), arrived: make(chan struct{}), goOn: make(chan struct{})}
+	p := &port{t: t, registry: prometheus.NewRegistry(), arrived: make(chan struct{}), goOn: make(chan struct{}), idle: make(chan struct{}, 10)}
 	p.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/wait" {
 			p.arrived <- struct{}{}
 			<-p.goOn
 		}
 	}))
-	p.Config.ConnState = NewConnections(most, NewRefused(p.registry)).Track
+	connections := NewConnections(most, NewRefused(p.registry))
+	p.Config.ConnState = func(conn net.Conn, state http.ConnState) {
+		connections.Track(conn, state)
+		if state == http.StateIdle {
+			p.idle <- struct{}{}
+		}
+	}
 	if secured {
 		p.StartTLS()
 	} else {
@@ -57,9 +67,9 @@ func (p *port) dial() net.Conn {
 	return conn
 }
 
-// ask makes a request and reads its answer, if it gets one.
+// ask makes a request and reads its answer, if it gets one. An answer is read before its connection counts as idle: that is waited for.
 func (p *port) ask(conn net.Conn, path string) error {
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	if _, err := io.WriteString(conn, "GET "+path+" HTTP/1.1\r\nHost: localhost\r\n\r\n"); err != nil {
 		return err
 	}
@@ -67,12 +77,18 @@ func (p *port) ask(conn net.Conn, path string) error {
 	if err != nil {
 		return err
 	}
-	return answer.Body.Close()
+	_ = answer.Body.Close()
+	select {
+	case <-p.idle:
+		return nil
+	case <-time.After(patience):
+		return errors.New("answered, but not idle")
+	}
 }
 
 func (p *port) expectClosed(conn net.Conn) {
 	p.t.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
 	if _, err := conn.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		p.t.Errorf("a connection that had to make room is open: %v", err)
 	}

@@ -227,7 +227,7 @@ func TestRun(t *testing.T) {
 	if err := os.WriteFile(file, []byte(another+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(20 * time.Second); !tokens.good(another); <-time.After(20 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); !tokens.good(another); <-time.After(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the new token is not in use")
 		}
