@@ -145,7 +145,7 @@ func TestAChangedPasswordEndsConnections(t *testing.T) {
 			return d
 		}
 		ada, bob, cyd := dial("ada", "apple"), dial("bob", "berry"), dial("cyd", "cherry")
-		begin := time.Now()
+		running := rig.Running(t)
 		files.set("ada", "")
 		files.set("bob", "banana")
 		for name, d := range map[string]*mqtttest.Device{"ada": ada, "bob": bob} {
@@ -156,7 +156,7 @@ func TestAChangedPasswordEndsConnections(t *testing.T) {
 			}
 			d.ExpectClosed()
 		}
-		if took := time.Since(begin); took > 5*time.Second {
+		if took := running(); took > 5*time.Second {
 			t.Errorf("it took %v", took)
 		}
 		for _, c := range [][2]string{{"ada", "apple"}, {"bob", "berry"}} {
