@@ -109,7 +109,7 @@ func FuzzServerConnection(f *testing.F) {
 		if err := <-served; err != nil {
 			t.Error(err)
 		}
-		if took := time.Since(start); took > 2*time.Second {
+		if took := time.Since(start); took > time.Minute { // a machine may stand still for seconds
 			t.Errorf("the end came after %v", took)
 		}
 		if limit := 4096 + 200*len(input); conn.out > limit {
