@@ -31,10 +31,15 @@ func busURLs(cfg *config.Config) []string {
 	return []string{node.EmbeddedURL(cfg, cfg.EmbeddedListen)}
 }
 
-// openBus connects to the bus and waits until it can be used.
+// openBus connects to the bus and waits until it can be used. That a bus is not there it says at once; only for the embedded one it waits, which is a
+// process that has perhaps been started together with this one.
 func openBus(ctx context.Context, cfg *config.Config) (*client.Client, error) {
-	if err := node.FindBus(ctx, cfg, zap.NewNop()); err != nil {
-		return nil, err
+	if len(cfg.BusURLs) > 0 {
+		ask, cancel := context.WithTimeout(ctx, reachWait)
+		defer cancel()
+		if err := node.AskBus(ask, cfg); err != nil {
+			return nil, err
+		}
 	}
 	bus, err := node.OpenBus(cfg, busURLs(cfg), zap.NewNop())
 	if err != nil {

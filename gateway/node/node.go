@@ -30,8 +30,9 @@ import (
 const (
 	// startWait bounds reaching the store when the node starts. The bus may come later: the client tries for ever.
 	startWait = 10 * time.Second
-	// askBusWait bounds asking the bus for its kind, where bus.kind is auto.
-	askBusWait = 5 * time.Second
+	// askBusWait bounds asking the bus for its kind, where bus.kind is auto; askBusPause lies between two attempts.
+	askBusWait  = 5 * time.Second
+	askBusPause = 200 * time.Millisecond
 	// targetsWait bounds the look for the exchanges and queues that mapping rules name.
 	targetsWait = 5 * time.Second
 	// closeBusWait bounds the wait for outcomes still under way when the bus is closed.

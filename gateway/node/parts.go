@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/url"
 	"sync"
+	"time"
 
 	"go.uber.org/zap"
 
@@ -26,16 +27,44 @@ func FindBus(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 	if !cfg.AsksBus() {
 		return nil
 	}
-	tls, err := clientTLS("bus.tls", cfg.BusTLS, log)
+	options, err := busOptions(cfg, cfg.BusURLs, log)
 	if err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, askBusWait)
 	defer cancel()
-	info, err := client.Probe(ctx, client.Options{URLs: cfg.BusURLs, ContainerID: "sluice-" + cfg.NodeID + "/probe", TLS: tls})
+	info, err := client.Probe(ctx, options)
+	for err != nil && ctx.Err() == nil {
+		select {
+		case <-time.After(askBusPause):
+			info, err = client.Probe(ctx, options)
+		case <-ctx.Done():
+		}
+	}
 	if err != nil {
 		log.Warn("the bus could not be asked for its kind and is taken for RabbitMQ; if it is not, set bus.kind", zap.Error(MendBus(err)))
 	}
+	return foundBus(cfg, info)
+}
+
+// AskBus connects to the bus of bus.url, for a command that needs it now, and finds out its kind as FindBus does. The error says at once why the bus
+// cannot be reached.
+func AskBus(ctx context.Context, cfg *config.Config) error {
+	options, err := busOptions(cfg, cfg.BusURLs, zap.NewNop())
+	if err != nil {
+		return err
+	}
+	info, err := client.Probe(ctx, options)
+	if err != nil {
+		return fmt.Errorf("bus.url: %w", MendBus(err))
+	}
+	if !cfg.AsksBus() {
+		return nil
+	}
+	return foundBus(cfg, info)
+}
+
+func foundBus(cfg *config.Config, info amqp.Info) error {
 	if err := cfg.FoundBus(info.Product); err != nil {
 		return fmt.Errorf("bus.url: the bus calls itself %q, and the configuration does not fit it: %w", info.Product, err)
 	}
@@ -44,16 +73,29 @@ func FindBus(ctx context.Context, cfg *config.Config, log *zap.Logger) error {
 
 // OpenBus opens the client of the bus. It connects in the background.
 func OpenBus(cfg *config.Config, urls []string, log *zap.Logger) (*client.Client, error) {
-	tls, err := clientTLS("bus.tls", cfg.BusTLS, log)
+	options, err := busOptions(cfg, urls, log)
 	if err != nil {
 		return nil, err
 	}
-	bus, err := client.Open(client.Options{URLs: urls, ContainerID: "sluice-" + cfg.NodeID, Logger: log, Connections: cfg.BusConnections, TLS: tls,
-		Kind: cfg.BusTopology(), Root: cfg.ArtemisRoot, Targets: targets(cfg), Login: login(cfg)})
+	bus, err := client.Open(options)
 	if err != nil {
 		return nil, fmt.Errorf("bus.url: %w", err)
 	}
 	return bus, nil
+}
+
+// busOptions leaves the kind open while it is to be asked for.
+func busOptions(cfg *config.Config, urls []string, log *zap.Logger) (client.Options, error) {
+	tls, err := clientTLS("bus.tls", cfg.BusTLS, log)
+	if err != nil {
+		return client.Options{}, err
+	}
+	o := client.Options{URLs: urls, ContainerID: "sluice-" + cfg.NodeID, Logger: log, Connections: cfg.BusConnections, TLS: tls,
+		Root: cfg.ArtemisRoot, Targets: targets(cfg), Login: login(cfg)}
+	if !cfg.AsksBus() {
+		o.Kind = cfg.BusTopology()
+	}
+	return o, nil
 }
 
 // CheckTargets looks whether the exchanges and queues that mapping rules name are on the bus. The error names what is missing, or wraps
