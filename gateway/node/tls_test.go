@@ -24,7 +24,7 @@ func TestHandshakesAreCounted(t *testing.T) {
 	good, revoked := ca.Issue("meter-1"), ca.Issue("meter-2")
 	n, logs := startObserved(t, "mqtt.tls.listen=127.0.0.1:0", "mqtt.wss.listen=127.0.0.1:0", "mqtt.tls.cert="+cert, "mqtt.tls.key="+key,
 		"mqtt.tls.client_certificates=required", "mqtt.tls.client_ca="+securetest.File(t, ca.PEM),
-		"mqtt.tls.client_crl="+securetest.File(t, ca.CRL(time.Now().Add(time.Hour), revoked)), "mqtt.connect_timeout=1s")
+		"mqtt.tls.client_crl="+securetest.File(t, ca.CRL(time.Now().Add(time.Hour), revoked)), "mqtt.connect_timeout=6s") // enough for the handshakes on a slow machine
 	device := func(p securetest.Pair) *tls.Config {
 		return &tls.Config{RootCAs: ca.Pool(), ServerName: "gateway", Certificates: []tls.Certificate{p.TLS}, ClientSessionCache: tls.NewLRUClientSessionCache(1)}
 	}

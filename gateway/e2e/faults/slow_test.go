@@ -55,7 +55,7 @@ func (b *backend) flood(messages []*message.Message, allowed ...message.OutcomeK
 func TestNeverReadsQoS0(t *testing.T) {
 	const count, size = 3000, 16 << 10
 	b := startBus(t)
-	n := b.node(t, "mqtt.write_timeout=3s")
+	n := b.node(t, "mqtt.write_timeout=6s")
 	app := openBackend(t, b.url())
 	prefix := rig.Prefix(t)
 	slow, _ := dialSlow(t, n.TCP, packet.V5)
@@ -105,7 +105,7 @@ func expectConnections(t *testing.T, n *rig.Node, want float64) {
 func TestNeverReadsQoS1(t *testing.T) {
 	const count, size, window = 40, 1 << 20, 20
 	b := startBus(t)
-	n := b.node(t, "mqtt.write_timeout=3s", fmt.Sprintf("mqtt.window=%d", window))
+	n := b.node(t, "mqtt.write_timeout=6s", fmt.Sprintf("mqtt.window=%d", window))
 	app := openBackend(t, b.url())
 	name := rig.Prefix(t)
 	slow, _ := dialSlow(t, n.TCP, packet.V5)
@@ -146,7 +146,7 @@ func TestNeverReadsQoS1(t *testing.T) {
 func TestNeverReadsItsAcknowledgements(t *testing.T) {
 	const size = 16 << 10
 	b := startBus(t)
-	n := b.node(t, "mqtt.write_timeout=3s")
+	n := b.node(t, "mqtt.write_timeout=6s")
 	app := openBackend(t, b.url())
 	prefix := rig.Prefix(t)
 	other, _ := rig.Dial(t, n, packet.V311, rig.Clean(prefix+"-other"))

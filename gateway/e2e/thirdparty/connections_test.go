@@ -45,7 +45,7 @@ func takeover(s *stage) {
 func keepAlive(s *stage) {
 	every := func(seconds uint16) option { return func(o *options) { o.keepAlive = seconds } }
 	topic := s.name("will")
-	idle := s.connect(s.second, every(3)) // a loaded machine may ping late by half of it
+	idle := s.connect(s.second, every(6)) // a loaded machine may ping late by half of it
 	idle.sub(topic, 1)
 	since := time.Now()
 	silent := s.connect(s.first, every(1), withWill(plainWill(topic, 1)))
