@@ -137,6 +137,6 @@ func (n *nodeLane) close(ctx context.Context) {
 		n.gw.log.Debug("node lane not closed in time", zap.Error(err))
 	}
 	if err := n.gw.opt.Bus.DeleteInbox(ctx, n.inbox.Name); err != nil {
-		n.gw.log.Warn("the node's inbox stays on the bus until it expires", zap.String("inbox", n.inbox.Name), zap.Error(err))
+		n.gw.log.Warn("the bus has not said that the node's inbox is removed; if it is not, it expires", zap.String("inbox", n.inbox.Name), zap.Error(err))
 	}
 }
