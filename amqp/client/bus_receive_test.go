@@ -399,8 +399,8 @@ func testSessionRotation(t *testing.T, url string) {
 		}
 		return nil
 	})
-	if attached, detached, _ := r.snapshot(); attached < 2 || len(detached) < 1 || !errors.Is(detached[0], errRotated) {
-		t.Errorf("attached %d times, detached %v", attached, detached)
+	if attached, detached, _ := r.snapshot(); attached != 1 || len(detached) != 0 {
+		t.Errorf("a receiver's numbers may wrap, but it attached %d times, detached %v", attached, detached)
 	}
 	closeReceiver(t, rcv)
 }

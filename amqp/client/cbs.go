@@ -213,7 +213,7 @@ func (t *tokens) ask(entity string, token token) (*message.Message, error) {
 		if err != nil {
 			return nil, err
 		}
-		in, err := decodeMessage(m.Data)
+		in, err := decodeMessage(unwrap(m.Data))
 		if err == nil && in.message.Properties.CorrelationID == t.next {
 			return in.message, t.pair.receiver.AcceptMessage(ctx, m)
 		}

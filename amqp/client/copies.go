@@ -1,13 +1,18 @@
 package client
 
-import "sluice/amqp/topology"
+import (
+	"sync"
+
+	"sluice/amqp/topology"
+)
 
 // copies remembers which originals a link has delivered, for buses that put a copy into an inbox for each pattern that matches. The copies of one message
 // come close to each other: the bus makes them in one go, and only what other senders send at that moment comes between. What is forgotten too early, or
 // comes on another link, is delivered once more; MQTT allows a copy for each matching subscription ([MQTT-3.3.4-2]).
 //
-// link.mu guards it.
+// A receiver has one for each of its links.
 type copies struct {
+	mu        sync.Mutex
 	first     map[topology.Original]uint64 // tag of the copy that was delivered
 	order     [copiesRemembered]delivered  // a ring; next is the oldest
 	next      int
@@ -19,14 +24,14 @@ type delivered struct {
 	tag uint64
 }
 
+func newCopies() *copies {
+	return &copies{first: make(map[topology.Original]uint64), unsettled: make(map[uint64]topology.Original)}
+}
+
 // repeats tells whether another copy of the original was delivered before, and notes this one if not.
-func (l *link) repeats(of topology.Original, tag uint64, settled bool) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.copies == nil {
-		l.copies = &copies{first: make(map[topology.Original]uint64), unsettled: make(map[uint64]topology.Original)}
-	}
-	c := l.copies
+func (c *copies) repeats(of topology.Original, tag uint64, settled bool) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	if _, there := c.first[of]; there {
 		return true
 	}
@@ -46,11 +51,13 @@ func (c *copies) forget(d delivered) {
 	}
 }
 
-// settling is told how a delivery ends. One that goes back to the bus comes again and is no repetition then.
+// settling is told how a delivery ends. A nil c has seen no copies. One that goes back to the bus comes again and is no repetition then.
 func (c *copies) settling(tag uint64, goesBack bool) {
 	if c == nil {
 		return
 	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
 	of, there := c.unsettled[tag]
 	delete(c.unsettled, tag)
 	if there && goesBack {

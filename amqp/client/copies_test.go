@@ -8,38 +8,38 @@ import (
 
 func TestCopies(t *testing.T) {
 	of := func(id int64) topology.Original { return topology.Original{ID: id, Address: "a"} }
-	l := &link{}
+	c := newCopies()
 	for i, tt := range []struct {
 		of      topology.Original
 		repeats bool
 	}{{of(1), false}, {of(1), true}, {of(2), false}, {topology.Original{ID: 1, Address: "b"}, false}, {of(1), true}} {
-		if got := l.repeats(tt.of, uint64(i), false); got != tt.repeats {
+		if got := c.repeats(tt.of, uint64(i), false); got != tt.repeats {
 			t.Errorf("%d: %+v repeats: %v", i, tt.of, got)
 		}
 	}
-	l.copies.settling(0, false) // accepted: another copy is one still
-	if !l.repeats(of(1), 5, false) {
+	c.settling(0, false) // accepted: another copy is one still
+	if !c.repeats(of(1), 5, false) {
 		t.Error("the copy of an accepted delivery is taken for another message")
 	}
-	l.copies.settling(2, true) // released: it comes again
-	if l.repeats(of(2), 6, false) {
+	c.settling(2, true) // released: it comes again
+	if c.repeats(of(2), 6, false) {
 		t.Error("what was released and came again is taken for a copy")
 	}
-	l.copies.settling(2, true) // of the first delivery, long settled
-	if !l.repeats(of(2), 7, false) {
+	c.settling(2, true) // of the first delivery, long settled
+	if !c.repeats(of(2), 7, false) {
 		t.Error("a second settlement made it forget")
 	}
 }
 
 func TestCopiesAreBounded(t *testing.T) {
-	l := &link{}
+	c := newCopies()
 	for i := range int64(3 * copiesRemembered) {
-		l.repeats(topology.Original{ID: i}, uint64(i), true)
+		c.repeats(topology.Original{ID: i}, uint64(i), true)
 	}
-	if n := len(l.copies.first); n != copiesRemembered || len(l.copies.unsettled) != 0 {
-		t.Errorf("%d originals, %d unsettled", n, len(l.copies.unsettled))
+	if n := len(c.first); n != copiesRemembered || len(c.unsettled) != 0 {
+		t.Errorf("%d originals, %d unsettled", n, len(c.unsettled))
 	}
-	if l.repeats(topology.Original{ID: 0}, 0, true) || !l.repeats(topology.Original{ID: 3*copiesRemembered - 1}, 0, true) {
+	if c.repeats(topology.Original{ID: 0}, 0, true) || !c.repeats(topology.Original{ID: 3*copiesRemembered - 1}, 0, true) {
 		t.Error("the oldest are forgotten first")
 	}
 }

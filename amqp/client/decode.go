@@ -40,18 +40,19 @@ type received struct {
 	hasHeader bool
 }
 
-// decodeMessage reads what the frame guard wrapped: the fragments of one encoded message, one per transfer frame. The message keeps views of
-// them.
+// unwrap gives the encoded message that the frame guard wrapped: its fragments, one per transfer frame.
+func unwrap(fragments [][]byte) []byte {
+	if len(fragments) == 1 {
+		return fragments[0]
+	}
+	return bytes.Join(fragments, nil)
+}
+
+// decodeMessage reads an encoded message, which keeps views of raw.
 //
 // It is lenient where the meaning is clear: an annotation with a key that is no symbol or string is left out, a value of a type that
 // message.Message does not know becomes message.Opaque. What cannot be read at all is an error.
-func decodeMessage(fragments [][]byte) (received, error) {
-	var raw []byte
-	if len(fragments) == 1 {
-		raw = fragments[0]
-	} else {
-		raw = bytes.Join(fragments, nil)
-	}
+func decodeMessage(raw []byte) (received, error) {
 	m := &message.Message{Header: message.Header{Priority: message.DefaultPriority}}
 	in := received{message: m}
 	r := wire.NewReader(raw)

@@ -52,7 +52,7 @@ func TestEncodeThenDecodeIsTheSameMessage(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, fragments := range [][][]byte{{b}, {b[:3], b[3 : len(b)/2], b[len(b)/2:]}} {
-			got, err := decodeMessage(fragments)
+			got, err := decodeMessage(unwrap(fragments))
 			if err != nil {
 				t.Errorf("%s: %v", name, err)
 				continue
@@ -93,7 +93,7 @@ func TestDecodeIsLenientWhereTheMeaningIsClear(t *testing.T) {
 	})
 	raw = append(raw, encodedSection(t, sectionData, []byte("body"))...)
 	raw = append(raw, encodedSection(t, sectionFooter, wire.Map{{Key: []byte("k"), Value: "v"}})...)
-	got, err := decodeMessage([][]byte{raw})
+	got, err := decodeMessage(raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestDecodeMalformed(t *testing.T) {
 		"to is a number":       encodedSection(t, sectionProperties, []any{nil, nil, uint32(1)}),
 		"annotations are text": encodedSection(t, sectionMessageAnnotations, "x"),
 	} {
-		if got, err := decodeMessage([][]byte{raw}); err == nil {
+		if got, err := decodeMessage(raw); err == nil {
 			t.Errorf("%s: %+v", name, got.message)
 		}
 	}
@@ -138,7 +138,7 @@ func TestRedelivered(t *testing.T) {
 		"x-delivery-count":      {encodedSection(t, sectionMessageAnnotations, wire.Map{{Key: message.Symbol("x-delivery-count"), Value: int64(1)}}), true, true},
 		"x-acquired-count zero": {encodedSection(t, sectionMessageAnnotations, wire.Map{{Key: message.Symbol("x-acquired-count"), Value: uint64(0)}}), false, false},
 	} {
-		got, err := decodeMessage([][]byte{tt.raw})
+		got, err := decodeMessage(tt.raw)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -153,7 +153,7 @@ func FuzzDecode(f *testing.F) {
 	b, _ := m.MarshalBinary()
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		got, err := decodeMessage([][]byte{raw})
+		got, err := decodeMessage(raw)
 		if err != nil {
 			return
 		}

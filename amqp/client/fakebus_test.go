@@ -31,6 +31,12 @@ type fakeBus struct {
 	onCredit func(credit uint32)
 	// onSender hears of the flows and dispositions that the client sends for its sender links.
 	onSender func(frame.Performative)
+	// onSettled hears of the client's settlements, onFlow of the flows on its receiver links other than management's, onDetach of its detaches of them.
+	onSettled func(*frame.Disposition)
+	onFlow    func(*frame.Flow)
+	onDetach  func(*frame.Detach)
+	// muteAttach leaves attaches of receivers, other than management's, without an answer.
+	muteAttach atomic.Bool
 	// quiet sends no heartbeats.
 	quiet bool
 	// refuseAttach answers attaches of receivers with amqp:not-found.
@@ -178,20 +184,29 @@ func (s *fakeSession) handle(p frame.Performative, payload []byte) bool {
 		if p.Role == frame.RoleSender && s.bus.onSender != nil {
 			s.bus.onSender(p)
 		}
+		if p.Role == frame.RoleReceiver && s.bus.onSettled != nil {
+			s.bus.onSettled(p)
+		}
 	case *frame.Flow:
+		if l := s.links[p.Handle.Value]; p.Handle.Set && l != nil && l.inbox() && s.bus.onFlow != nil {
+			s.bus.onFlow(p)
+		}
 		if l := s.links[p.Handle.Value]; p.Handle.Set && l != nil && !l.receiver && s.bus.onSender != nil {
 			s.bus.onSender(p)
 		}
 		if l := s.links[p.Handle.Value]; p.Handle.Set && l != nil && l.receiver && !l.settled && s.bus.onCredit != nil {
 			s.bus.onCredit(p.LinkCredit.Value)
 		}
-		if l := s.links[p.Handle.Value]; p.Handle.Set && l != nil && l.receiver && !l.served && p.LinkCredit.Value > 0 && s.bus.onReceiver != nil {
+		if l := s.links[p.Handle.Value]; p.Handle.Set && l != nil && l.inbox() && !l.served && p.LinkCredit.Value > 0 && s.bus.onReceiver != nil {
 			l.served = true
 			s.bus.onReceiver(s, l.handle)
 		}
 	case *frame.Transfer:
 		s.transfer(p, payload)
 	case *frame.Detach:
+		if l := s.links[p.Handle]; l != nil && l.inbox() && s.bus.onDetach != nil {
+			s.bus.onDetach(p)
+		}
 		s.send(&frame.Detach{Handle: p.Handle, Closed: true}, nil)
 	case *frame.End:
 		s.send(&frame.End{}, nil)
@@ -209,6 +224,9 @@ func (s *fakeSession) attach(p *frame.Attach) {
 	s.bus.mu.Lock()
 	s.bus.links = append(s.bus.links, l)
 	s.bus.mu.Unlock()
+	if l.inbox() && s.bus.muteAttach.Load() {
+		return
+	}
 	answer := *p
 	answer.Role = !p.Role
 	if l.receiver {
@@ -228,6 +246,9 @@ func (s *fakeSession) attach(p *frame.Attach) {
 		s.grant(l)
 	}
 }
+
+// inbox: the client receives from an inbox there.
+func (l *fakeLink) inbox() bool { return l.receiver && !strings.HasPrefix(l.name, "management") }
 
 // grant gives a sender link of the client the credit that is set now.
 func (s *fakeSession) grant(l *fakeLink) {
@@ -292,4 +313,9 @@ func (s *fakeSession) deliver(handle, id uint32, encoded []byte, size int) {
 		s.send(tr, encoded[:n])
 		encoded = encoded[n:]
 	}
+}
+
+// deliverSettled sends an encoded message in one frame, settled.
+func (s *fakeSession) deliverSettled(handle, id uint32, encoded []byte) {
+	s.send(&frame.Transfer{Handle: handle, DeliveryID: frame.Some(id), DeliveryTag: []byte{1}, MessageFormat: frame.Some(uint32(0)), Settled: true}, encoded)
 }

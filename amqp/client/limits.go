@@ -63,8 +63,9 @@ const (
 
 	// lossProbe is how often a lane asks the library why a link has ended that the bus has ended just now.
 	lossProbe = time.Millisecond
-	// echoedWindow is the session window that we tell a bus that asks: the library's own. On these sessions the bus sends no transfers.
-	echoedWindow = 5000
+	// sessionWindow is how many transfer frames the bus may send on a session before it hears from us, and what it is told on sessions on which it sends none.
+	// Credit bounds deliveries; the window is renewed when half of it is used, so that it is never waited for. It is the library's own.
+	sessionWindow = 5000
 
 	// detachWait is how long DeleteInbox waits for the inbox's receivers to go; who is still there then is one that has hung, or does not know
 	// yet that its inbox is over. detachFirst is the pause before the second look; it doubles.
@@ -89,9 +90,15 @@ const (
 	maxReceiveConnections     = 64
 	// attachConcurrency bounds the attaches under way per connection: after a restart of the bus thousands of links come back at once.
 	attachConcurrency = 32
-	// maxCredit bounds the credit of one link, and so the messages that go-amqp may hold for it.
+	// maxCredit bounds the credit of one link, and so the messages that are held for it.
 	maxCredit = 1 << 14
-	// settleWorkers per receiving connection: each settlement waits for its write.
+	// maxIncoming is the largest encoded message, in bytes: no larger one fits a PUBLISH [MQTT-2.1.4]. What is beyond is not kept.
+	maxIncoming = 256 << 20
+	// takeMost is how many deliveries a receiver takes at a time: fewer, and they would wait for the lock more often; the credit that is kept up is granted again
+	// between two takes. keptArrivals is from how many places on their memory is given back when the link is idle.
+	takeMost     = 128
+	keptArrivals = 4
+	// settleWorkers per receiving connection to a bus of static entities: each settlement waits for its write.
 	settleWorkers = 8
 	// settleBatch is how many settlements of one link are made before another link gets its turn.
 	settleBatch = 64

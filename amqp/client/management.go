@@ -314,7 +314,7 @@ func (p *pair) read(ctx context.Context) {
 			p.note(err)
 			return
 		}
-		in, err := decodeMessage(m.Data)
+		in, err := decodeMessage(unwrap(m.Data))
 		if err != nil {
 			p.note(fmt.Errorf("an answer of the management node: %w", err))
 			return

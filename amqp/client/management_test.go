@@ -30,7 +30,7 @@ type node struct {
 
 func (n *node) attachTo(t testing.TB, b *fakeBus) {
 	b.onTransfer = func(s *fakeSession, tr *frame.Transfer, payload []byte) {
-		got, err := decodeMessage([][]byte{slices.Clone(payload)})
+		got, err := decodeMessage(slices.Clone(payload))
 		if err != nil {
 			t.Errorf("a request: %v", err)
 			return

@@ -18,7 +18,9 @@ import (
 //
 // The library makes one Write per frame, so that a frame can be mended on its way (settled.go). Transfers of ours come by offer, which never waits.
 //
-// Reading: every inbound frame passes the frame guard. What is for our own transfers (owned.go) does not reach the library.
+// What our own receiving sessions have to write is fetched by the flusher (inlet.go).
+//
+// Reading: every inbound frame that the library gets passes the frame guard. What is for our own transfers (owned.go) and sessions (inlets.go) does not reach it.
 type netConn struct {
 	raw net.Conn
 
@@ -34,6 +36,7 @@ type netConn struct {
 
 	windows windows
 	owned   owned
+	inlets  inlets
 
 	mu      sync.Mutex
 	settled settledLinks // on which we send settled
@@ -43,6 +46,7 @@ type netConn struct {
 	err     error
 	closing bool
 	refused bool          // an offer found the buffer full
+	fetches fifo[*inlet]  // that have something to be written, each once
 	flushed chan struct{} // closed when the flusher has ended
 }
 
@@ -126,12 +130,26 @@ func (c *netConn) flush() {
 	}
 }
 
+// fetch has the flusher call in's fill before its next write.
+func (c *netConn) fetch(in *inlet) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.fetches.push(in)
+	c.cond.Broadcast()
+}
+
 // take waits for bytes and gives them all; nil at the end. full: an offer was refused since the last time.
 func (c *netConn) take() (b []byte, full bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for len(c.buf) == 0 && c.err == nil && !c.closing {
-		c.cond.Wait()
+	for c.err == nil {
+		if c.fetches.len() > 0 && len(c.buf) < writeBuffer && !c.closing {
+			c.fetchOne()
+		} else if len(c.buf) > 0 || c.closing {
+			break
+		} else {
+			c.cond.Wait()
+		}
 	}
 	if c.err != nil || len(c.buf) == 0 {
 		return nil, false
@@ -140,6 +158,14 @@ func (c *netConn) take() (b []byte, full bool) {
 	c.buf, c.spare, c.refused = c.spare[:0], b, false
 	c.cond.Broadcast()
 	return b, full
+}
+
+// fetchOne lets an inlet fill the buffer. c.mu is held, but not while it does: its own comes first.
+func (c *netConn) fetchOne() {
+	in := c.fetches.pop()
+	c.mu.Unlock()
+	defer c.mu.Lock()
+	in.fill()
 }
 
 func (c *netConn) isClosing() bool {
@@ -228,19 +254,9 @@ func (c *netConn) guardBuffered() error {
 		if int64(len(rest)) < size {
 			break
 		}
-		var err error
-		before, seen := c.limits, len(c.out)
-		if c.out, err = guardFrame(c.out, rest[:size], &c.limits); err != nil {
+		before := c.limits
+		if err := c.pass(rest[:size]); err != nil {
 			return err
-		}
-		ours, err := c.owned.read(rest[:size], c.limits.maxFrame)
-		if err != nil {
-			return err
-		}
-		if ours {
-			c.out = c.out[:seen]
-		} else {
-			c.windows.observe(rest[:size])
 		}
 		if c.limits != before {
 			limits := c.limits
@@ -250,6 +266,25 @@ func (c *netConn) guardBuffered() error {
 	}
 	c.in = append(c.in[:0], rest...)
 	return nil
+}
+
+// pass gives one whole frame to whom it is for.
+func (c *netConn) pass(b []byte) error {
+	if ours, err := c.inlets.read(b, &c.limits); ours || err != nil {
+		return err
+	}
+	seen := len(c.out)
+	var err error
+	if c.out, err = guardFrame(c.out, b, &c.limits); err != nil {
+		return err
+	}
+	ours, err := c.owned.read(b, c.limits.maxFrame)
+	if ours {
+		c.out = c.out[:seen]
+	} else {
+		c.windows.observe(b)
+	}
+	return err
 }
 
 // LocalAddr gives the socket's own address.

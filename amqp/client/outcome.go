@@ -1,9 +1,15 @@
 package client
 
 import (
+	"maps"
+	"slices"
+
 	goamqp "github.com/Azure/go-amqp"
 
+	"sluice/amqp/frame"
 	"sluice/amqp/message"
+	"sluice/amqp/section"
+	"sluice/amqp/wire"
 )
 
 // outcomeOf turns the bus's delivery state into an outcome. What is not one of the four outcomes is never taken for success.
@@ -102,4 +108,57 @@ func annotationsTo(m map[string]any) goamqp.Annotations {
 		}
 	}
 	return out
+}
+
+// stateDetail is how much of an outcome goes into its state.
+type stateDetail uint8
+
+const (
+	noDetails     stateDetail = iota
+	conditionOnly             // of an error
+	allDetails                // all that can be encoded
+)
+
+// stateOf turns an outcome into the delivery state that tells it. What is none of the four can only be a mistake of the caller: giving the delivery back
+// loses nothing.
+func stateOf(o message.Outcome, detail stateDetail) frame.DeliveryState {
+	switch o.Kind {
+	case message.Accepted:
+		return &frame.Accepted{}
+	case message.Rejected:
+		r := &frame.Rejected{}
+		if o.Error != nil && detail > noDetails {
+			r.Error = &frame.Error{Condition: frame.Symbol(o.Error.Condition)}
+			if detail == allDetails {
+				r.Error.Description, r.Error.Info = o.Error.Description, encodable(o.Error.Info)
+			}
+		}
+		return r
+	case message.Modified:
+		m := &frame.Modified{DeliveryFailed: o.DeliveryFailed, UndeliverableHere: o.UndeliverableHere}
+		if detail == allDetails {
+			m.MessageAnnotations = encodable(o.Annotations)
+		}
+		return m
+	}
+	return &frame.Released{}
+}
+
+// encodable gives the entries of m that AMQP has types for, in the order of their keys.
+func encodable(m map[string]any) frame.Map {
+	var out frame.Map
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		if _, err := wire.AppendValue(nil, frame.Map{{Key: frame.Symbol(k), Value: m[k]}}); err == nil {
+			out = append(out, wire.Pair{Key: frame.Symbol(k), Value: m[k]})
+		}
+	}
+	return out
+}
+
+// goError is the error of a detach or an end as the library has it, which the rest of this package looks at; nil stays nil. Nothing of it is a view of the frame.
+func goError(e *frame.Error) *goamqp.Error {
+	if e == nil {
+		return nil
+	}
+	return &goamqp.Error{Condition: goamqp.ErrCond(e.Condition), Description: e.Description, Info: asTexts(section.PlainMap(e.Info))}
 }

@@ -28,25 +28,27 @@ type pool struct {
 type poolConn struct {
 	live  *connection
 	slots []*slot
-	serve *settler
+	serve *settler // of the library's sessions
 }
 
-// slot is a session with room for links.
+// slot is a session with room for links: one of ours, or the library's on a bus of static entities.
 type slot struct {
-	conn    *connection
-	settler *settler
-	ready   chan struct{} // closed when session or err is set
+	conn  *connection
+	ready chan struct{} // closed when in, session or err is set
+	in    *inlet
+	err   error
+
 	session *goamqp.Session
-	tokens  *tokens            // nil where none are needed
+	settler *settler
+	tokens  *tokens
 	idle    context.CancelFunc // ends the renewal of tokens
-	err     error
 
 	// guarded by pool.mu
 	links   int
 	opening bool
 	retired bool // takes no more links: the session is gone, or has had its share of deliveries
 
-	deliveries atomic.Uint64
+	deliveries atomic.Uint64 // on the library's session
 }
 
 func newPool(c *Client, supervise supervise) *pool {
@@ -91,7 +93,11 @@ func (p *pool) serve(pc *poolConn, c *connection) {
 	if !p.client.family.usable(c) {
 		return
 	}
-	settler := newSettler()
+	var settler *settler
+	if p.client.options.Kind.Static() {
+		settler = newSettler()
+		defer settler.stop()
+	}
 	p.mu.Lock()
 	pc.live, pc.serve = c, settler
 	p.notify()
@@ -105,7 +111,7 @@ func (p *pool) serve(pc *poolConn, c *connection) {
 	p.mu.Lock()
 	pc.live, pc.slots = nil, nil
 	p.mu.Unlock()
-	settler.stop()
+	c.net.inlets.lose(c.reason())
 }
 
 // acquire waits for a session with room. The caller gives it back with release.
@@ -199,20 +205,29 @@ func (pc *poolConn) leastLoaded() (best *slot) {
 
 // open begins the session of a slot that has its first link.
 func (p *pool) open(s *slot) {
-	s.session, s.err = s.conn.newSession()
-	switch {
-	case s.err != nil:
-		p.retire(s)
-	case p.client.options.Kind.Static():
-		s.tokens = newTokens(s.conn, s.session, p.client.options.Logger)
-		ctx, cancel := context.WithCancel(p.client.hard)
-		s.idle = cancel
-		p.client.running.Go(func() {
-			defer cancel()
-			s.tokens.run(ctx)
+	defer close(s.ready)
+	if p.client.options.Kind.Static() {
+		s.session, s.err = s.conn.newSession()
+	} else {
+		s.err = s.conn.within("begin", func() (err error) {
+			s.in, err = s.conn.net.begin()
+			return err
 		})
 	}
-	close(s.ready)
+	if s.err != nil {
+		p.retire(s)
+		return
+	}
+	if s.session == nil {
+		return
+	}
+	s.tokens = newTokens(s.conn, s.session, p.client.options.Logger)
+	ctx, cancel := context.WithCancel(p.client.hard)
+	s.idle = cancel
+	p.client.running.Go(func() {
+		defer cancel()
+		s.tokens.run(ctx)
+	})
 }
 
 // retire keeps further links away from a slot.

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
-	"sync/atomic"
 
 	goamqp "github.com/Azure/go-amqp"
 
@@ -26,11 +23,14 @@ type receiver struct {
 	cancel context.CancelFunc
 	done   chan struct{} // closed when the link is down for good
 
-	current atomic.Pointer[link] // nil while detached
-	tag     uint64               // of the latest delivery; never starts again, so that a tag means one delivery for ever
-	creditM sync.Mutex
-	credit  int    // granted by hand and not used on the current link
-	offset  string // of the last event, from a hub
+	mu     sync.Mutex
+	link   link    // nil while detached
+	copies *copies // of link; nil until the bus has sent a message that may have copies
+
+	// The rest is run's.
+	tag    uint64 // of the latest delivery; never starts again, so that a tag means one delivery for ever
+	taken  []arrival
+	offset string // of the last event, from a hub
 }
 
 // Attach implements amqp.Bus. A failed attach is told to Detached as a loss is, without Attached before it; waiting for a connection is not,
@@ -65,24 +65,32 @@ func (c *Client) addReceiver() bool {
 
 // IssueCredit implements amqp.Receiver. Credit beyond maxCredit unused is not granted.
 func (r *receiver) IssueCredit(n uint32) {
-	l := r.current.Load()
-	if l == nil || r.source.Credit > 0 {
-		return
-	}
-	r.creditM.Lock()
-	n = min(n, uint32(maxCredit-min(r.credit, maxCredit)))
-	r.credit += int(n)
-	r.creditM.Unlock()
-	if n > 0 {
+	if l, _ := r.now(); l != nil && r.source.Credit == 0 {
 		l.grant(n)
 	}
 }
 
 // Settle implements amqp.Receiver.
 func (r *receiver) Settle(tag uint64, o message.Outcome) {
-	if l := r.current.Load(); l != nil {
-		l.settle(tag, r.client.family.now().Settling(o))
+	if l, c := r.now(); l != nil {
+		o = r.client.family.now().Settling(o)
+		c.settling(tag, o.Kind != message.Accepted && o.Kind != message.Rejected)
+		l.settle(tag, o)
 	}
+}
+
+// now gives the link, nil while there is none, and what is known of its copies.
+func (r *receiver) now() (link, *copies) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.link, r.copies
+}
+
+// set makes l the link.
+func (r *receiver) set(l link) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.link, r.copies = l, nil
 }
 
 // Close implements amqp.Receiver. It must not be called from within a Handler call, which it would wait for.
@@ -149,7 +157,7 @@ func (r *receiver) once(prepare bool) (attached bool, err error) {
 	if attached = err == nil; attached {
 		err = r.receive(l)
 	}
-	if scopeOf(err) == newSession {
+	if scopeOf(err) == newSession || errors.Is(err, errRotated) {
 		pool.retire(s)
 	}
 	if attached {
@@ -159,13 +167,26 @@ func (r *receiver) once(prepare bool) (attached bool, err error) {
 }
 
 // attach makes the link. A close while it is under way is honoured afterwards: an attach that is given up midway would leave its handle taken.
-func (r *receiver) attach(s *slot) (*link, error) {
+func (r *receiver) attach(s *slot) (l link, err error) {
 	select {
 	case s.conn.attach <- struct{}{}:
 		defer func() { <-s.conn.attach }()
 	case <-s.conn.done():
 		return nil, s.conn.reason()
 	}
+	err = s.conn.within("attach", func() error {
+		address := r.client.family.now().Source(r.source.Inbox)
+		if s.in != nil {
+			l, err = s.in.attach(address, r.source.Settled, r.source.Credit, r.tag)
+		} else {
+			l, err = r.attachByLibrary(s, address)
+		}
+		return err
+	})
+	return l, err
+}
+
+func (r *receiver) attachByLibrary(s *slot, address string) (link, error) {
 	mode := goamqp.SenderSettleModeUnsettled
 	if r.source.Settled {
 		mode = goamqp.SenderSettleModeSettled
@@ -174,118 +195,118 @@ func (r *receiver) attach(s *slot) (*link, error) {
 	if r.source.Credit > 0 {
 		credit = int32(min(r.source.Credit, maxCredit))
 	}
-	l := &link{slot: s, unsettled: make(map[uint64]*goamqp.Message)}
 	options := &goamqp.ReceiverOptions{Credit: credit, RequestedSenderSettleMode: &mode, Filters: r.position()}
-	err := s.conn.within("attach", func() (err error) {
-		l.receiver, err = s.session.NewReceiver(context.Background(), r.client.family.now().Source(r.source.Inbox), options)
-		return err
-	})
-	if err == nil && len(options.Filters) > 0 && l.receiver.LinkSourceFilterValue(selectorFilter) == nil {
-		// A bus may leave a filter out, and says so only here. Without it this receiver would get the whole log.
-		_ = s.conn.within("detach", func() error { return l.receiver.Close(context.Background()) })
-		err = fmt.Errorf("%w: the bus does not apply the filter for the position in a log", amqp.ErrRefused)
+	receiver, err := s.session.NewReceiver(context.Background(), address, options)
+	if err != nil {
+		return nil, err
 	}
-	return l, err
+	if len(options.Filters) > 0 && receiver.LinkSourceFilterValue(selectorFilter) == nil {
+		// A bus may leave a filter out, and says so only here. Without it this receiver would get the whole log.
+		_ = receiver.Close(context.Background())
+		return nil, fmt.Errorf("%w: the bus does not apply the filter for the position in a log", amqp.ErrRefused)
+	}
+	return &libraryLink{receiver: receiver, slot: s, settled: r.source.Settled, limit: r.client.options.rotate, tag: r.tag,
+		unsettled: make(map[uint64]*goamqp.Message)}, nil
 }
 
 // receive hands deliveries over until the link is lost or r is closed. Either way the link is down when it returns.
-func (r *receiver) receive(l *link) error {
+func (r *receiver) receive(l link) error {
+	var err error
+	if !r.closed() {
+		r.set(l)
+		r.handler.Attached()
+		err = r.deliverAll(l)
+	}
+	if r.closed() || errors.Is(err, errRotated) {
+		l.detach(r.client.family.now().Settling(message.Outcome{Kind: message.Released}))
+	}
+	r.set(nil)
 	if r.closed() {
-		r.detach(l)
 		return r.ctx.Err()
 	}
-	r.creditM.Lock()
-	r.credit = 0
-	r.creditM.Unlock()
-	r.current.Store(l)
-	r.handler.Attached()
-	err := r.deliverAll(l)
-	if r.closed() || errors.Is(err, errRotated) {
-		r.detach(l)
-	}
-	r.current.Store(nil)
 	return err
 }
 
-func (r *receiver) deliverAll(l *link) error {
+func (r *receiver) deliverAll(l link) (err error) {
 	for {
-		d, _, err := r.next(l, true)
-		if err != nil {
+		if r.taken, err = l.take(r.ctx, r.taken[:0]); err != nil {
 			return err
 		}
-		for more := true; more; {
-			// What is looked at ahead is delivered, or the handler would wait for it: what is to be dropped is no more.
-			var ahead amqp.Delivery
-			if more = r.source.Settled && !r.spent(l); more {
-				ahead, more, _ = r.next(l, false)
-			}
-			if d.More = more; r.closed() {
-				return r.ctx.Err()
-			}
-			r.handler.Delivered(d)
-			d = ahead
+		if err = r.deliver(l); err != nil {
+			return err
 		}
-		if r.spent(l) {
-			r.client.pool.retire(l.slot)
-			return errRotated
+		if clear(r.taken); cap(r.taken) > keptArrivals {
+			r.taken = nil
 		}
 	}
 }
 
-// spent: the link's session has to be replaced before its numbers run out.
-func (r *receiver) spent(l *link) bool { return l.slot.deliveries.Load() >= r.client.options.rotate }
-
-// next gives the next delivery for the handler, and drops copies on the way. Unless it waits it may have none.
-func (r *receiver) next(l *link, wait bool) (d amqp.Delivery, ok bool, err error) {
-	for {
-		m := l.receiver.Prefetched()
-		if m == nil {
-			if !wait {
-				return d, false, nil
+// deliver hands over what was taken, less the copies. One settled delivery is looked at ahead, so that the one before it says truly that there is more.
+func (r *receiver) deliver(l link) error {
+	var held amqp.Delivery
+	holds := false
+	for i := range r.taken {
+		d, fresh := r.delivery(l, &r.taken[i])
+		if !fresh {
+			continue
+		}
+		if r.source.Settled {
+			d, held = held, d
+			d.More = true
+			if !holds {
+				holds = true
+				continue
 			}
-			if m, err = l.receiver.Receive(r.ctx, nil); err != nil {
-				return d, false, err
-			}
 		}
-		r.creditM.Lock()
-		r.credit--
-		r.creditM.Unlock()
-		l.slot.deliveries.Add(1)
-		d, of, copied := r.delivery(m)
-		if !r.source.Settled {
-			l.add(d.Tag, m)
+		if r.closed() {
+			return r.ctx.Err()
 		}
-		if !copied || !l.repeats(of, d.Tag, r.source.Settled) {
-			return d, true, nil
-		}
-		r.drop(l, d.Tag)
+		r.handler.Delivered(d)
 	}
+	if !holds {
+		return nil
+	}
+	if r.closed() {
+		return r.ctx.Err()
+	}
+	r.handler.Delivered(held)
+	return nil
 }
 
-// delivery decodes m. The payload stays with the Delivery; m is kept for the settlement only.
-func (r *receiver) delivery(m *goamqp.Message) (d amqp.Delivery, of topology.Original, copied bool) {
-	r.tag++
-	d.Tag = r.tag
-	in, err := decodeMessage(m.Data)
-	m.Data = nil
+// delivery decodes what has come. It is not fresh if it is a copy of what was delivered already, and then settled.
+func (r *receiver) delivery(l link, a *arrival) (d amqp.Delivery, fresh bool) {
+	r.tag, d.Tag = a.tag, a.tag
+	if d.Malformed = a.err; a.err != nil {
+		return d, true
+	}
+	in, err := decodeMessage(a.raw)
 	if err != nil {
 		d.Malformed = err
-		return d, of, false
+		return d, true
 	}
 	family := r.client.family.now()
 	d.Message = in.message
 	d.Redelivered = in.redelivered(family.TellsFirstAcquirer())
 	r.passed(d.Message)
-	of, copied = family.Arrived(d.Message)
-	return d, of, copied
+	if of, copied := family.Arrived(d.Message); copied && r.repeats(of, d.Tag) {
+		// The credit that it took is given again: the caller counts what he gets.
+		l.settle(d.Tag, message.Outcome{Kind: message.Accepted})
+		if r.source.Credit == 0 {
+			l.grant(1)
+		}
+		return d, false
+	}
+	return d, true
 }
 
-// drop settles a copy of what was delivered already. The credit that it took is given again: the caller counts what he gets.
-func (r *receiver) drop(l *link, tag uint64) {
-	l.settle(tag, message.Outcome{Kind: message.Accepted})
-	if r.source.Credit == 0 {
-		r.IssueCredit(1)
+func (r *receiver) repeats(of topology.Original, tag uint64) bool {
+	r.mu.Lock()
+	if r.copies == nil {
+		r.copies = newCopies()
 	}
+	c := r.copies
+	r.mu.Unlock()
+	return c.repeats(of, tag, r.source.Settled)
 }
 
 // redelivered tells what the bus says: by first-acquirer where it sets that, by a count elsewhere.
@@ -322,23 +343,6 @@ func positive(v any) bool {
 		return v > 0
 	}
 	return false
-}
-
-// detach gives all unsettled deliveries back in the order in which they came, those included that the handler has not seen, and closes the
-// link. In that order, because a quorum queue puts messages back as they are returned; and released before the detach, because a loss of the link
-// counts as a delivery attempt there.
-func (r *receiver) detach(l *link) {
-	l.quiesce()
-	back := r.client.family.now().Settling(message.Outcome{Kind: message.Released})
-	for _, tag := range slices.Sorted(maps.Keys(l.unsettled)) {
-		perform(l.receiver, &settlement{message: l.unsettled[tag], outcome: back})
-	}
-	if !r.source.Settled {
-		for m := l.receiver.Prefetched(); m != nil; m = l.receiver.Prefetched() {
-			perform(l.receiver, &settlement{message: m, outcome: message.Outcome{Kind: message.Released}})
-		}
-	}
-	_ = l.slot.conn.within("detach", func() error { return l.receiver.Close(context.Background()) })
 }
 
 // receiversGone is closed when the client is closing and every receiver has detached.

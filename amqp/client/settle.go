@@ -2,6 +2,8 @@ package client
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 
 	goamqp "github.com/Azure/go-amqp"
@@ -9,14 +11,14 @@ import (
 	"sluice/amqp/message"
 )
 
-// settler makes the settlements of one connection with a few workers. go-amqp has no batched dispositions: each call waits until its frame is
+// settler makes the settlements of one connection to a bus of static entities with a few workers. go-amqp has no batched dispositions: each call waits until its frame is
 // written. A link is with one worker at a time, so that its settlements keep their order: releasing in delivery order depends on it.
 //
 // Its memory is bounded by the deliveries that are unsettled, and those by credit.
 type settler struct {
 	mu      sync.Mutex
 	cond    sync.Cond
-	ready   []*link // links with settlements to make, each at most once
+	ready   []*libraryLink // links with settlements to make, each at most once
 	stopped bool
 	workers sync.WaitGroup
 }
@@ -30,7 +32,7 @@ func newSettler() *settler {
 	return s
 }
 
-func (s *settler) submit(l *link) {
+func (s *settler) submit(l *libraryLink) {
 	s.mu.Lock()
 	if s.stopped {
 		s.mu.Unlock()
@@ -82,29 +84,58 @@ type settlement struct {
 	credit  uint32
 }
 
-// link is one attachment of a receiver: what lives as long as the go-amqp link.
-type link struct {
+// libraryLink is a link that the library receives on, on a bus of static entities. It implements link.
+type libraryLink struct {
 	receiver *goamqp.Receiver
 	slot     *slot
+	settled  bool   // the bus sends settled
+	limit    uint64 // of the session's deliveries, see sessionRotation
 
 	mu        sync.Mutex
+	tag       uint64 // of the latest delivery
 	unsettled map[uint64]*goamqp.Message
+	credit    int // granted by hand and not used
 	pending   []settlement
 	scheduled bool
 	idle      chan struct{} // non-nil while someone waits for pending to be done; closed then
 	closing   bool          // settle no more
-	copies    *copies       // nil until the bus has sent a message that may have copies
 }
 
-// add remembers a delivery until it is settled.
-func (l *link) add(tag uint64, m *goamqp.Message) {
+// take implements link. With errRotated the session has had its share of deliveries.
+func (l *libraryLink) take(ctx context.Context, dst []arrival) ([]arrival, error) {
+	if l.slot.deliveries.Load() >= l.limit {
+		return nil, errRotated
+	}
+	m, err := l.receiver.Receive(ctx, nil)
+	if err != nil {
+		return nil, err
+	}
+	for ; m != nil; m = l.receiver.Prefetched() {
+		dst = append(dst, l.arrive(m))
+		if !l.settled || len(dst) == takeMost || l.slot.deliveries.Load() >= l.limit {
+			break
+		}
+	}
+	return dst, nil
+}
+
+// arrive gives the payload away; m is kept for the settlement only.
+func (l *libraryLink) arrive(m *goamqp.Message) arrival {
+	l.slot.deliveries.Add(1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.unsettled[tag] = m
+	l.credit--
+	l.tag++
+	a := arrival{tag: l.tag, raw: unwrap(m.Data), settled: l.settled}
+	m.Data = nil
+	if !l.settled {
+		l.unsettled[a.tag] = m
+	}
+	return a
 }
 
-// settle queues a settlement; a tag that is not unsettled here is ignored.
-func (l *link) settle(tag uint64, o message.Outcome) {
+// settle implements link: it queues the settlement.
+func (l *libraryLink) settle(tag uint64, o message.Outcome) {
 	l.mu.Lock()
 	m, ok := l.unsettled[tag]
 	if !ok || l.closing {
@@ -112,17 +143,18 @@ func (l *link) settle(tag uint64, o message.Outcome) {
 		return
 	}
 	delete(l.unsettled, tag)
-	l.copies.settling(tag, o.Kind != message.Accepted && o.Kind != message.Rejected)
 	l.enqueue(settlement{message: m, outcome: o})
 }
 
-// grant queues credit, behind the settlements made before it.
-func (l *link) grant(n uint32) {
+// grant implements link: it queues the credit.
+func (l *libraryLink) grant(n uint32) {
 	l.mu.Lock()
-	if l.closing {
+	n = min(n, uint32(maxCredit-min(l.credit, maxCredit)))
+	if l.closing || n == 0 {
 		l.mu.Unlock()
 		return
 	}
+	l.credit += int(n)
 	if k := len(l.pending); k > 0 && l.pending[k-1].message == nil {
 		l.pending[k-1].credit += n // so that the queue stays bounded by the deliveries
 		l.mu.Unlock()
@@ -132,7 +164,7 @@ func (l *link) grant(n uint32) {
 }
 
 // enqueue has s performed by the settler. l.mu is held and is let go.
-func (l *link) enqueue(s settlement) {
+func (l *libraryLink) enqueue(s settlement) {
 	l.pending = append(l.pending, s)
 	schedule := !l.scheduled
 	l.scheduled = true
@@ -143,7 +175,7 @@ func (l *link) enqueue(s settlement) {
 }
 
 // settleSome makes up to settleBatch settlements and reports whether more are waiting.
-func (l *link) settleSome() (more bool) {
+func (l *libraryLink) settleSome() (more bool) {
 	l.mu.Lock()
 	n := min(len(l.pending), settleBatch)
 	batch := l.pending[:n:n] // never appended to again: grant changes what is behind it only
@@ -162,7 +194,7 @@ func (l *link) settleSome() (more bool) {
 }
 
 // abandon gives up what is pending: its connection has ended.
-func (l *link) abandon() {
+func (l *libraryLink) abandon() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.pending = nil
@@ -170,7 +202,7 @@ func (l *link) abandon() {
 }
 
 // finished: nothing is pending. l.mu is held.
-func (l *link) finished() {
+func (l *libraryLink) finished() {
 	l.pending, l.scheduled = nil, false
 	if l.idle != nil {
 		close(l.idle)
@@ -179,7 +211,7 @@ func (l *link) finished() {
 }
 
 // quiesce takes no more settlements and waits until those that were taken are made.
-func (l *link) quiesce() {
+func (l *libraryLink) quiesce() {
 	l.mu.Lock()
 	l.closing = true
 	if !l.scheduled {
@@ -192,6 +224,20 @@ func (l *link) quiesce() {
 	idle := l.idle
 	l.mu.Unlock()
 	<-idle
+}
+
+// detach implements link.
+func (l *libraryLink) detach(back message.Outcome) {
+	l.quiesce()
+	for _, tag := range slices.Sorted(maps.Keys(l.unsettled)) {
+		perform(l.receiver, &settlement{message: l.unsettled[tag], outcome: back})
+	}
+	if !l.settled {
+		for m := l.receiver.Prefetched(); m != nil; m = l.receiver.Prefetched() {
+			perform(l.receiver, &settlement{message: m, outcome: back})
+		}
+	}
+	_ = l.slot.conn.within("detach", func() error { return l.receiver.Close(context.Background()) })
 }
 
 // perform makes one settlement. An error means that the link is gone, and with it the delivery: the bus has it back.

@@ -95,7 +95,7 @@ func (t *transfers) flow(f *frame.Flow) {
 
 // echo is the flow that answers one which asks for it.
 func (t *transfers) echo(f *frame.Flow) *frame.Flow {
-	out := &frame.Flow{NextIncomingID: frame.Some(f.NextOutgoingID), IncomingWindow: echoedWindow, NextOutgoingID: t.nextTransfer, OutgoingWindow: echoedWindow}
+	out := &frame.Flow{NextIncomingID: frame.Some(f.NextOutgoingID), IncomingWindow: sessionWindow, NextOutgoingID: t.nextTransfer, OutgoingWindow: sessionWindow}
 	if f.Handle.Set {
 		out.Handle, out.DeliveryCount = frame.Some(t.handle), frame.Some(t.nextDelivery)
 		out.LinkCredit = frame.Some(uint32(max(0, frame.SerialDiff(t.creditEnd, t.nextDelivery))))
