@@ -21,6 +21,12 @@ type uplink struct {
 // it; nothing tells a device about QoS 0, or a 3.1.1 device about anything, but that we stop reading. See recall for the other reason to wait.
 func (m *Machine) publishBlocked(p *packet.Publish) bool {
 	window := int(m.limits.ReceiveMaximum)
+	if p.QoS == 0 {
+		window = min(window, qos0Window)
+	}
+	if len(m.held) > 0 {
+		window = max(1, window/2) // we have stopped, and go on when there is room for many: a single one would be a read and a wake-up each time
+	}
 	switch {
 	case p.QoS == 0:
 		return m.up.qos0.len() >= window

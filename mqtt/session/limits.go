@@ -7,6 +7,11 @@ const (
 	// PauseReading. The shell reads no further than that; a device that gets past it is cut off.
 	ReadAhead = 64
 
+	// qos0Window is how many QoS 0 PUBLISH packets of a device may wait for the bus before reading stops, if Limits.ReceiveMaximum is no less. While the bus
+	// is behind, what a device sends gathers in its socket, from where one read brings many, and not as messages in our memory. It is enough for a bus
+	// whose answers take 20 ms to have 1,600 a second of one device.
+	qos0Window = 32
+
 	// requestsMax bounds SUBSCRIBE and UNSUBSCRIBE packets without answer. They are worked off one after the other, so more than a few
 	// under way bring nothing; reading stops at the next one. A review (accessChanged) may stand behind them.
 	requestsMax = 16
