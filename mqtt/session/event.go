@@ -171,8 +171,8 @@ type Message struct {
 	// Publish is the template: topic, payload, the message's own QoS, retain flag and properties. Dup, ID, Topic Alias, Subscription
 	// Identifiers and Message Expiry are the machine's business. It may be shared with other devices: the machine does not change it.
 	Publish *packet.Publish
-	// Prepared is Publish as most devices are sent it by the node lane: at QoS 0, without RETAIN and without what is the machine's business; nil: each makes
-	// its own. With Expires it serves 3.1.1 only.
+	// Prepared is Publish as most devices are sent it by the node lane: at QoS 0, without RETAIN, Topic Alias and Subscription Identifiers; nil: each makes
+	// its own. With Expires it serves devices of MQTT 5 as long as the Message Expiry Interval in it is right, which is a second at most.
 	Prepared *packet.Prepared
 	// Identity is what the message is known by when the bus delivers it again.
 	Identity string

@@ -22,6 +22,9 @@ func TestTheNodeLanesPacketIsSharedUnlessItHasToBeChanged(t *testing.T) {
 		{"retain flag goes", Message{Publish: &packet.Publish{Topic: "t", Retain: true}}, packet.Subscription{Filter: "t"}, true},
 		{"retain flag stays", Message{Publish: &packet.Publish{Topic: "t", Retain: true}}, packet.Subscription{Filter: "t", RetainAsPublished: true}, false},
 		{"expires", Message{Publish: &packet.Publish{Topic: "t"}, Expires: scriptStart.Add(time.Hour)}, packet.Subscription{Filter: "t"}, false},
+		{"expires, as it says", lasting(3600, scriptStart.Add(time.Hour)), packet.Subscription{Filter: "t"}, true},
+		{"expires sooner than it says by now", lasting(3600, scriptStart.Add(time.Hour-time.Second)), packet.Subscription{Filter: "t"}, false},
+		{"says that it expires, and does not", lasting(3600, time.Time{}), packet.Subscription{Filter: "t"}, false},
 	} {
 		m := opened(t, testConfig())
 		m.Step(scriptStart, PacketReceived{Packet: &packet.Subscribe{ID: 2, Subscriptions: []packet.Subscription{c.filter}}}, nil)
@@ -47,4 +50,11 @@ func TestTheNodeLanesPacketIsSharedUnlessItHasToBeChanged(t *testing.T) {
 			t.Errorf("%s: the shared packet became %+v", c.name, after)
 		}
 	}
+}
+
+// lasting is a message that says how many seconds it has, and when they are over.
+func lasting(seconds uint32, expires time.Time) Message {
+	p := &packet.Publish{Topic: "t"}
+	p.Properties.SetMessageExpiry(seconds)
+	return Message{Publish: p, Expires: expires}
 }

@@ -118,15 +118,14 @@ func (m *Machine) fanOut(msg Message) {
 	}
 }
 
-// Prepare encodes a message once for Message.Prepared.
+// Prepare encodes a message once for Message.Prepared, with the Message Expiry Interval that it has.
 func Prepare(p *packet.Publish) *packet.Prepared {
-	const ours = packet.PropTopicAlias | packet.PropMessageExpiry
-	if p.QoS == 0 && !p.Retain && p.Properties.Set&ours == 0 && p.Properties.SubscriptionIDs == nil {
+	if p.QoS == 0 && !p.Retain && !p.Properties.Has(packet.PropTopicAlias) && p.Properties.SubscriptionIDs == nil {
 		return packet.Prepare(p)
 	}
 	plain := *p
 	plain.QoS, plain.Retain = 0, false // [MQTT-3.3.1-12]
-	plain.Properties.Set &^= ours
+	plain.Properties.Set &^= packet.PropTopicAlias
 	plain.Properties.SubscriptionIDs = nil
 	return packet.Prepare(&plain)
 }
@@ -137,7 +136,15 @@ func (m *Machine) fits(msg Message, r route) bool {
 		return false
 	}
 	// MQTT 3.1.1 has no properties, so none are written.
-	return !m.v5() || msg.Expires.IsZero() && len(r.ids) == 0
+	return !m.v5() || len(r.ids) == 0 && m.saysLife(&msg.Prepared.Publish().Properties, msg.Expires)
+}
+
+// saysLife reports whether properties say how much is left of a message's life: true for those that were prepared within this second.
+func (m *Machine) saysLife(p *packet.Properties, expires time.Time) bool {
+	if expires.IsZero() {
+		return !p.Has(packet.PropMessageExpiry)
+	}
+	return p.Has(packet.PropMessageExpiry) && p.MessageExpiry == m.left(expires)
 }
 
 // deliver sends a message, or says why not.
@@ -358,12 +365,16 @@ func (m *Machine) newPublish(msg Message, r route, qos packet.QoS) *packet.Publi
 
 func (m *Machine) expired(at time.Time) bool { return !at.IsZero() && !m.now.Before(at) }
 
-// setExpiry says how much is left of the message's life [MQTT-3.3.2-6]. An exchange that was begun in time is completed in any case, so
-// the least is one second.
+// setExpiry says how much is left of the message's life.
 func (m *Machine) setExpiry(p *packet.Publish, at time.Time) {
-	if at.IsZero() || !m.v5() {
-		return
+	if !at.IsZero() && m.v5() {
+		p.Properties.SetMessageExpiry(m.left(at))
 	}
-	left := (at.Sub(m.now) + time.Second - 1) / time.Second
-	p.Properties.SetMessageExpiry(uint32(min(max(left, 1), 1<<32-1)))
+}
+
+// left is the Message Expiry Interval of a message that expires at a time [MQTT-3.3.2-6]. An exchange that was begun in time is completed in any case, so
+// the least is one second.
+func (m *Machine) left(at time.Time) uint32 {
+	seconds := (at.Sub(m.now) + time.Second - 1) / time.Second
+	return uint32(min(max(seconds, 1), 1<<32-1))
 }

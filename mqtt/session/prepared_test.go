@@ -59,7 +59,7 @@ func drawMessage(t *rapid.T) Message {
 	msg := Message{Publish: p, FromSelf: rapid.Bool().Draw(t, "own")}
 	if rapid.Bool().Draw(t, "expires") {
 		msg.Expires = scriptStart.Add(time.Duration(rapid.IntRange(0, 5000).Draw(t, "life in ms")) * time.Millisecond)
-		p.Properties.SetMessageExpiry(5)
+		p.Properties.SetMessageExpiry(rapid.Uint32Range(1, 6).Draw(t, "life as it says"))
 	}
 	return msg
 }
