@@ -67,7 +67,7 @@ func (b *Bridge) Step(now time.Time, ev Event, out []Effect) []Effect {
 	case FanoutArrived:
 		out = b.fanoutArrived(now, ev, out)
 	case LanesChanged:
-		out = b.lanesChanged(ev, out)
+		out = b.lanesChanged(now, ev, out)
 	case AccessChanged:
 		b.tell(session.AccessChanged{})
 	case LanesFailed:

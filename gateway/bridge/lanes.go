@@ -1,6 +1,8 @@
 package bridge
 
 import (
+	"time"
+
 	"sluice/mapping/failure"
 	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
@@ -160,7 +162,7 @@ func (p pendingChange) wantsRetained(filter string) bool {
 
 // lanesChanged answers the machine. A filter that moved to the other lane leaves its old one only with SUBACK, so that no message falls between
 // the two; from Subscribed on the machine ignores what the node lane brings for a filter of QoS 1 or 2.
-func (b *Bridge) lanesChanged(ev LanesChanged, out []Effect) []Effect {
+func (b *Bridge) lanesChanged(now time.Time, ev LanesChanged, out []Effect) []Effect {
 	l := &b.lanes
 	p, ok := l.pending[ev.ID]
 	if !ok {
@@ -180,7 +182,7 @@ func (b *Bridge) lanesChanged(ev LanesChanged, out []Effect) []Effect {
 		c.ID, c.Flush = l.await(pendingChange{id: p.id, ended: p.ended, moving: p.moving}), true
 		return append(out, c)
 	}
-	l.moves.end(p.moving)
+	l.moves.end(now, p.moving, b.cfg.Dialect.RoutesLate())
 	switch {
 	case p.subscriptions != nil:
 		b.subscribed(p, ev)

@@ -12,6 +12,10 @@ const (
 	// session lane brings its copies as fast as the device acknowledges. What is forgotten too early comes twice, never is anything lost.
 	sightingsMax = 1024
 	sightingsFor = time.Minute
+	// endingFor is how long after a change messages are watched for that a bus which routes late brings by the lane that was waited for (mapping.Dialect.RoutesLate):
+	// Artemis on a machine whose disk is busy. endingsMax bounds such changes; beyond it the oldest is watched no more.
+	endingFor  = 10 * time.Second
+	endingsMax = 64
 	// refusalsMax bounds the messages that are being rejected, beyond those that a window lets in at once.
 	refusalsMax = 16
 	// idBytes is the length of a refusal's id: 48 bits, so that ten thousand in a quarantine have one in common once in a million.

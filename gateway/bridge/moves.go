@@ -19,6 +19,7 @@ import (
 // counts always, since the bus keeps it until the device has it.
 type moves struct {
 	filters map[string]int // whose messages may come by both lanes, and how many changes under way say so
+	ending  []ending       // changes that are over, and still in filters, on a bus that routes late; those that were over first come first
 	covered []string       // filters that were unsubscribed, and that the session lane still brings all messages for
 
 	// own are filters of the session lane with No Local that overlap some of the node lane. They keep the session's own messages from themselves, but
@@ -42,6 +43,12 @@ type sighting struct {
 	at       time.Time
 }
 
+// ending is a change whose late copies are watched for until then.
+type ending struct {
+	filters []string
+	until   time.Time
+}
+
 func (m *moves) begin(filters []string) {
 	if m.filters == nil && len(filters) > 0 {
 		m.filters = map[string]int{}
@@ -51,7 +58,20 @@ func (m *moves) begin(filters []string) {
 	}
 }
 
-func (m *moves) end(filters []string) {
+// end is for a change that is over: all copies that were on their way have come. Where the bus routes late, they have in general.
+func (m *moves) end(now time.Time, filters []string, late bool) {
+	if !late || len(filters) == 0 {
+		m.release(filters)
+		return
+	}
+	if len(m.ending) >= endingsMax {
+		m.release(m.ending[0].filters)
+		m.ending = m.ending[1:]
+	}
+	m.ending = append(m.ending, ending{filters, now.Add(endingFor)})
+}
+
+func (m *moves) release(filters []string) {
 	for _, f := range filters {
 		if m.filters[f]--; m.filters[f] <= 0 {
 			delete(m.filters, f)
@@ -111,14 +131,21 @@ func (m *moves) trim(now time.Time) {
 	if n > 0 {
 		m.forget(n)
 	}
+	for len(m.ending) > 0 && !now.Before(m.ending[0].until) {
+		m.release(m.ending[0].filters)
+		m.ending = m.ending[1:]
+	}
 }
 
 // due is when there is something to trim; zero is never.
-func (m *moves) due() time.Time {
-	if len(m.order) == 0 {
-		return time.Time{}
+func (m *moves) due() (at time.Time) {
+	if len(m.order) > 0 {
+		at = m.order[0].at.Add(sightingsFor)
 	}
-	return m.order[0].at.Add(sightingsFor)
+	if len(m.ending) > 0 && (at.IsZero() || m.ending[0].until.Before(at)) {
+		at = m.ending[0].until
+	}
+	return at
 }
 
 // sessionCopy reports whether the device has been sent a message of the session lane already, by the node lane.

@@ -316,6 +316,46 @@ func TestAFilterThatTheSessionLaneRefusedIsUnbound(t *testing.T) {
 	r.want("the old subscription", 0)
 }
 
+// On a bus that routes late the node lane may bring a copy when the change is over and the session lane has its own copy still to bring, and the other way round.
+func TestALateCopyComesOnce(t *testing.T) {
+	for _, c := range []struct {
+		late bool
+		want []packet.QoS
+	}{{true, []packet.QoS{0, 0}}, {false, []packet.QoS{0, 0, 0}}} { // who routes in order is not watched longer than needed
+		r := moving(t, sub("a", 1))
+		if c.late {
+			r.b.cfg.Dialect = mapping.Artemis("amq.topic")
+		}
+		change := r.subscribe(2, sub("a", 0))
+		r.changed(change, LaneOK, LaneOK)
+		r.step(LanesChanged{ID: r.last().ID})
+		r.got()
+		r.byNode(withID("a", "1"))
+		r.bySession(withID("a", "2"))
+		r.bySession(withID("a", "1"))
+		r.want("after the change", c.want...)
+		r.wait(endingFor)
+		if n := len(r.b.lanes.moves.filters) + len(r.b.lanes.moves.ending); n != 0 {
+			t.Errorf("late: %t: %d filters and changes are watched after %v", c.late, n, endingFor)
+		}
+	}
+}
+
+// A device that changes again and again is watched for no more than the latest changes.
+func TestEndingChangesAreBounded(t *testing.T) {
+	r := moving(t, sub("a", 1))
+	r.b.cfg.Dialect = mapping.Artemis("amq.topic")
+	for i := range endingsMax {
+		for qos := range packet.QoS(2) {
+			r.changed(r.subscribe(packet.ID(10+2*i)+packet.ID(qos), sub("a", qos)), LaneOK, LaneOK)
+			r.step(LanesChanged{ID: r.last().ID})
+		}
+	}
+	if n := len(r.b.lanes.moves.ending); n != endingsMax || r.b.lanes.moves.filters["a"] != n {
+		t.Errorf("%d changes are watched, the filter by %d; at most %d are to be", n, r.b.lanes.moves.filters["a"], endingsMax)
+	}
+}
+
 func TestSightingsAreBounded(t *testing.T) {
 	r := moving(t, sub("a", 0))
 	r.subscribe(2, sub("a", 1))
