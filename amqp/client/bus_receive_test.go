@@ -411,12 +411,19 @@ func TestMoreIsToldOfSettledDeliveries(t *testing.T) { eachBus(t, testMoreIsTold
 func testMoreIsToldOfSettledDeliveries(t *testing.T, url string) {
 	c := open(t, Options{URLs: []string{url}})
 	name := newInbox(t, c, amqp.Inbox{})
-	r := &recorder{}
+	// While the first of each twenty is handed out, the others are sent.
+	filled := make(chan struct{})
+	r := &recorder{onDelivery: func(d amqp.Delivery) {
+		if text(d) == "0" {
+			<-filled
+		}
+	}}
 	rcv := c.Attach(amqp.Source{Inbox: name, Settled: true, Credit: 100}, r)
 	r.waitAttached(t, 1)
 	sent := 0
 	eventually(t, "one is told that there are more", func() error {
 		fill(t, c, name, 20)
+		filled <- struct{}{}
 		sent += 20
 		got := r.waitDeliveries(t, sent)
 		if got[sent-1].More {
