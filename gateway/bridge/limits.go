@@ -12,8 +12,8 @@ const (
 	// session lane brings its copies as fast as the device acknowledges. What is forgotten too early comes twice, never is anything lost.
 	sightingsMax = 1024
 	sightingsFor = time.Minute
-	// endingFor is how long after a change messages are watched for that a bus which routes late brings by the lane that was waited for (mapping.Dialect.RoutesLate):
-	// Artemis on a machine whose disk is busy. endingsMax bounds such changes; beyond it the oldest is watched no more.
+	// endingFor is how long after a change second copies are watched for that a bus which routes late may still bring (mapping.Dialect.RoutesLate): Artemis, on a
+	// machine whose disk is busy. endingsMax bounds such changes; beyond it the oldest is watched no more.
 	endingFor  = 10 * time.Second
 	endingsMax = 64
 	// refusalsMax bounds the messages that are being rejected, beyond those that a window lets in at once.
