@@ -11,19 +11,12 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 	"go.uber.org/zap"
 
 	"sluice/gateway/adminport"
 	"sluice/gateway/secure"
-)
-
-const (
-	// adminWait bounds a request to a node, adminAnswerMax its answer, in bytes: ten thousand revocations with long texts.
-	adminWait      = 20 * time.Second
-	adminAnswerMax = 64 << 20
 )
 
 // adminClient asks the administration port of a node: the one that the configuration names, or another.

@@ -11,9 +11,6 @@ import (
 	"sluice/mapping"
 )
 
-// browseMax is how many messages of a queue a command holds at once. They are the queue's again when it ends.
-const browseMax = 1000
-
 // browser reads a queue without taking anything from it: what is not settled goes back to its place when the browser is closed.
 type browser struct {
 	receiver   amqp.Receiver

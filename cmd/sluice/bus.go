@@ -14,15 +14,6 @@ import (
 	"sluice/gateway/node"
 )
 
-const (
-	// reachWait bounds the wait for a bus that a command needs now.
-	reachWait = 5 * time.Second
-	// reachPause is the pause between looks whether it is there.
-	reachPause = 50 * time.Millisecond
-	// leaveWait bounds what a command still tells the bus when it ends.
-	leaveWait = 3 * time.Second
-)
-
 // busURLs is where the bus of the configuration is; for the embedded one, where another process of this configuration runs it.
 func busURLs(cfg *config.Config) []string {
 	if len(cfg.BusURLs) > 0 {

@@ -291,9 +291,6 @@ func showInmate(out io.Writer, dialect mapping.Dialect, m inmate) {
 	}
 }
 
-// replayWait bounds the wait for the bus's answer to a message that is sent once more.
-const replayWait = 10 * time.Second
-
 func dash(s string) string {
 	if s == "" {
 		return "-"

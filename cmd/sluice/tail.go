@@ -21,17 +21,6 @@ import (
 	"sluice/mqtt/topic"
 )
 
-const (
-	// tailBacklog bounds the messages that wait to be printed; the reader of a slow terminal loses the newest.
-	tailBacklog = 1000
-	// tailExpires: how long, in milliseconds, the inbox of a tail that was killed stays on the bus.
-	tailExpires = 60_000
-	// tailLength bounds the messages the bus keeps for a tail that does not keep up.
-	tailLength = 10_000
-	// payloadShown is how much of a payload is printed, in bytes.
-	payloadShown = 1024
-)
-
 // tailOptions are the flags of sluice tail.
 type tailOptions struct {
 	count              int

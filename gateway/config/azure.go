@@ -117,9 +117,6 @@ func receivedEntities(dst *[]string) setter {
 	}
 }
 
-// maxReceived bounds the entities that a node receives from: a connection of Azure's has about 200 links.
-const maxReceived = 150
-
 func expandPartitions(s string) ([]string, error) {
 	if err := checkEntity(s); err != nil {
 		return nil, fmt.Errorf("has %q, which %w", s, err)

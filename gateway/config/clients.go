@@ -21,9 +21,6 @@ type Clients struct {
 	Keep         time.Duration
 }
 
-// clientsKeepMin is the least clients.keep: connections renew what they have bound every twenty minutes.
-const clientsKeepMin = time.Hour
-
 func clientsKeys(c *Config) []key {
 	return []key{
 		{"clients.sharing", SharingOne, "one: a credential is good for one client identifier, the first it is used with. shared: for any number. Either way a client identifier belongs to one principal (docs/identity.md).", oneOf(&c.Clients.Sharing, SharingOne, SharingShared)},

@@ -6,21 +6,11 @@ import (
 	"errors"
 	"net"
 	"net/http"
-	"time"
 
 	"go.uber.org/zap"
 
 	"sluice/gateway/adminport"
 	"sluice/gateway/secure"
-)
-
-const (
-	// The bounds of a request to the administration port: its header, all of it, and the answer, of which metrics of a busy node are the longest.
-	adminHeaderTime = 5 * time.Second
-	adminReadTime   = 30 * time.Second
-	adminWriteTime  = time.Minute
-	adminIdleTime   = 2 * time.Minute
-	adminHeaderMax  = 16 << 10
 )
 
 // adminAccess is who may use the administration port.

@@ -17,4 +17,6 @@ const (
 	restMax     = 30 * time.Second
 	// tokenMax bounds the file with the token, in bytes.
 	tokenMax = 16 << 10
+	// timeMax is the last time that an answer may name, in seconds since 1970: the year 9999.
+	timeMax = 253402300799
 )

@@ -162,9 +162,6 @@ func (v *verdict) admit(a *answer, issued, expires, now time.Time) error {
 	return nil
 }
 
-// timeMax is the last time that an answer may name, in seconds since 1970: the year 9999.
-const timeMax = 253402300799
-
 func moment(name string, seconds float64) (time.Time, error) {
 	switch {
 	case seconds == 0:
