@@ -13,8 +13,8 @@ import (
 	"sluice/mqtt/packet"
 )
 
-// willDelay is in seconds: enough to cut the replica off between the death of a device and its Will.
-const willDelay = 6
+// willDelay is in seconds: enough to cut the replica off between the death of a device and its Will, also on a machine that stands still for a while.
+const willDelay = 12
 
 // Profile durable: a Will that is due while the replica is away is published once, not by the old primary's word and again by the new one's.
 func TestDurablePublishesAWillOnce(t *testing.T) {
