@@ -22,18 +22,6 @@ const (
 	sectionFooter
 )
 
-var sectionNames = map[message.Symbol]uint64{
-	"amqp:header:list":                sectionHeader,
-	"amqp:delivery-annotations:map":   sectionDeliveryAnnotations,
-	"amqp:message-annotations:map":    sectionMessageAnnotations,
-	"amqp:properties:list":            sectionProperties,
-	"amqp:application-properties:map": sectionApplicationProperties,
-	"amqp:data:binary":                sectionData,
-	"amqp:amqp-sequence:list":         sectionSequence,
-	"amqp:amqp-value:*":               sectionValue,
-	"amqp:footer:map":                 sectionFooter,
-}
-
 // received is a message that came, with what message.Message has no place for.
 type received struct {
 	message   *message.Message
@@ -57,180 +45,100 @@ func decodeMessage(raw []byte) (received, error) {
 	in := received{message: m}
 	r := wire.NewReader(raw)
 	for r.Len() > 0 {
-		v, err := r.Value()
+		code, err := r.Descriptor()
+		if err == nil {
+			err = in.section(code, &r)
+		}
 		if err != nil {
-			return in, fmt.Errorf("message: %w", err)
-		}
-		d, ok := v.(message.Described)
-		if !ok {
-			return in, fmt.Errorf("message: a %T stands where a section belongs", v)
-		}
-		if err := in.section(d); err != nil {
 			return in, fmt.Errorf("message: %w", err)
 		}
 	}
 	return in, nil
 }
 
-func (in *received) section(d message.Described) error {
-	code, ok := d.Descriptor.(uint64)
-	if name, isName := d.Descriptor.(message.Symbol); isName {
-		code, ok = sectionNames[name]
-	}
-	if !ok {
-		return fmt.Errorf("%v is no section", d.Descriptor)
-	}
+// section reads what is behind a section's descriptor. The sections of text and numbers, of which every message has several, are read without boxing each value.
+func (in *received) section(code uint64, r *wire.Reader) (err error) {
 	m := in.message
 	switch code {
 	case sectionHeader:
-		return in.header(d.Value)
+		return in.header(r.Composite("header"))
 	case sectionProperties:
-		return properties(&m.Properties, d.Value)
+		return properties(&m.Properties, r.Composite("properties"))
 	case sectionMessageAnnotations:
-		return stringMap(&m.Annotations, d.Value, "message-annotations")
+		if m.Annotations, err = r.TextMap(plain); err != nil {
+			return fmt.Errorf("message-annotations: %w", err)
+		}
+		return nil
 	case sectionApplicationProperties:
-		return stringMap(&m.ApplicationProperties, d.Value, "application-properties")
+		if m.ApplicationProperties, err = r.TextMap(plain); err != nil {
+			return fmt.Errorf("application-properties: %w", err)
+		}
+		return nil
 	case sectionDeliveryAnnotations, sectionFooter:
-		return nil // hop by hop, and a footer would have to be checked against the encoded bytes: neither goes further
+		return r.Skip() // hop by hop, and a footer would have to be checked against the encoded bytes: neither goes further
+	}
+	v, err := r.Value()
+	if err != nil {
+		return err
+	}
+	return in.body(code, v)
+}
+
+func (in *received) body(code uint64, v any) error {
+	m := in.message
+	switch code {
 	case sectionData:
-		b, ok := d.Value.([]byte)
+		b, ok := v.([]byte)
 		if !ok {
-			return fmt.Errorf("data is a %T", d.Value)
+			return fmt.Errorf("data is a %T", v)
 		}
 		m.Data = append(m.Data, b)
 	case sectionSequence:
-		list, ok := plain(d.Value).([]any)
+		list, ok := plain(v).([]any)
 		if !ok {
-			return fmt.Errorf("amqp-sequence is a %T", d.Value)
+			return fmt.Errorf("amqp-sequence is a %T", v)
 		}
 		m.Sequence = append(m.Sequence, list)
 	case sectionValue:
-		m.Value, m.HasValue = plain(d.Value), true
+		m.Value, m.HasValue = plain(v), true
 	default:
 		return fmt.Errorf("%#02x is no section", code)
 	}
 	return nil
 }
 
-// fields reads the list of a composite one field at a time; a null or absent field leaves its variable alone.
-type fields struct {
-	list []any
-	name string
-	err  error
-}
-
-func newFields(v any, name string) fields {
-	list, ok := v.([]any)
-	if !ok {
-		return fields{err: fmt.Errorf("%s is a %T", name, v)}
-	}
-	return fields{list: list, name: name}
-}
-
-func (f *fields) next() any {
-	if len(f.list) == 0 {
-		return nil
-	}
-	v := f.list[0]
-	f.list = f.list[1:]
-	return v
-}
-
-// read takes the next field if it is of the right type.
-func read[T any](f *fields, field string, into *T) (present bool) {
-	v := f.next()
-	if v == nil || f.err != nil {
-		return false
-	}
-	t, ok := v.(T)
-	if !ok {
-		f.err = fmt.Errorf("%s.%s is a %T", f.name, field, v)
-		return false
-	}
-	*into = t
-	return true
-}
-
-// readText takes a string or symbol: senders mix them up in content-type and addresses, and nothing is lost by being lenient.
-func (f *fields) readText(field string, into *string) {
-	switch v := f.next().(type) {
-	case nil:
-	case string:
-		*into = v
-	case message.Symbol:
-		*into = string(v)
-	default:
-		if f.err == nil {
-			f.err = fmt.Errorf("%s.%s is a %T", f.name, field, v)
-		}
-	}
-}
-
-func (in *received) header(v any) error {
+func (in *received) header(f wire.Fields) error {
 	h := &in.message.Header
 	in.hasHeader = true
-	f := newFields(v, "header")
-	read(&f, "durable", &h.Durable)
-	read(&f, "priority", &h.Priority)
-	var ttl uint32
-	if read(&f, "ttl", &ttl) {
-		h.TTL = time.Duration(ttl) * time.Millisecond
-	}
-	read(&f, "first-acquirer", &h.FirstAcquirer)
-	read(&f, "delivery-count", &h.DeliveryCount)
-	return f.err
+	h.Durable = f.Bool("durable", false)
+	h.Priority = f.Ubyte("priority").Or(h.Priority)
+	h.TTL = time.Duration(f.Uint("ttl").Value) * time.Millisecond
+	h.FirstAcquirer = f.Bool("first-acquirer", false)
+	h.DeliveryCount = f.Uint("delivery-count").Value
+	return f.EndLenient()
 }
 
-func properties(p *message.Properties, v any) error {
-	f := newFields(v, "properties")
-	p.MessageID = f.next()
-	read(&f, "user-id", &p.UserID)
-	f.readText("to", &p.To)
-	f.readText("subject", &p.Subject)
-	f.readText("reply-to", &p.ReplyTo)
-	p.CorrelationID = f.next()
-	f.readText("content-type", &p.ContentType)
-	f.readText("content-encoding", &p.ContentEncoding)
-	read(&f, "absolute-expiry-time", &p.AbsoluteExpiry)
-	read(&f, "creation-time", &p.CreationTime)
-	f.readText("group-id", &p.GroupID)
-	var sequence uint32
-	if read(&f, "group-sequence", &sequence) {
-		p.GroupSequence = &sequence
-	}
-	f.readText("reply-to-group-id", &p.ReplyToGroupID)
-	if f.err != nil {
-		return f.err
-	}
-	for _, id := range []any{p.MessageID, p.CorrelationID} {
-		switch id.(type) {
-		case nil, string, uint64, message.UUID, []byte:
-		default:
-			return fmt.Errorf("properties: an id is a %T", id)
-		}
-	}
-	return nil
-}
+// idKinds are the types of a message-id [AMQP 3.2.11 to 3.2.14].
+const idKinds = wire.KindString | wire.KindUlong | wire.KindUUID | wire.KindBinary
 
-// stringMap reads a section that is a map. Entries whose key is no symbol or string cannot be held and are left out.
-func stringMap(into *map[string]any, v any, name string) error {
-	if v == nil {
-		return nil
+// properties takes a string for a symbol and a symbol for a string: senders mix them up in content-type and addresses, and nothing is lost by being lenient.
+func properties(p *message.Properties, f wire.Fields) error {
+	p.MessageID = f.Value("message-id", idKinds)
+	p.UserID = f.Binary("user-id")
+	p.To = f.Text("to")
+	p.Subject = f.Text("subject")
+	p.ReplyTo = f.Text("reply-to")
+	p.CorrelationID = f.Value("correlation-id", idKinds)
+	p.ContentType = f.Text("content-type")
+	p.ContentEncoding = f.Text("content-encoding")
+	p.AbsoluteExpiry = f.Timestamp("absolute-expiry-time")
+	p.CreationTime = f.Timestamp("creation-time")
+	p.GroupID = f.Text("group-id")
+	if sequence := f.Uint("group-sequence"); sequence.Set {
+		p.GroupSequence = new(sequence.Value)
 	}
-	m, ok := v.(wire.Map)
-	if !ok {
-		return fmt.Errorf("%s is a %T", name, v)
-	}
-	*into = make(map[string]any, len(m))
-	for _, p := range m {
-		switch k := p.Key.(type) {
-		case string:
-			(*into)[k] = plain(p.Value)
-		case message.Symbol:
-			(*into)[string(k)] = plain(p.Value)
-		}
-	}
-	return nil
+	p.ReplyToGroupID = f.Text("reply-to-group-id")
+	return f.EndLenient()
 }
 
 // plain turns a decoded value into one of the types that message.Message promises.

@@ -107,6 +107,37 @@ func TestDecodeIsLenientWhereTheMeaningIsClear(t *testing.T) {
 	}
 }
 
+// TestDecodeLenientLists: a string stands for a symbol and the other way round, what peers leave out or add at the end of a list is no error, and a map may be null.
+func TestDecodeLenientLists(t *testing.T) {
+	for name, tt := range map[string]struct {
+		code  uint64
+		value any
+		want  message.Message
+	}{
+		"header cut off":            {sectionHeader, []any{true}, message.Message{Header: message.Header{Durable: true, Priority: 4}}},
+		"header with more fields":   {sectionHeader, []any{nil, uint8(5), nil, nil, nil, "more", []any{}}, message.Message{Header: message.Header{Priority: 5}}},
+		"empty header":              {sectionHeader, []any{}, message.Message{Header: message.Header{Priority: 4}}},
+		"symbols for strings":       {sectionProperties, []any{nil, nil, message.Symbol("a"), message.Symbol("b")}, message.Message{Properties: message.Properties{To: "a", Subject: "b"}}},
+		"a string for a symbol":     {sectionProperties, []any{nil, nil, nil, nil, nil, nil, "text/plain"}, message.Message{Properties: message.Properties{ContentType: "text/plain"}}},
+		"no annotations":            {sectionMessageAnnotations, nil, message.Message{}},
+		"no application properties": {sectionApplicationProperties, nil, message.Message{}},
+		"a key twice": {sectionApplicationProperties, wire.Map{{Key: "k", Value: "first"}, {Key: message.Symbol("k"), Value: "last"}},
+			message.Message{ApplicationProperties: map[string]any{"k": "last"}}},
+	} {
+		if tt.code != sectionHeader {
+			tt.want.Header.Priority = message.DefaultPriority
+		}
+		got, err := decodeMessage(encodedSection(t, tt.code, tt.value))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if d := cmp.Diff(&tt.want, got.message); d != "" {
+			t.Errorf("%s: -want +got\n%s", name, d)
+		}
+	}
+}
+
 func TestDecodeMalformed(t *testing.T) {
 	for name, raw := range map[string][]byte{
 		"no section":           {0x40},
@@ -118,6 +149,13 @@ func TestDecodeMalformed(t *testing.T) {
 		"ttl is text":          encodedSection(t, sectionHeader, []any{nil, nil, "x"}),
 		"to is a number":       encodedSection(t, sectionProperties, []any{nil, nil, uint32(1)}),
 		"annotations are text": encodedSection(t, sectionMessageAnnotations, "x"),
+		"header is null":       encodedSection(t, sectionHeader, nil),
+		"bytes behind a list":  {0x00, 0x53, 0x70, 0xc0, 3, 1, 0x41, 0x41},
+		"bytes behind a map":   {0x00, 0x53, 0x72, 0xc1, 6, 2, 0xa1, 1, 'k', 0x40, 0x40},
+		"a key without value":  {0x00, 0x53, 0x72, 0xc1, 4, 1, 0xa1, 1, 'k'},
+		"a key cut short":      {0x00, 0x53, 0x72, 0xc1, 4, 2, 0xa1, 9, 'k'},
+		"a key that is no key": {0x00, 0x53, 0x72, 0xc1, 3, 2, 0x3f, 0x40},
+		"no value behind one":  {0x00, 0x53, 0x72, 0xc1, 4, 2, 0x40, 0xa1, 9},
 	} {
 		if got, err := decodeMessage(raw); err == nil {
 			t.Errorf("%s: %+v", name, got.message)

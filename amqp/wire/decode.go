@@ -90,6 +90,59 @@ func (r *Reader) mapValue(c Code) (Map, error) {
 	return m, inner.end()
 }
 
+// TextMap reads a map as Value would, with values as convert gives them. Entries whose key is neither string nor symbol are left out. It is nil for null.
+//
+// A Map would box each key, of which a message has some ten.
+func (r *Reader) TextMap(convert func(any) any) (map[string]any, error) {
+	c, err := r.code()
+	if err != nil || c == CodeNull {
+		return nil, err
+	}
+	if codes[c].kind != KindMap {
+		r.pos--
+		return nil, r.err("a map is expected, not a %v", codes[c].kind)
+	}
+	inner, count, err := r.compound(c)
+	if err != nil {
+		return nil, err
+	}
+	m := make(map[string]any, min(count/2, preallocate))
+	for range count / 2 {
+		if err = inner.textEntry(m, convert); err != nil {
+			return nil, err
+		}
+	}
+	r.zero = inner.zero
+	return m, inner.end()
+}
+
+// textEntry reads key and value into m.
+func (r *Reader) textEntry(m map[string]any, convert func(any) any) error {
+	if err := r.checkKey(); err != nil {
+		return err
+	}
+	c, err := r.code()
+	if err != nil {
+		return err
+	}
+	if codes[c].kind&(KindString|KindSymbol) == 0 {
+		if err := r.skip(c); err != nil {
+			return err
+		}
+		return r.Skip()
+	}
+	key, err := r.either(c)
+	if err != nil {
+		return err
+	}
+	v, err := r.Value()
+	if err != nil {
+		return err
+	}
+	m[string(key)] = convert(v)
+	return nil
+}
+
 func (r *Reader) arrayValue(c Code) (any, error) {
 	inner, head, err := r.array(c)
 	if err != nil {

@@ -196,6 +196,17 @@ func (f *Fields) String(field string) Opt[string] {
 	return Some(string(b))
 }
 
+// Text reads a string or a symbol, where peers mix them up; empty when absent.
+func (f *Fields) Text(field string) string {
+	c, present := f.next(field, KindString|KindSymbol)
+	if !present {
+		return ""
+	}
+	b, err := f.r.either(c)
+	f.fail(field, err)
+	return string(b)
+}
+
 // Symbol reads a symbol; empty when absent.
 func (f *Fields) Symbol(field string) message.Symbol {
 	s, _ := f.OptSymbol(field)
@@ -343,6 +354,14 @@ func (f *Fields) Pairs(field string) (entries Fields, present bool) {
 	inner, count, err := f.r.compound(c)
 	f.fail(field, err)
 	return Fields{r: inner, left: count, name: field}, f.err == nil
+}
+
+// EndLenient is End that checks and leaves out fields beyond those that the standard defines.
+func (f *Fields) EndLenient() error {
+	for f.left > 0 && f.err == nil {
+		f.Check("", KindAny)
+	}
+	return f.End()
 }
 
 // Left is how many fields are left.

@@ -111,6 +111,14 @@ func (r *Reader) symbol(c Code) ([]byte, error) {
 	return b, nil
 }
 
+// either reads the bytes of a string or a symbol.
+func (r *Reader) either(c Code) ([]byte, error) {
+	if codes[c].kind == KindSymbol {
+		return r.symbol(c)
+	}
+	return r.text(c)
+}
+
 // scalar reads a value that holds no other values, as the Go type of its kind.
 func (r *Reader) scalar(c Code) (any, error) {
 	switch codes[c].kind {

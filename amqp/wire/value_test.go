@@ -337,6 +337,46 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
+// TestTextMap: it has what Value has of entries whose keys are text, refuses what Value refuses, and moves as far.
+func TestTextMap(t *testing.T) {
+	same := func(v any) any { return v }
+	rapid.Check(t, func(t *rapid.T) {
+		m, want := Map{}, map[string]any{}
+		for range rapid.IntRange(0, 5).Draw(t, "entries") {
+			p := Pair{Key: rapid.OneOf(rapid.StringN(0, 3, -1).AsAny(), rapid.Just[any](message.Symbol("s")), genValue(1)).Draw(t, "key"), Value: genValue(2).Draw(t, "value")}
+			m = append(m, p)
+			switch k := p.Key.(type) {
+			case string:
+				want[k] = p.Value
+			case message.Symbol:
+				want[string(k)] = p.Value
+			}
+		}
+		b, err := AppendMap(nil, m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := NewReader(append(b, byte(CodeNull)))
+		got, err := r.TextMap(same)
+		if err != nil || !cmp.Equal(got, want, cmpopts.EquateNaNs()) || r.Len() != 1 {
+			t.Fatalf("%v, %v; %d bytes left; want %v", got, err, r.Len(), want)
+		}
+		if got, err = r.TextMap(same); err != nil || got != nil || r.Len() != 0 {
+			t.Fatalf("null: %v, %v", got, err)
+		}
+		b[rapid.IntRange(0, len(b)-1).Draw(t, "place")] = rapid.Byte().Draw(t, "byte")
+		broken, value := NewReader(b), NewReader(b)
+		_, err = broken.TextMap(same)
+		v, other := value.Value()
+		if _, is := v.(Map); other == nil && !is && v != nil {
+			other = errors.New("no map")
+		}
+		if (err == nil) != (other == nil) || err == nil && broken.Len() != value.Len() {
+			t.Fatalf("% x: %v, %d bytes left; as a value: %v, %d", b, err, broken.Len(), other, value.Len())
+		}
+	})
+}
+
 func TestLongForms(t *testing.T) {
 	for _, n := range []int{254, 255, 256, 70_000} {
 		list := make([]any, n)
