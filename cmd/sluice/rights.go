@@ -53,7 +53,7 @@ func (r *rightsQuestion) ask(cfg *config.Config, q *explain.Question) (e permit.
 	case err != nil:
 		return e, err
 	case p == nil:
-		return *permit.Everything(ask), nil
+		return permit.Everything(ask)
 	}
 	return p.Explain(ask)
 }

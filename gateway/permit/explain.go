@@ -245,14 +245,17 @@ func said(yes bool, text string) string {
 	return ""
 }
 
-// Everything is the explanation where there is no policy.
-func Everything(q Question) *Explanation {
-	e := &Explanation{Allowed: true, Rule: NoRule, Why: "everything is allowed: access.default is all, and there is no access.policy", question: q}
+// Everything answers a question where there is no policy. The error says what is wrong with the question.
+func Everything(q Question) (Explanation, error) {
+	if err := q.check(); err != nil {
+		return Explanation{}, err
+	}
+	e := Explanation{Allowed: true, Rule: NoRule, Why: "everything is allowed: access.default is all, and there is no access.policy", question: q}
 	if q.Filter != "" {
 		granted := packet.QoS(q.QoS)
 		e.QoS = &granted
 	}
-	return e
+	return e, nil
 }
 
 // ParseClaims reads claims that are written as name=value; a name may come again.

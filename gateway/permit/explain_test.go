@@ -96,5 +96,8 @@ func TestExplainRefusesNonsense(t *testing.T) {
 		if _, err := Own().Explain(q); err == nil {
 			t.Errorf("%+v is answered", q)
 		}
+		if _, err := Everything(q); err == nil {
+			t.Errorf("%+v is answered where there is no policy", q)
+		}
 	}
 }
