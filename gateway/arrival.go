@@ -24,7 +24,7 @@ type arrival struct {
 }
 
 // serve sees a connection through. Its handshakes and CONNECT take a deep stack, which a goroutine keeps; so the rest is on a new one, since most connections
-// are idle most of the time.
+// are idle most of the time, or on none.
 func (gw *Gateway) serve(conn net.Conn, l *Listener) {
 	if !gw.begin() {
 		_ = conn.Close()
@@ -36,12 +36,9 @@ func (gw *Gateway) serve(conn net.Conn, l *Listener) {
 		return
 	}
 	gw.metrics.connections.Inc()
-	r := d.begin()
-	go func() {
-		defer gw.work.Done()
-		defer gw.metrics.connections.Dec()
-		d.serve(r)
-	}()
+	if more := d.begin(); !more || !d.park() {
+		go d.serve(more)
+	}
 }
 
 // admit gives the device of a connection, or nil when the connection is not to be and is closed.

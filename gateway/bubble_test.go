@@ -41,23 +41,26 @@ type bubble struct {
 
 // inBubble runs a test in one.
 func inBubble(t *testing.T, run func(b *bubble)) {
-	synctest.Test(t, func(t *testing.T) {
-		b := &bubble{t: t, bus: newPipes(), store: memory.New(memory.Options{}), auth: openToAll()}
-		broker := embedded.New(embedded.Options{})
-		b.broker = broker
-		served := make(chan error, 1)
-		go func() { served <- broker.Serve(b.bus) }()
-		t.Cleanup(func() {
-			broker.Close()
-			if err := <-served; err != nil {
-				t.Errorf("the bus: %v", err)
-			}
-			if err := b.store.Close(); err != nil {
-				t.Errorf("the store: %v", err)
-			}
-		})
-		run(b)
+	synctest.Test(t, func(t *testing.T) { run(newBubble(t)) })
+}
+
+// newBubble makes what is in one. Outside of synctest.Test its time is everybody's.
+func newBubble(t *testing.T) *bubble {
+	b := &bubble{t: t, bus: newPipes(), store: memory.New(memory.Options{}), auth: openToAll()}
+	broker := embedded.New(embedded.Options{})
+	b.broker = broker
+	served := make(chan error, 1)
+	go func() { served <- broker.Serve(b.bus) }()
+	t.Cleanup(func() {
+		broker.Close()
+		if err := <-served; err != nil {
+			t.Errorf("the bus: %v", err)
+		}
+		if err := b.store.Close(); err != nil {
+			t.Errorf("the store: %v", err)
+		}
 	})
+	return b
 }
 
 // bubbleNode is a gateway with its own connections to the bus.

@@ -2,9 +2,7 @@ package gateway
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"net"
 	"runtime/debug"
 	"sync"
@@ -18,7 +16,6 @@ import (
 	"sluice/gateway/quota"
 	"sluice/gateway/secure"
 	"sluice/mapping/failure"
-	"sluice/mqtt/packet"
 	"sluice/mqtt/session"
 	"sluice/mqtt/transport"
 	"sluice/sessionstore"
@@ -28,7 +25,7 @@ import (
 //
 // Events come from the connection's reader, the bus, the store and the timer, each on a goroutine of its own. Whoever posts an event to an
 // idle device handles it, and all that come meanwhile, on the spot: one goroutine at a time, in order, and none for a device with nothing to do
-// besides its reader.
+// besides its reader (reading.go).
 type device struct {
 	gw       *Gateway
 	conn     net.Conn
@@ -39,10 +36,7 @@ type device struct {
 	certificate *secure.Identity
 	// principal is who the device is, never nil; set before the session is claimed, and again by a re-authentication.
 	principal atomic.Pointer[access.Principal]
-	// packetMax is the largest packet that is read, once the session has one of its own; zero: the listener's.
-	packetMax atomic.Int32
-	// heard is the beat of the last packet. Only the reader touches it.
-	heard uint32
+	reading   reading
 
 	// life ends with the device; operations on the bus end with it.
 	life lifetime
@@ -110,7 +104,7 @@ func newDevice(gw *Gateway, a arrival, l *Listener) *device {
 	d.principal.Store(nobody)
 	d.wake.L = &d.mu
 	d.records.d = d
-	d.writer = transport.NewWriter(a.Conn, gw.opt.WriteTimeout, writeLow, d.writerLow)
+	d.writer = transport.NewWriter(a.Conn, gw.opt.WriteTimeout, writeLow, d)
 	return d
 }
 
@@ -135,98 +129,6 @@ func (d *device) within(limit time.Duration) (context.Context, context.CancelFun
 
 // ended reports whether the device is over, or the gateway: what fails then says nothing.
 func (d *device) ended() bool { return d.life.ended() || d.gw.ctx.Err() != nil }
-
-// begin takes the first packet. It gives what reads the others, nil when there are none to be read.
-func (d *device) begin() *packet.Reader {
-	d.post(session.ConnectionOpened{AssignedClientID: newClientID()})
-	r := packet.NewReader(d.conn, min(int(d.listener.Session.MaximumPacketSize), connectPacketMax))
-	if !d.read(r) {
-		return nil
-	}
-	return r
-}
-
-// serve reads until the connection ends. It returns when the device is done.
-func (d *device) serve(r *packet.Reader) {
-	for r != nil && d.read(r) {
-	}
-	_ = d.conn.Close()
-	d.leavePlace()
-	d.post(session.ConnectionLost{})
-	<-d.done
-}
-
-// read takes one packet, as soon as the device may be read from. It is false when no more are to be read.
-func (d *device) read(r *packet.Reader) bool {
-	if !d.waitReadable() {
-		d.discard()
-		return false
-	}
-	if most := d.packetMax.Load(); most > 0 {
-		r.SetMaxPacketSize(int(most))
-	}
-	p, err := r.ReadPacket()
-	if err != nil {
-		d.readFailed(err)
-		return false
-	}
-	if c, ok := p.(*packet.Connect); ok {
-		r.SetVersion(c.Version)
-		r.SetMaxPacketSize(int(d.listener.Session.MaximumPacketSize))
-	}
-	d.received(session.PacketReceived{Packet: p})
-	return true
-}
-
-// received posts what the reader has read. A device that was silent for a while gets a new goroutine for it: handling takes a stack of 8 KiB, which a goroutine
-// keeps, and with thousands of devices that do little but ping it would be most of the memory. A new one costs about a microsecond.
-func (d *device) received(ev bridge.Event) {
-	beat := d.gw.beats.Load()
-	silent := beat-d.heard >= silentBeats
-	d.heard = beat
-	d.mu.Lock()
-	if d.finished {
-		d.mu.Unlock()
-		return
-	}
-	d.enqueue(ev, silent)
-}
-
-func (d *device) readFailed(err error) {
-	var refused *packet.Error
-	if !errors.As(err, &refused) {
-		return
-	}
-	_ = d.conn.SetReadDeadline(time.Now().Add(discardWait))
-	d.post(session.PacketMalformed{Err: refused})
-	d.discard()
-}
-
-// discard reads what the device still sends while our last words are on their way, not to reset the connection under them. The read deadline
-// (discardWait, or transport.Writer's) or the writer's time limit ends it.
-func (d *device) discard() { _, _ = io.CopyN(io.Discard, d.conn, discardBytes) }
-
-// waitReadable blocks while the device may not be read from. It is false when the device is finished.
-func (d *device) waitReadable() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for !d.finished && (d.paused || len(d.inbox) >= readAhead || d.writer.Buffered() > writeHigh) {
-		d.wake.Wait()
-	}
-	return !d.finished
-}
-
-// writerLow runs when the device has read enough of what waited for it.
-func (d *device) writerLow() {
-	d.wakeReader()
-	d.post(writerDrained{})
-}
-
-func (d *device) wakeReader() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.wake.Broadcast()
-}
 
 // writerDrained is an event of the shell alone: credit that was held back can be given.
 type writerDrained struct{}
@@ -291,7 +193,7 @@ func (d *device) handle(ev bridge.Event) {
 	case claimed:
 		d.fence, d.incarnation, d.shard = e.fence, e.incarnation, shardOf(e.fence.Key)
 		d.tally = d.gw.tallies.enter(accountOf(e.fence.Key))
-		d.packetMax.Store(int32(e.opened.Limits.MaximumPacketSize))
+		d.reading.packetMax.Store(int32(e.opened.Limits.MaximumPacketSize))
 		d.leaveOrphaned(e.groups, e.opened.State)
 		d.lanes.claim(newSessionLane(d, inboxOf(e.fence.Key, e.incarnation), e.inboxMade))
 		ev = e.opened

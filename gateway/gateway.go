@@ -110,6 +110,7 @@ type Gateway struct {
 	quarantine  *quarantine
 	revocations *revocations
 	beats       atomic.Uint32 // see beatPause
+	parking     transport.Parking
 	// unansweredSlots bounds the claims without an answer that are looked after.
 	unansweredSlots chan struct{}
 
@@ -133,6 +134,7 @@ func New(ctx context.Context, opt Options) (*Gateway, error) {
 	}
 	gw.ctx, gw.cancel = context.WithCancel(context.Background())
 	gw.metrics = newMetrics(opt.Registry)
+	watchParked(opt.Registry, &gw.parking)
 	gw.quotas = newQuotas(gw, opt.Quotas)
 	if opt.EventsAddress != "" {
 		gw.events = newEventSender(gw)

@@ -7,9 +7,11 @@ const (
 	// readAhead bounds the packets read from a device and not yet handled. It is no more than session.ReadAhead, which the machine keeps
 	// room for while reading is paused.
 	readAhead = 8
-	// A device whose last packet came silentBeats ago or earlier is silent: it gets a goroutine for the next one (device.received). A beat is beatPause.
+	// A device whose last packet came silentBeats ago or earlier is silent: it gets a goroutine for the next one (device.received). One that has not sent more than
+	// parkPackets in a beat has none for what follows, where that can be (device.park). A beat is beatPause.
 	beatPause   = 5 * time.Second
 	silentBeats = 2
+	parkPackets = 2
 	// writeHigh is how many bytes may wait for a device that does not read. Above it nothing more is read from the device, no credit is given
 	// to its session lane and QoS 0 deliveries are dropped; below writeLow all of that goes on.
 	writeHigh = 256 << 10

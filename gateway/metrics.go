@@ -6,6 +6,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"sluice/mqtt/packet"
+	"sluice/mqtt/transport"
 )
 
 // metrics are what an operator sees of the node. Labels have few values, known beforehand: never a client id or a topic.
@@ -121,6 +122,12 @@ func (m *metrics) secured(listener string, state tls.ConnectionState) {
 		kind = "resumed"
 	}
 	m.handshakes.WithLabelValues(listener, tls.VersionName(state.Version), kind).Inc()
+}
+
+// watchParked shows how many connections are parked.
+func watchParked(r *prometheus.Registry, p *transport.Parking) {
+	r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "sluice", Name: "connections_parked",
+		Help: "Devices connected to this node whose connections are silent and take no goroutine."}, func() float64 { return float64(p.Parked()) }))
 }
 
 var qosLabel = [...]string{"0", "1", "2"}

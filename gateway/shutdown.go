@@ -43,6 +43,7 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 		err = ctx.Err()
 		for _, d := range gw.directory.connections() {
 			_ = d.conn.Close()
+			d.gw.parking.Wake(&d.reading.place)
 		}
 	}
 	gw.upkeep.finish(ctx)
@@ -55,6 +56,7 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 	gw.events.close(ctx) // last: the end of the node makes some
 	gw.cancel()
 	<-done
+	gw.parking.Close()
 	gw.events.wait()
 	gw.upkeep.tasks.Wait()
 	gw.recording.Wait()

@@ -63,17 +63,22 @@ func (b *bubble) send(n *bubbleNode, topic, payload string) {
 	ctx, cancel := context.WithTimeout(b.t.Context(), time.Minute)
 	defer cancel()
 	for {
-		outcome := make(chan message.Outcome, 1)
-		n.opt.Bus.Publish(0, &message.Message{
-			Header:      message.Header{Durable: true, Priority: message.DefaultPriority},
-			Annotations: map[string]any{mapping.AnnotationQoS: uint8(2)},
-			Properties:  message.Properties{To: mapping.RabbitMQ.ToTopic(topic), MessageID: payload},
-			Data:        [][]byte{[]byte(payload)},
-		}, false, func(o message.Outcome) { outcome <- o })
-		if o := <-outcome; o.Kind == message.Accepted {
+		if o := offer(n, topic, payload); o.Kind == message.Accepted {
 			return
 		} else if o.Kind != message.Busy || !sleep(ctx, 10*time.Millisecond) {
 			b.t.Fatalf("the bus did not take %q: %v %v", payload, o.Kind, o.Error)
 		}
 	}
+}
+
+// offer has the bus say whether it takes a message.
+func offer(n *bubbleNode, topic, payload string) message.Outcome {
+	outcome := make(chan message.Outcome, 1)
+	n.opt.Bus.Publish(0, &message.Message{
+		Header:      message.Header{Durable: true, Priority: message.DefaultPriority},
+		Annotations: map[string]any{mapping.AnnotationQoS: uint8(2)},
+		Properties:  message.Properties{To: mapping.RabbitMQ.ToTopic(topic), MessageID: payload},
+		Data:        [][]byte{[]byte(payload)},
+	}, false, func(o message.Outcome) { outcome <- o })
+	return <-outcome
 }

@@ -30,7 +30,7 @@ func overTCP(t testing.TB) (w *Writer, device net.Conn) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close(); _ = device.Close() })
-	return NewWriter(conn, 30*time.Second, 1<<16, func() {}), device
+	return NewWriter(conn, 30*time.Second, 1<<16, nobody{}), device
 }
 
 // rested makes the last write long ago.

@@ -22,6 +22,8 @@ const (
 	largeLead    = 1 << 10
 	// closeLinger is how long a connection whose sending half we closed is still read from.
 	closeLinger = 2 * time.Second
+	// pollBatch is how many parked connections with something to be read are asked for at a time.
+	pollBatch = 128
 	// acceptBackoffMax bounds the wait after a failed Accept (out of file descriptors, say).
 	acceptBackoffMax = time.Second
 	// handshakeMax is the most a WebSocket handshake may send, in bytes: a browser adds cookies that we know nothing of. How many shake hands at

@@ -95,7 +95,7 @@ func TestATextFrameIsRefused(t *testing.T) {
 		if !errors.As(err, &refused) || refused.Clause != "MQTT-6.0.0-1" || refused.Reason != packet.ProtocolError {
 			t.Fatalf("Read gives %v", err)
 		}
-		w := NewWriter(ours, time.Second, 100, func() {})
+		w := NewWriter(ours, time.Second, 100, nobody{})
 		if err := w.Append(&packet.Disconnect{Reason: packet.ProtocolError}, packet.V5); err != nil {
 			t.Fatal(err)
 		}
@@ -143,7 +143,7 @@ func TestLargeWritesAreSeveralFrames(t *testing.T) {
 func TestPingsAreAnsweredLongAfterAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, device, _ := opened(t)
-		w := NewWriter(ours, 30*time.Second, 100, func() {})
+		w := NewWriter(ours, 30*time.Second, 100, nobody{})
 		if err := w.Append(&packet.Pingresp{}, packet.V5); err != nil {
 			t.Fatal(err)
 		}
@@ -170,7 +170,7 @@ func TestPingsAreAnsweredLongAfterAWrite(t *testing.T) {
 func TestCloseAfterFlushSaysGoodbye(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, device, _ := opened(t)
-		w := NewWriter(ours, time.Second, 100, func() {})
+		w := NewWriter(ours, time.Second, 100, nobody{})
 		if err := w.Append(&packet.Disconnect{Reason: packet.ServerShuttingDown}, packet.V5); err != nil {
 			t.Fatal(err)
 		}
@@ -198,7 +198,7 @@ func TestADeviceThatDoesNotSayGoodbyeIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, _, pipe := opened(t)
 		begin := time.Now()
-		w := NewWriter(ours, time.Second, 100, func() {})
+		w := NewWriter(ours, time.Second, 100, nobody{})
 		w.CloseAfterFlush()
 		go func() { _, _ = io.Copy(io.Discard, pipe) }() // reads, and answers nothing
 		if _, err := io.Copy(io.Discard, ours); err == nil {
@@ -214,7 +214,7 @@ func TestADeviceThatDoesNotSayGoodbyeIsLeft(t *testing.T) {
 func TestAWebSocketThatReadsNothingIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, _, _ := opened(t)
-		w := NewWriter(ours, 30*time.Second, 1<<16, func() {})
+		w := NewWriter(ours, 30*time.Second, 1<<16, nobody{})
 		if err := w.Append(publish(1000), packet.V5); err != nil {
 			t.Fatal(err)
 		}

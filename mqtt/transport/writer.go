@@ -12,6 +12,15 @@ import (
 // ErrClosed: the writer is closed, or a write has failed.
 var ErrClosed = errors.New("transport: connection closed")
 
+// Owner is whose connection a Writer writes to.
+type Owner interface {
+	// WriterLow is called, from the flusher's goroutine, each time the buffer falls to the low mark or below after having been above it.
+	WriterLow()
+	// WriterClosed is called when nothing more is written: the connection is closed, or its sending half is and the rest has a read deadline. It must not call
+	// the Writer.
+	WriterClosed()
+}
+
 // Writer sends packets without making its caller wait.
 //
 // The buffer has no bound of its own, since what is appended is bounded by the windows of the session. LowWater and Buffered let the
@@ -20,7 +29,7 @@ type Writer struct {
 	conn    net.Conn
 	timeout time.Duration
 	low     int
-	onLow   func()
+	owner   Owner
 	direct  *direct // nil: everything goes by the flusher
 
 	// deadline is the connection's write deadline. The flusher has it, and while there is none, the holder of mu.
@@ -36,10 +45,10 @@ type Writer struct {
 	err      error
 }
 
-// NewWriter returns a writer for conn. A write of up to 64 KiB that takes longer than timeout, or an eighth more, ends the connection. onLow is called, from
-// the flusher's goroutine, each time the buffer falls to low bytes or fewer after having been above it.
-func NewWriter(conn net.Conn, timeout time.Duration, low int, onLow func()) *Writer {
-	return &Writer{conn: conn, timeout: timeout, low: low, onLow: onLow, direct: newDirect(conn)}
+// NewWriter returns a writer for conn. A write of up to 64 KiB that takes longer than timeout, or an eighth more, ends the connection. low is the low mark, in
+// bytes.
+func NewWriter(conn net.Conn, timeout time.Duration, low int, owner Owner) *Writer {
+	return &Writer{conn: conn, timeout: timeout, low: low, owner: owner, direct: newDirect(conn)}
 }
 
 // Append encodes p behind what is waiting. It returns an error when p cannot be encoded (nothing is sent of it) or ErrClosed.
@@ -151,6 +160,13 @@ func (w *Writer) Buffered() int {
 	return len(w.pending) + w.inFlight
 }
 
+// Closed reports whether nothing more is written; see Owner.
+func (w *Writer) Closed() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.err != nil
+}
+
 // CloseAfterFlush closes the connection when everything appended so far is written, or could not be. Later Appends fail. Whoever reads from the
 // connection goes on until it ends, within closeLinger, and closes it.
 func (w *Writer) CloseAfterFlush() {
@@ -184,7 +200,7 @@ func (w *Writer) flush() {
 	for {
 		buf, low := w.take()
 		if low {
-			w.onLow()
+			w.owner.WriterLow()
 			continue
 		}
 		if buf == nil {
@@ -276,4 +292,5 @@ func (w *Writer) closeLocked() {
 	if w.err == nil {
 		w.err = ErrClosed
 	}
+	w.owner.WriterClosed()
 }

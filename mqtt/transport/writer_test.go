@@ -15,6 +15,18 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
+// nobody owns a connection and does not care.
+type nobody struct{}
+
+func (nobody) WriterLow()    {}
+func (nobody) WriterClosed() {}
+
+// lowMark is told of the low mark.
+type lowMark chan struct{}
+
+func (c lowMark) WriterLow()    { c <- struct{}{} }
+func (c lowMark) WriterClosed() {}
+
 // countingConn counts writes, and how often their deadline is set.
 type countingConn struct {
 	net.Conn
@@ -46,7 +58,7 @@ func publish(n int) *packet.Publish {
 func TestPacketsThatWaitShareAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, device := pair(t)
-		w := NewWriter(conn, time.Second, 1<<16, func() {})
+		w := NewWriter(conn, time.Second, 1<<16, nobody{})
 		for range 100 {
 			if err := w.Append(&packet.Pingresp{}, packet.V5); err != nil {
 				t.Fatal(err)
@@ -69,7 +81,7 @@ func TestPacketsThatWaitShareAWrite(t *testing.T) {
 func TestADeviceThatReadsNothingIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, device := pair(t)
-		w := NewWriter(conn, 30*time.Second, 1<<16, func() {})
+		w := NewWriter(conn, 30*time.Second, 1<<16, nobody{})
 		begin := time.Now()
 		if err := w.Append(publish(1000), packet.V5); err != nil {
 			t.Fatal(err)
@@ -88,7 +100,7 @@ func TestADeviceThatReadsNothingIsClosed(t *testing.T) {
 func TestASlowDeviceThatReadsStays(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, device := pair(t)
-		w := NewWriter(conn, 30*time.Second, 1<<10, func() {})
+		w := NewWriter(conn, 30*time.Second, 1<<10, nobody{})
 		p := publish(4 * writeChunk)
 		total, err := packet.Size(p, packet.V5)
 		if err != nil {
@@ -117,7 +129,7 @@ func TestASlowDeviceThatReadsStays(t *testing.T) {
 func TestADeadlineHoldsForManyWrites(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, device := pair(t)
-		w := NewWriter(conn, 32*time.Second, 1<<16, func() {})
+		w := NewWriter(conn, 32*time.Second, 1<<16, nobody{})
 		got := make([]byte, 2)
 		for range 60 { // one a second
 			if err := w.Append(&packet.Pingresp{}, packet.V5); err != nil {
@@ -163,7 +175,7 @@ func TestLowWaterIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, device := pair(t)
 		low := make(chan struct{}, 10)
-		w := NewWriter(conn, time.Second, 100, func() { low <- struct{}{} })
+		w := NewWriter(conn, time.Second, 100, lowMark(low))
 		_ = w.Append(publish(50), packet.V5)
 		_, _ = io.ReadFull(device, make([]byte, 50+5+1))
 		synctest.Wait()
@@ -182,7 +194,7 @@ func TestLowWaterIsTold(t *testing.T) {
 func TestCloseAfterFlushSendsWhatWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, device := pair(t)
-		w := NewWriter(conn, time.Second, 100, func() {})
+		w := NewWriter(conn, time.Second, 100, nobody{})
 		_ = w.Append(&packet.Disconnect{Reason: packet.ServerShuttingDown}, packet.V5)
 		w.CloseAfterFlush()
 		w.CloseAfterFlush()
@@ -199,7 +211,7 @@ func TestCloseAfterFlushSendsWhatWaits(t *testing.T) {
 func TestWhatCannotBeEncodedSendsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, _ := pair(t)
-		w := NewWriter(conn, time.Second, 100, func() {})
+		w := NewWriter(conn, time.Second, 100, nobody{})
 		if err := w.Append(&packet.Publish{Topic: "a", QoS: 1}, packet.V5); err == nil {
 			t.Error("a PUBLISH without packet identifier was taken")
 		}
@@ -221,7 +233,7 @@ func TestWhatIsGatheredSharesAWrite(t *testing.T) {
 			{"CloseAfterFlush", (*Writer).CloseAfterFlush, 0},
 		} {
 			conn, device := pair(t)
-			w := NewWriter(conn, time.Second, 1<<16, func() {})
+			w := NewWriter(conn, time.Second, 1<<16, nobody{})
 			w.Flush()
 			ready := packet.Prepare(publish(10))
 			for range 100 {
