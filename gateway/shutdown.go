@@ -43,7 +43,7 @@ func (gw *Gateway) Shutdown(ctx context.Context) error {
 		err = ctx.Err()
 		for _, d := range gw.directory.connections() {
 			_ = d.conn.Close()
-			d.gw.parking.Wake(&d.reading.place)
+			gw.parking.Wake(&d.reading.place)
 		}
 	}
 	gw.upkeep.finish(ctx)
