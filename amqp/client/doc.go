@@ -15,7 +15,7 @@
 //
 //	Client ── entities ×Connections ── connection ── lane for each entity      entities.go, entitylane.go, publish.go
 //	                                                └ tokens                   cbs.go, login.go
-//	       ── pool ── supervisor ×n ── connection ── slot ── link, tokens      pool.go, receiver.go, link.go, settle.go, position.go
+//	       ── pool ── supervisor ×n ── connection ── slot ── link, tokens      pool.go, receiver.go, link.go, librarylink.go, position.go
 //
 // A supervisor keeps one connection up for ever. A connection owns its net.Conn (netconn.go), which gathers small writes into few
 // system calls and passes every inbound frame through the frame guard (guard.go).
